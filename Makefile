@@ -1,0 +1,37 @@
+# `make run` and `make test` need Python 3.11 to 3.13, git and make; they set up the rest in .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: run test test-fast lint setup lock clean
+
+run: setup ## set up, run the main job on the embedded digits, say where the results are
+	@$(BIN)/qatflow run
+
+test: setup ## everything, under 15 minutes on 2 cores
+	$(BIN)/python -m pytest
+
+test-fast: setup ## no training beyond a few steps, no server; under a minute
+	$(BIN)/python -m pytest -m "not slow and not flow and not fault"
+
+lint: setup ## style, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+setup: $(STAMP) ## install the locked packages; takes no time when nothing changed
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info[:2] <= (3, 13) or sys.exit(f"QATFlow needs Python 3.11 to 3.13, this is {sys.version.split()[0]}; try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing the locked packages into .venv; the first time this takes some minutes."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+lock: ## write requirements.lock anew from pyproject.toml; needs uv
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --group dev pyproject.toml -o requirements.lock
+
+clean: ## remove what runs leave behind, not the environment
+	rm -rf artifacts deployed logs mlflow.db mlartifacts .qatflow .dvc/cache .dvc/tmp dvc.lock

@@ -1,0 +1,181 @@
+"""DVC as a library: the graph of dvc.yaml, what is stale, and running one stage exactly as `dvc repro` would.
+
+The one door to DVC. `Repo.reproduce` does all the deciding (status, run-cache, lock file); only the last step, starting
+the stage's command in a shell, is replaced by a function of ours. So the flow and `dvc repro` cannot disagree.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qatflow import artifacts
+from qatflow.errors import ArtifactError, QATFlowError, StageError
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+
+Execute = Callable[[str], None]
+"""Runs a stage's command line, such as `python3 -m tasks.convert ptq_w8a8`; raises if it fails."""
+
+
+class Graph:
+    """The stages of a project. Not thread-safe: one stage at a time, as in DVC itself."""
+
+    def __init__(self, root: Path) -> None:
+        """Open the project at `root`.
+
+        Raises:
+            StageError: If there is no DVC project, or its dvc.yaml is not right.
+        """
+        if os.environ.get("DVC_STAGE"):
+            raise StageError("This runs inside a stage of `dvc repro`; a stage must not run the graph again")
+        self.root = root
+        self.repo = _open(root)
+
+    def stages(self) -> list[str]:
+        """Return the stages' names in an order in which each follows what it depends on."""
+        from dvc.repo.reproduce import plan_repro
+
+        with _plain_errors():
+            return [stage.addressing for stage in plan_repro(self.repo.index.graph)]
+
+    def stale(self) -> dict[str, str]:
+        """Return what would run now: stage -> why. A stage behind a stale one is stale too."""
+        with _plain_errors():
+            changed = {name: _why(changes) for name, changes in self.repo.status().items()}
+            for stage in self._ordered():
+                causes = [parent.addressing for parent in self.repo.index.graph.successors(stage)]
+                behind = next((name for name in causes if name in changed), None)
+                if behind and stage.addressing not in changed:
+                    changed[stage.addressing] = f"follows {behind}"
+        return {stage.addressing: changed[stage.addressing] for stage in self._ordered() if stage.addressing in changed}
+
+    def ensure(self, name: str, execute: Execute) -> str:
+        """Bring one stage up to date; return "fresh", "restored" (from DVC's cache) or "ran".
+
+        What DVC calls fresh or restored is checked against our own digests, since DVC trusts its cache files: an
+        altered copy is thrown away, in the cache too, and the stage runs again.
+
+        Raises:
+            QATFlowError: What `execute` raised, or why DVC could not run the stage.
+        """
+        outcome = self._reproduce(name, execute, force=False)
+        try:
+            self._verify(name)
+        except ArtifactError:
+            self._evict(name)
+            outcome = self._reproduce(name, execute, force=True)
+        return outcome
+
+    def outputs(self, name: str) -> list[Path]:
+        """Return the output paths of a stage."""
+        return [Path(out.fs_path) for out in self._stage(name).outs]
+
+    def data_md5(self, name: str, path: str) -> str | None:
+        """Return DVC's MD5 of dependency `path` of a stage as last run; None if it has none."""
+        hashes = (dep.hash_info.value for dep in self._stage(name).deps if dep.def_path == path)
+        return next(hashes, None)
+
+    def _ordered(self) -> list[Any]:
+        from dvc.repo.reproduce import plan_repro
+
+        return list(plan_repro(self.repo.index.graph))
+
+    def _stage(self, name: str) -> Any:
+        return next(stage for stage in self._ordered() if stage.addressing == name)
+
+    def _reproduce(self, name: str, execute: Execute, *, force: bool) -> str:
+        ran: list[str] = []
+
+        def run(command: str) -> None:
+            execute(command)
+            ran.append(command)
+
+        with _plain_errors(), _executor(run):
+            done = self.repo.reproduce(targets=[name], single_item=True, force=force)
+        if ran:
+            return "ran"
+        return "restored" if done else "fresh"
+
+    def _verify(self, name: str) -> None:
+        for path in self.outputs(name):
+            if (path / artifacts.MANIFEST).exists():
+                artifacts.verify(path)
+
+    def _evict(self, name: str) -> None:
+        """Delete cache files of a stage's outputs whose content is not what their name says."""
+        from dvc_data.hashfile.hash import file_md5
+
+        for out in (out for out in self._stage(name).outs if out.use_cache):
+            for _, _, oid in out.get_obj() or []:
+                path = Path(out.cache.oid_to_path(oid.value))
+                if path.exists() and file_md5(str(path), out.cache.fs) != oid.value:
+                    path.unlink()
+
+
+def _open(root: Path) -> Repo:
+    from dvc.repo import Repo
+
+    with _plain_errors():
+        return Repo(str(root))
+
+
+def _why(changes: list[Any]) -> str:
+    """Put DVC's status of one stage in a few words."""
+    words = []
+    for change in changes:
+        for kind, what in change.items() if isinstance(change, dict) else [(change, None)]:
+            names = (
+                [str(name) for value in what.values() for name in (value if isinstance(value, dict) else [])]
+                if what
+                else []
+            )
+            words.append(kind if not what else f"{kind}: {', '.join(names or what)}")
+    return "; ".join(words)
+
+
+@contextmanager
+def _executor(run: Execute) -> Iterator[None]:
+    """Let DVC start stages through `run` instead of a shell, for our own commands (`python3 -m tasks…`) only."""
+    from dvc.stage import run as dvc_run
+
+    shell = dvc_run.cmd_run
+
+    def start(stage: Any, dry: bool = False, run_env: Any = None) -> None:
+        if dry or not stage.cmd.startswith("python3 -m tasks."):
+            shell(stage, dry=dry, run_env=run_env)
+        else:
+            run(stage.cmd)
+
+    dvc_run.cmd_run = start
+    try:
+        yield
+    finally:
+        dvc_run.cmd_run = shell
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Turn DVC's errors into ours, and give back ours that DVC wrapped."""
+    from dvc.exceptions import DvcException
+
+    try:
+        yield
+    except DvcException as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, QATFlowError):
+            cause = cause.__cause__
+        raise cause or StageError(_chain(error)) from None
+
+
+def _chain(error: BaseException) -> str:
+    """Join the messages of an error and its causes."""
+    messages = [str(error)]
+    while error.__cause__ is not None:
+        error = error.__cause__
+        messages.append(str(error))
+    return ": ".join(message for message in messages if message)

@@ -1,0 +1,64 @@
+"""Errors a user can cause. Each message says what was wrong, where, and what would be right."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class QATFlowError(Exception):
+    """Base of every error that is shown to a user without a traceback."""
+
+
+class ParamsError(QATFlowError):
+    """A parameter is unknown, mistyped or out of range."""
+
+
+class DataError(QATFlowError):
+    """The data cannot be used as they are."""
+
+
+class ModelError(QATFlowError):
+    """A model file or architecture cannot be used."""
+
+
+class ArtifactError(QATFlowError):
+    """A stage's output is missing, half written or altered."""
+
+
+class ConversionError(QATFlowError):
+    """A model could not become the promised flatbuffer."""
+
+
+class StageError(QATFlowError):
+    """A stage of the graph failed, was killed or ran out of time."""
+
+
+class TrackingError(QATFlowError):
+    """The tracking server or model registry cannot be used."""
+
+
+class PromotionError(QATFlowError):
+    """A promotion or rollback is not allowed in the present state."""
+
+
+class DeployError(QATFlowError):
+    """A bundle cannot be deployed or run."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Say what was probably meant, as a sentence to put behind an error; empty if nothing is near."""
+    match = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean '{match[0]}'?" if match else ""
+
+
+def lookup(kind: str, name: str, table: Mapping[str, T]) -> T:
+    """Return the member `name` of a registry of plugs.
+
+    Raises:
+        ParamsError: If there is no such member; the message lists the known ones and the nearest match.
+    """
+    if name not in table:
+        raise ParamsError(f"Unknown {kind} '{name}'. Known: {', '.join(sorted(table))}.{nearest(name, table)}")
+    return table[name]

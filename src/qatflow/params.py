@@ -1,0 +1,154 @@
+"""Typed, frozen parameters and the only reader and writer of params.yaml. No defaults live anywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+Count = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+
+
+class Section(BaseModel):
+    """A part of params.yaml: frozen, unknown keys refused, no silent conversion of text to numbers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists_are_tuples(cls, values: Any) -> Any:
+        """YAML knows lists only; frozen values hold tuples."""
+        if not isinstance(values, Mapping):
+            return values
+        return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+
+
+class DataParams(Section):
+    """Where samples come from and how they are split."""
+
+    source: str = "digits"
+    path: Annotated[str, Field(min_length=1, max_length=4096)] = "data"
+    task: Literal["classification", "regression", "anomaly"] = "classification"
+    label: str = "label"
+    image_size: tuple[Count, Count] | None = None
+    normalize: Literal["auto", "unit", "standard", "none"] = "auto"
+    val_fraction: Share = 0.15
+    test_fraction: Share = 0.2
+    duplicates: Literal["drop", "refuse"] = "drop"
+    max_samples: Count | None = None
+
+    @model_validator(mode="after")
+    def _leaves_training_data(self) -> DataParams:
+        if self.val_fraction + self.test_fraction >= 1.0:
+            raise ValueError("val_fraction + test_fraction must stay below 1, else nothing is left to train on")
+        return self
+
+
+class ModelParams(Section):
+    """Which architecture, or which file."""
+
+    name: str = "small_cnn"
+    path: Annotated[str, Field(min_length=1, max_length=4096)] = "models"
+    width: Annotated[float, Field(gt=0.0, le=16.0)] = 1.0
+
+
+class TrainingParams(Section):
+    """One training run."""
+
+    epochs: Count = 30
+    batch_size: Count = 64
+    optimizer: str = "adam"
+    learning_rate: Rate = 0.001
+    schedule: Literal["constant", "cosine"] = "cosine"
+
+
+class QuantizeParams(Section):
+    """The variants to make, and how the trained ones are trained."""
+
+    variants: Annotated[tuple[str, ...], Field(min_length=1)] = ("ptq_w8a8", "qat_w8a8_per_channel", "qat_w4a8")
+    calibration_samples: Count = 300
+    training: TrainingParams = TrainingParams(epochs=10)
+
+    @model_validator(mode="after")
+    def _variants_differ(self) -> QuantizeParams:
+        if len(set(self.variants)) != len(self.variants):
+            raise ValueError(f"quantize.variants names one twice: {', '.join(self.variants)}")
+        return self
+
+
+class ConvertParams(Section):
+    """How the flatbuffer is compared with the model it came from."""
+
+    parity_samples: Count = 10_000
+
+
+class EvaluateParams(Section):
+    """How the flatbuffer is measured."""
+
+    threads: Count = 1
+    latency_runs: Count = 300
+
+
+class ReleaseParams(Section):
+    """The registered model and the thresholds of its gates (gate name -> its settings)."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] = "qatflow-digits"
+    gates: Mapping[str, Mapping[str, float]] = {}
+
+
+class DeployParams(Section):
+    """Where the champion goes."""
+
+    target: str = "local"
+    path: Annotated[str, Field(min_length=1)] = "deployed"
+
+
+class TrackingParams(Section):
+    """The MLflow server: a database or HTTP address."""
+
+    uri: Annotated[str, Field(pattern=r"^(sqlite:///|postgresql|mysql|mssql|https?://|databricks)")] = (
+        "sqlite:///mlflow.db"
+    )
+    experiment: Annotated[str, Field(min_length=1)] = "qatflow"
+
+
+class FlowParams(Section):
+    """How the Prefect flow runs; no stage depends on these."""
+
+    stage_timeout_s: Count = 3600
+    retries: Annotated[int, Field(ge=0, le=10)] = 1
+    retry_delay_s: Annotated[int, Field(ge=0)] = 5
+    cron: Annotated[str, Field(min_length=9)] = "0 2 * * *"
+
+
+class Params(Section):
+    """All of params.yaml."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 42
+    data: DataParams = DataParams()
+    model: ModelParams = ModelParams()
+    pretrain: TrainingParams = TrainingParams()
+    quantize: QuantizeParams = QuantizeParams()
+    convert: ConvertParams = ConvertParams()
+    evaluate: EvaluateParams = EvaluateParams()
+    release: ReleaseParams = ReleaseParams()
+    deploy: DeployParams = DeployParams()
+    tracking: TrackingParams = TrackingParams()
+    flow: FlowParams = FlowParams()
+
+    @property
+    def normalization(self) -> str:
+        """The normalization asked for; a user's own model file gets data as they are unless told otherwise."""
+        return "none" if self.data.normalize == "auto" and self.model.name == "file" else self.data.normalize
+
+
+def known_keys(section: type[BaseModel] = Params, prefix: str = "") -> Iterator[str]:
+    """Yield every dotted parameter name, such as `quantize.training.epochs`."""
+    for name, field in section.model_fields.items():
+        yield prefix + name
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from known_keys(kind, f"{prefix}{name}.")
