@@ -135,7 +135,7 @@ def seal(directory: Path, stage: str, parents: Mapping[str, Path]) -> None:
     files = {
         path.relative_to(directory).as_posix(): {"sha256": sha256_file(path), "size_bytes": path.stat().st_size}
         for path in sorted(directory.rglob("*"))
-        if path.is_file() and path.name != MANIFEST
+        if path.is_file() and path != directory / MANIFEST
     }
     lineage = {name: sha256_file(parent / MANIFEST) for name, parent in sorted(parents.items())}
     write_json(directory / MANIFEST, {"schema": SCHEMA, "stage": stage, "files": files, "parents": lineage})

@@ -60,7 +60,9 @@ def test_bad_assignment_says_what_and_where_and_changes_nothing(file: Path, assi
 def test_unknown_key_in_file_names_the_nearest(file: Path) -> None:
     file.write_text(file.read_text().replace("batch_size: 64", "batchsize: 64", 1))
 
-    with pytest.raises(ParamsError, match=r"pretrain\.batchsize: unknown parameter\. Did you mean 'pretrain\.batch_size'"):
+    with pytest.raises(
+        ParamsError, match=r"pretrain\.batchsize: unknown parameter\. Did you mean 'pretrain\.batch_size'"
+    ):
         params_file.load(file)
 
 
@@ -94,7 +96,9 @@ def test_edit_keeps_comments_and_other_lines(file: Path) -> None:
 
     after = file.read_text().splitlines()
     assert changes == {"pretrain.epochs": (30, 3)}
-    assert [(old, new) for old, new in zip(before, after, strict=True) if old != new] == [("  epochs: 30", "  epochs: 3")]
+    assert [(old, new) for old, new in zip(before, after, strict=True) if old != new] == [
+        ("  epochs: 30", "  epochs: 3")
+    ]
 
 
 def test_gate_settings_can_be_set(file: Path) -> None:

@@ -75,11 +75,6 @@ class Graph:
         """Return the output paths of a stage."""
         return [Path(out.fs_path) for out in self._stage(name).outs]
 
-    def data_md5(self, name: str, path: str) -> str | None:
-        """Return DVC's MD5 of dependency `path` of a stage as last run; None if it has none."""
-        hashes = (dep.hash_info.value for dep in self._stage(name).deps if dep.def_path == path)
-        return next(hashes, None)
-
     def _ordered(self) -> list[Any]:
         from dvc.repo.reproduce import plan_repro
 

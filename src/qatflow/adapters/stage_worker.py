@@ -54,8 +54,8 @@ class StageWorker:
 
     def run(
         self, command: str, timeout_s: float, progress: Progress = silent, env: Mapping[str, str] | None = None
-    ) -> None:
-        """Run a stage's command line, such as `python3 -m tasks.convert ptq_w8a8`.
+    ) -> float:
+        """Run a stage's command line, such as `python3 -m tasks.convert ptq_w8a8`; return its own time in seconds.
 
         Raises:
             StageError: If the stage crashed, was killed or took longer than `timeout_s`; the child is then gone.
@@ -74,6 +74,7 @@ class StageWorker:
             kind: type[errors.QATFlowError] = getattr(errors, answer["error"], errors.QATFlowError)
             hint = f" Details: {self._log}" if kind is errors.StageError else ""
             raise kind(answer["message"] + hint)
+        return float(answer["seconds"])
 
     def kill(self) -> None:
         """End the child and all it started, at once."""

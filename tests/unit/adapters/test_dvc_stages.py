@@ -1,4 +1,4 @@
-"""In-process stages and `dvc repro` share lock file and run-cache, both ways round; corrupted cache files are noticed."""
+"""In-process stages and `dvc repro` share lock file and run-cache, both ways round; corruption is noticed."""
 
 import runpy
 import subprocess
@@ -14,7 +14,7 @@ STAGES = ["upper", "twice"]
 
 
 def _execute(command: str) -> None:
-    runpy.run_path(f"tasks/{command.split('.')[-1]}.py")["make"]()
+    runpy.run_path(f"tasks/{command.rpartition('.')[2]}.py")["make"]()
 
 
 def _flow(project: Path) -> dict[str, str]:

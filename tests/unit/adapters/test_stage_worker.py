@@ -1,4 +1,4 @@
-"""Stages in a process of their own: progress, errors, death and timeouts reach the parent, and nothing is left running."""
+"""Stages in a process of their own: progress, errors, death and timeouts reach the parent; nothing is left over."""
 
 import os
 import shutil
@@ -101,7 +101,9 @@ def test_timeout_ends_the_stage_and_its_children(worker: StageWorker, project: P
     with pytest.raises(StageError, match="longer than its limit of 2 s"):
         worker.run("python3 -m tasks.slow", 2)
 
-    assert [process for process in psutil.process_iter() if _group(process.pid) == group and not _gone(process.pid)] == []
+    assert [
+        process for process in psutil.process_iter() if _group(process.pid) == group and not _gone(process.pid)
+    ] == []
 
 
 def _group(pid: int) -> int:

@@ -1,0 +1,87 @@
+"""What one run of the flow holds: parameters, the DVC graph, the process that runs stages, the screen, the tracker."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+
+from qatflow import params_file
+from qatflow.adapters.dvc_stages import Graph
+from qatflow.adapters.mlflow_stages import RunTracker
+from qatflow.adapters.stage_worker import StageWorker
+from qatflow.artifacts import write_json
+from qatflow.cli.screen import Screen
+
+ROOT = Path(__file__).parents[1]
+LOG = ROOT / "logs" / "run.log"
+_NEEDS_TENSORFLOW = ("pretrain", "quantize@", "convert@")
+
+
+@dataclass
+class StageTime:
+    """How a stage ended and the seconds it took: its own work, and all of it with DVC's and MLflow's part."""
+
+    outcome: str
+    work_s: float = 0.0
+    total_s: float = 0.0
+
+
+@dataclass
+class Session:
+    """One run. Made before Prefect starts, so that TensorFlow's import and Prefect's start overlap."""
+
+    screen: Screen = field(default_factory=lambda: Screen(Console(quiet=True)))
+    reason: str = "by hand"
+    started: float = field(default_factory=time.monotonic)
+    times: dict[str, StageTime] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.params = params_file.load(ROOT / "params.yaml")
+        self.graph = Graph(ROOT)
+        stale = self.graph.stale()
+        self.worker = StageWorker(ROOT, LOG, preload=any(name.startswith(_NEEDS_TENSORFLOW) for name in stale))
+        self.tracker = RunTracker(ROOT, self.params, self.reason)
+        if stale:
+            self.worker.start()
+            self.tracker.open()
+
+    def run_stage(self, name: str) -> str:
+        """Bring a stage up to date; return "fresh", "restored" or "ran".
+
+        Raises:
+            QATFlowError: Why the stage failed, beginning with its name.
+        """
+        started = time.monotonic()
+        work_s = 0.0
+        with self.screen.stage(name) as line:
+
+            def execute(command: str) -> None:
+                nonlocal work_s
+                limit_s = self.params.flow.stage_timeout_s
+                with self.tracker.stage(name) as env:
+                    work_s = self.worker.run(command, limit_s, line.progress, env | {"QATFLOW_REASON": self.reason})
+
+            try:
+                line.outcome = self.graph.ensure(name, execute)
+            except Exception as error:
+                error.args = (f"{name}: {error}",)
+                raise
+        self.times[name] = StageTime(line.outcome, work_s, time.monotonic() - started)
+        return line.outcome
+
+    def __enter__(self) -> Session:
+        self.entered = time.monotonic()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.worker.kill()
+        self.tracker.finish(failed=error is not None)
+        stages = {name: vars(times) for name, times in self.times.items()}
+        seconds = {"prefect_start_s": self.entered - self.started, "flow_s": time.monotonic() - self.entered}
+        write_json(LOG.with_name("last_run.json"), {**seconds, "stages": stages})

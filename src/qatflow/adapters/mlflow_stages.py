@@ -1,0 +1,132 @@
+"""The stages' outputs as MLflow runs: one parent for a run of the graph, a child for each stage and variant.
+
+Everything logged is read from the sealed outputs, so the flow, which logs as it goes, and `dvc repro`, for which the
+release stage logs at the end, leave the same records.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from qatflow import artifacts, params_file
+from qatflow.adapters.dvc_lock import data_md5
+from qatflow.adapters.mlflow_tracking import MlflowTracker
+from qatflow.params import Params
+
+PARENT = "QATFLOW_PARENT_RUN"
+"""Environment variable by which the flow tells a stage which MLflow run it belongs to."""
+
+
+class RunTracker:
+    """Tracks one run of the graph. Nothing is written before the first stage really runs."""
+
+    def __init__(self, root: Path, params: Params, reason: str) -> None:
+        self._root = root
+        self._params = params
+        self._reason = reason
+        self._opened = ThreadPoolExecutor(1)
+        self._parent: str | None = None
+
+    def open(self) -> None:
+        """Begin to open the tracking store beside other work: a new database takes seconds."""
+        tracking = self._params.tracking
+        self._store = self._opened.submit(MlflowTracker, tracking.uri, tracking.experiment, self._root)
+
+    @property
+    def tracker(self) -> MlflowTracker:
+        """Return the opened store.
+
+        Raises:
+            TrackingError: If it cannot be opened.
+        """
+        if not hasattr(self, "_store"):
+            self.open()
+        return self._store.result()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[dict[str, str]]:
+        """Record a stage while the block runs it; give the environment it needs to log under the same parent."""
+        tracker, parent = self.tracker, self.parent()
+        with tracker.child_run(parent, name, {"stage": name.partition("@")[0]}) as run_id:
+            yield {PARENT: parent}
+            self.log_outputs(run_id, name)
+
+    def parent(self) -> str:
+        """Return the id of the parent run, begun on first use."""
+        if self._parent is None:
+            flat = params_file.flatten(self._params.model_dump(mode="json"))
+            self._parent = self.tracker.start_parent("retrain", flat, {"reason": self._reason})
+        return self._parent
+
+    def log_outputs(self, run_id: str, name: str) -> None:
+        """Log a finished stage's histories, figures and small files."""
+        stage, _, variant = name.partition("@")
+        folder = self._root / "artifacts" / stage / variant
+        for path in sorted(folder.glob("*.json")):
+            self.tracker.log_artifact(run_id, path)
+        self.tracker.log_history(run_id, _read(folder / "history.json", []))
+        for file in ("evaluation.json", "timings.json"):
+            self.tracker.log_metrics(run_id, figures(_read(folder / file, {})))
+
+    def finish(self, *, failed: bool) -> None:
+        """End the parent run, if there is one, with the data set and the report."""
+        self._opened.shutdown()
+        if self._parent is None:
+            return
+        home = self._root / "artifacts"
+        card = _read(home / "prepare" / "data_card.json", None)
+        if card:
+            self.tracker.log_dataset(self._parent, card, data_md5(self._root, self._params.data.path))
+        if not failed and (home / "report").exists():
+            self.tracker.log_artifact(self._parent, home / "report", "report")
+        self.tracker.finish(self._parent, "FAILED" if failed else "FINISHED")
+
+
+@contextmanager
+def release_run(root: Path, params: Params) -> Iterator[tuple[MlflowTracker, str]]:
+    """Give the store and the parent run for a release: the flow's, or under `dvc repro` a new one with all stages."""
+    parent = os.environ.get(PARENT)
+    if parent:
+        yield MlflowTracker(params.tracking.uri, params.tracking.experiment, root), parent
+        return
+    run = RunTracker(root, params, "dvc repro")
+    for name in finished_stages(params):
+        with run.tracker.child_run(run.parent(), name, {"stage": name.partition("@")[0]}) as run_id:
+            run.log_outputs(run_id, name)
+    failed = True
+    try:
+        yield run.tracker, run.parent()
+        failed = False
+    finally:
+        run.finish(failed=failed)
+
+
+def finished_stages(params: Params) -> list[str]:
+    """Return the names of all stages that a release rests on."""
+    fanned = [f"{stage}@{v}" for stage in ("quantize", "convert", "evaluate") for v in params.quantize.variants]
+    return ["prepare", "pretrain", *fanned]
+
+
+def figures(tree: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """Flatten nested results to named numbers; lists and texts are left to the files."""
+    flat: dict[str, float] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= figures(value, f"{prefix}{key}.")
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            flat[_metric_name(prefix + key)] = float(value)
+    return flat
+
+
+def _metric_name(name: str) -> str:
+    """MLflow allows letters, digits and a few signs in a metric's name."""
+    return "".join(sign if sign.isalnum() or sign in "_-. /" else "_" for sign in name)[:250]
+
+
+def _read(path: Path, otherwise: Any) -> Any:
+    return artifacts.read_json(path) if path.exists() else otherwise

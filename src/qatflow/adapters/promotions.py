@@ -1,0 +1,84 @@
+"""Promotion, rollback and their history for a project: registry, log and deployed pointer together."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from qatflow.adapters.mlflow_registry import MlflowRegistry
+from qatflow.adapters.mlflow_tracking import MlflowTracker
+from qatflow.deploy import TARGETS
+from qatflow.errors import lookup
+from qatflow.params import Params
+from qatflow.release import promote as promotion
+from qatflow.release.log import Entry, PromotionLog
+
+
+def open_registry(params: Params, root: Path) -> MlflowRegistry:
+    """Return the registered model of this project.
+
+    Raises:
+        TrackingError: If the tracking store cannot be opened.
+    """
+    return MlflowRegistry(MlflowTracker(params.tracking.uri, params.tracking.experiment, root), params.release.name)
+
+
+def open_log(params: Params, root: Path) -> PromotionLog:
+    """Return the promotion log of this project's model."""
+    return PromotionLog(root, params.release.name)
+
+
+def promote(params: Params, root: Path, version: int, expected: int | None, why: str) -> Entry:
+    """Make a registered version the champion by hand, and deploy it.
+
+    Raises:
+        PromotionError: If the champion is not `expected`, or there is no such version.
+        TrackingError: If the registry does not answer.
+        DeployError: If the champion cannot be deployed; the promotion stands.
+    """
+    registry, log = open_registry(params, root), open_log(params, root)
+    who = promotion.whoami()
+    entry = promotion.promote(registry, log, version, expected, who=who, why=why, gates={"by": "hand"})
+    deploy_champion(params, root, registry, entry.version)
+    return entry
+
+
+def rollback(params: Params, root: Path, why: str) -> Entry:
+    """Bring back the champion that the present one replaced, and deploy it. Needs nothing running.
+
+    Raises:
+        PromotionError: If there is none.
+        TrackingError: If the registry does not answer.
+        DeployError: If the former champion cannot be deployed; the rollback in the registry stands.
+    """
+    registry, log = open_registry(params, root), open_log(params, root)
+    entry = promotion.rollback(registry, log, who=promotion.whoami(), why=why)
+    deploy_champion(params, root, registry, entry.version)
+    return entry
+
+
+def deploy_champion(params: Params, root: Path, registry: MlflowRegistry, version: int) -> None:
+    """Deploy a registered version. One that was deployed before is only pointed to, byte for byte as it was."""
+    target = lookup("deploy target", params.deploy.target, TARGETS)
+    with tempfile.TemporaryDirectory(prefix="qatflow-deploy-") as folder:
+        bundle = registry.download(version, Path(folder) / "bundle")
+        target(bundle, root / params.deploy.path)
+
+
+def last_seq(params: Params, root: Path) -> int:
+    """Return the number of entries in the promotion log."""
+    return len(open_log(params, root).read())
+
+
+def take_back(params: Params, root: Path, since: int) -> None:
+    """Undo the promotion that followed entry `since`, if there was one, because its deployment failed.
+
+    The receipt goes too, so that the next run releases again.
+    """
+    log = open_log(params, root)
+    shutil.rmtree(root / "artifacts" / "release", ignore_errors=True)
+    entries = log.read()
+    if len(entries) > since and entries[-1].from_version is not None:
+        why = "its deployment failed"
+        promotion.rollback(open_registry(params, root), log, who=promotion.whoami(), why=why, withdraw=False)

@@ -1,0 +1,33 @@
+"""The `qatflow` command: thin; each command's work is done elsewhere in the library."""
+
+import sys
+
+import typer
+
+from qatflow import errors
+from qatflow.cli import doctor, models, registry, run
+
+app = typer.Typer(
+    name="qatflow",
+    help="From a Keras model or a data set to a verified int8/int4 TFLite model.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(run.run)
+app.command()(run.status)
+app.command()(models.evaluate)
+app.command()(models.infer)
+app.command()(registry.promote)
+app.command()(registry.rollback)
+app.command()(registry.history)
+app.command()(registry.lineage)
+app.command()(doctor.doctor)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends with exit code 1 and a sentence, not a traceback."""
+    try:
+        app()
+    except errors.QATFlowError as error:
+        sys.exit(f"Error: {error}")

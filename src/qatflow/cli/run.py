@@ -1,0 +1,69 @@
+"""`qatflow run` and `qatflow status`: change parameters, say what is stale, start the flow."""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from qatflow import params_file
+from qatflow.adapters.dvc_stages import Graph
+from qatflow.cli.project import find_root
+from qatflow.errors import QATFlowError
+
+Assignments = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a parameter.")]
+ParamsFile = Annotated[Path | None, typer.Option("--params", help="Take the parameters that this file names.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would change and run.")]
+Reason = Annotated[str, typer.Option(help="Why this run is made; kept in MLflow and in the promotion log.")]
+
+
+def run(
+    assignments: Assignments = None, params: ParamsFile = None, dry_run: DryRun = False, reason: Reason = "by hand"
+) -> None:
+    """Bring everything up to date: data, models, evaluation, release, deployment, report.
+
+    Changed parameters are written to params.yaml, as `dvc exp run -S` does, so that the run can be repeated.
+    """
+    root = find_root()
+    changes = params_file.flatten(params_file.read_tree(params)) if params else {}
+    changes |= params_file.parse_assignments(assignments or [])
+    if dry_run:
+        _dry_run(root, changes)
+        return
+    for name, (old, new) in params_file.edit(root / "params.yaml", changes).items():
+        typer.echo(f" params.yaml: {name} was {old}, is {new}")
+    if not (root / "flows" / "retrain.py").is_file():
+        raise QATFlowError(f"{root} has no flows/retrain.py; `qatflow run` needs a checkout of the project")
+    os.chdir(root)
+    os.execv(sys.executable, [sys.executable, "-m", "flows.retrain", reason])  # noqa: S606 (our own interpreter)
+
+
+def status() -> None:
+    """Say which stages are up to date, and why the others are not."""
+    root = find_root()
+    params_file.load(root / "params.yaml")
+    _print_plan(Graph(root))
+
+
+def _dry_run(root: Path, changes: dict[str, Any]) -> None:
+    """Plan on a shadow of the project that has its own params.yaml, so that nothing here is touched."""
+    with tempfile.TemporaryDirectory(prefix="qatflow-plan-") as name:
+        shadow = Path(name)
+        for entry in root.iterdir():
+            if entry.name not in {"params.yaml", "dvc.yaml", "dvc.lock"}:
+                (shadow / entry.name).symlink_to(entry)
+        for entry in root.glob("dvc.*"):
+            (shadow / entry.name).write_bytes(entry.read_bytes())
+        (shadow / "params.yaml").write_bytes((root / "params.yaml").read_bytes())
+        for key, (old, new) in params_file.edit(shadow / "params.yaml", changes).items():
+            typer.echo(f" params.yaml: {key} is {old}, would be {new}")
+        _print_plan(Graph(shadow))
+
+
+def _print_plan(graph: Graph) -> None:
+    stale = graph.stale()
+    for name in graph.stages():
+        typer.echo(f" {'•' if name in stale else '·'} {name:34} {stale.get(name, 'up to date')}")
+    typer.echo(f" {len(stale)} to run" if stale else " Nothing to do.")

@@ -1,0 +1,54 @@
+"""The data card: what a reader wants to know of the data, and what later stages need to use them."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qatflow.artifacts import Array, digest, sha256_file
+from qatflow.data.base import RawData
+from qatflow.data.duplicates import Duplicates
+from qatflow.data.index import Index
+from qatflow.data.moments import Moments
+from qatflow.data.preprocessing import make_preprocessing
+from qatflow.data.splits import SPLITS
+
+CARD = "data_card.json"
+ANOMALY_NAMES = ("normal", "anomaly")
+
+
+def describe_samples(raw: RawData, index: Index, splits: Array, duplicates: Duplicates) -> dict[str, Any]:
+    """Return the card's entries on samples, classes, shapes and duplicates."""
+    names = {"classification": raw.class_names, "anomaly": ANOMALY_NAMES}.get(index.task, ())
+    return {
+        "samples": {name: int((splits == split).sum()) for split, name in enumerate(SPLITS)},
+        "class_names": list(raw.class_names),
+        "class_counts": _class_counts(splits, index.y, names) if names else {},
+        "x_shape": list(index.x_shape),
+        "x_dtype": index.x_dtype.name,
+        "y_shape": list(index.y.shape[1:]),
+        "duplicates": asdict(duplicates),
+    }
+
+
+def describe_values(train: Moments, normalization: str, full_scale: float | None) -> dict[str, Any]:
+    """Return the card's entries on values, all measured on the raw training split."""
+    return {
+        "full_scale": full_scale,
+        "value_range": train.overall(),
+        "constant_features": int((train.minimum == train.maximum).sum()),
+        "normalization": normalization,
+        "preprocessing": make_preprocessing(normalization, full_scale, train).to_dict(),
+    }
+
+
+def digest_shards(directory: Path) -> str:
+    """Return one SHA-256 over the names and contents of all shards."""
+    shards = sorted(directory.glob("*/*.npy"))
+    return digest({path.relative_to(directory).as_posix(): sha256_file(path) for path in shards})
+
+
+def _class_counts(splits: Array, y: Array, names: tuple[str, ...]) -> dict[str, dict[str, int]]:
+    table = {name: np.bincount(y[splits == split], minlength=len(names)) for split, name in enumerate(SPLITS)}
+    return {split: dict(zip(names, counts.tolist(), strict=True)) for split, counts in table.items()}

@@ -1,0 +1,113 @@
+"""Opens what the prepare stage wrote: splits that yield preprocessed batches, and what the card says of them."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qatflow.artifacts import Array, read_json, verify
+from qatflow.data.card import CARD
+from qatflow.data.preprocessing import Preprocessing
+from qatflow.data.shards import ShardReader
+
+__all__ = ["PreparedData", "Preprocessing", "Split", "open_prepared"]
+
+
+class Split:
+    """One split on disk. Memory holds its labels and one batch.
+
+    Attributes:
+        name: `train`, `val` or `test`.
+        count: Number of samples.
+        x_shape: Shape of one sample.
+    """
+
+    def __init__(self, directory: Path, preprocessing: Preprocessing) -> None:
+        self._shards = ShardReader(directory)
+        self._preprocessing = preprocessing
+        self.name = directory.name
+        self.count = self._shards.count
+        self.x_shape = self._shards.x_shape
+
+    def batches(
+        self, batch_size: int, seed: int | None = None, epoch: int = 0, *, drop_remainder: bool = False
+    ) -> Iterator[tuple[Array, Array]]:
+        """Yield every sample once, as (x, y): (b, *x_shape) float32 model inputs and their (b, ...) targets.
+
+        Args:
+            batch_size: Samples in a batch; the last one may be smaller.
+            seed: Order of the samples, a new one each epoch; None keeps the stored order.
+            epoch: Number of the epoch, from 0.
+            drop_remainder: Leave out a smaller last batch.
+        """
+        positions = np.arange(self.count)
+        if seed is not None:
+            positions = np.random.default_rng((seed, epoch)).permutation(self.count)
+        stop = self.count - self.count % batch_size if drop_remainder else self.count
+        for start in range(0, stop, batch_size):
+            yield self._take(positions[start : start + batch_size])
+
+    def arrays(self, limit: int | None = None) -> tuple[Array, Array]:
+        """Return the first `limit` samples (all if None) in stored order, as `batches` yields them."""
+        return self._take(np.arange(self.count if limit is None else min(limit, self.count)))
+
+    def labels(self) -> Array:
+        """Return all targets in stored order: (count,) int64 or (count, d) float32."""
+        return self._shards.y
+
+    def _take(self, positions: Array) -> tuple[Array, Array]:
+        return self._preprocessing.apply(self._shards.rows(positions)), self._shards.y[positions]
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """A prepared data set. The stored order of each split is random, so its first samples are a fair sample.
+
+    Attributes:
+        card: The data card.
+        task: `classification`, `regression` or `anomaly`.
+        class_names: Name of each class id; empty unless the task is classification.
+        input_shape: Shape of one model input.
+        num_outputs: Classes, target dimensions, or values of one input for anomaly detection.
+        preprocessing: From raw samples to model inputs.
+    """
+
+    card: dict[str, Any]
+    train: Split
+    val: Split
+    test: Split
+    task: str
+    class_names: tuple[str, ...]
+    input_shape: tuple[int, ...]
+    num_outputs: int
+    preprocessing: Preprocessing
+
+
+def open_prepared(directory: Path) -> PreparedData:
+    """Open a sealed prepare folder.
+
+    Raises:
+        ArtifactError: If a file is missing or was altered.
+    """
+    verify(directory)
+    card = read_json(directory / CARD)
+    preprocessing = Preprocessing.from_dict(card["preprocessing"])
+    outputs = {
+        "classification": len(card["class_names"]),
+        "regression": math.prod(card["y_shape"]),
+        "anomaly": math.prod(card["x_shape"]),
+    }
+    return PreparedData(
+        card=card,
+        train=Split(directory / "train", preprocessing),
+        val=Split(directory / "val", preprocessing),
+        test=Split(directory / "test", preprocessing),
+        task=card["task"],
+        class_names=tuple(card["class_names"]),
+        input_shape=tuple(card["x_shape"]),
+        num_outputs=outputs[card["task"]],
+        preprocessing=preprocessing,
+    )

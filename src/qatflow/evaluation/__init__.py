@@ -1,0 +1,1 @@
+"""Measures flatbuffers, never their Keras stand-ins: merit, agreement, significance, speed, memory, layers."""

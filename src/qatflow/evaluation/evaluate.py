@@ -1,0 +1,134 @@
+"""Measures one variant against the float model: what repeats exactly goes to evaluation.json, times to timings.json."""
+
+import zlib
+from pathlib import Path
+from typing import Any
+
+import zstandard
+
+from qatflow.artifacts import Array, sha256_bytes, write_json
+from qatflow.data.prepared import PreparedData
+from qatflow.errors import ConversionError
+from qatflow.evaluation.agreement import agreement, lsb_histogram
+from qatflow.evaluation.latency import best_throughput, interleaved_latency
+from qatflow.evaluation.layers import compare_layers
+from qatflow.evaluation.memory import peak_memory
+from qatflow.evaluation.metrics import correct, judged, measure, score_of
+from qatflow.evaluation.observe import Observed, observe
+from qatflow.evaluation.significance import mcnemar, wilson_interval
+from qatflow.params import EvaluateParams
+from qatflow.progress import Progress, silent
+from qatflow.tflite.inspect import inventory
+from qatflow.tflite.runtime import Runner
+
+KERNEL_SAMPLES = 256
+"""The reference kernels are up to 50 times slower, so they see at most so many samples."""
+
+
+def evaluate(  # noqa: PLR0913, PLR0917 - two models, their data, how, and where to
+    float_model: bytes,
+    model: bytes,
+    data: PreparedData,
+    keras_outputs: Array | None,
+    params: EvaluateParams,
+    out: Path,
+    progress: Progress = silent,
+) -> None:
+    """Write evaluation.json, timings.json and outputs.npy ((n, k) float32, the flatbuffer's outputs) into `out`.
+
+    Args:
+        float_model: The float flatbuffer.
+        model: The variant's flatbuffer.
+        data: The prepared data; the test split is used.
+        keras_outputs: Outputs of the fake-quant model on the first test samples, (m, …) float32, if there is one.
+        params: Threads and runs.
+        out: An existing folder.
+        progress: Told how far it is.
+
+    Raises:
+        ConversionError: If a model cannot be loaded or run, or does not fit the data.
+        DataError: If the test split does not allow the task's metrics.
+    """
+    runners = Runner(model, threads=params.threads), Runner(float_model, threads=params.threads)
+    observed = observe(runners, data, keras_outputs, out / "outputs.npy", progress)
+    x, _ = data.test.arrays(KERNEL_SAMPLES)
+    evaluation = {
+        **_quality(observed, data),
+        **_fake_quant(observed, data.task, runners[0].output.scale),
+        **_kernels(runners[0], model, x, data.task),
+        **_sizes(model),
+        "inventory": inventory(model),
+        "layers": compare_layers(float_model, model),
+    }
+    evaluation["float"] |= {"size_bytes": len(float_model), "sha256": sha256_bytes(float_model)}
+    write_json(out / "evaluation.json", evaluation)
+    write_json(out / "timings.json", _timings(float_model, model, x[:1], params, progress))
+
+
+def _quality(observed: Observed, data: PreparedData) -> dict[str, Any]:
+    task, y = data.task, observed.y
+    metrics, float_metrics = (
+        measure(task, y, values, data.class_names) for values in (observed.values, observed.float_values)
+    )
+    right, float_right = (correct(task, y, values) for values in (observed.values, observed.float_values))
+    return {
+        "task": task,
+        "samples": len(y),
+        "score": score_of(task, metrics),
+        "score_interval": wilson_interval(int(right.sum()), len(y)) if task == "classification" else None,
+        "metrics": metrics,
+        "float": {"score": score_of(task, float_metrics), "metrics": float_metrics},
+        "mcnemar_float_p": mcnemar(right, float_right),
+        "agreement_float": agreement(task, observed.float_values, observed.values),
+    }
+
+
+def _fake_quant(observed: Observed, task: str, scale: float) -> dict[str, Any]:
+    reference = observed.fake_quant_values
+    count = len(reference)
+    return {
+        "agreement_fake_quant": agreement(task, reference, observed.values[:count]) if count else None,
+        "lsb_histogram_fake_quant": dict(observed.fake_quant_lsb) if count and scale else None,
+    }
+
+
+def _kernels(runner: Runner, model: bytes, x: Array, task: str) -> dict[str, Any]:
+    """Compare XNNPACK with the reference kernels; these lack some operators, such as 4-bit depthwise convolutions."""
+    try:
+        reference = Runner(model, kernels="reference").predict(x)
+    except ConversionError:
+        return {"agreement_kernels": None, "lsb_histogram_kernels": None}
+    outputs, scale = runner.predict(x), runner.output.scale
+    return {
+        "agreement_kernels": agreement(task, judged(task, x, reference), judged(task, x, outputs)),
+        "lsb_histogram_kernels": lsb_histogram(outputs, reference, scale) if scale else None,
+    }
+
+
+def _sizes(model: bytes) -> dict[str, Any]:
+    return {
+        "sha256": sha256_bytes(model),
+        "size_bytes": len(model),
+        "size_deflate_bytes": len(zlib.compress(model, level=9)),
+        "size_zstd_bytes": len(zstandard.compress(model, level=19)),
+    }
+
+
+def _timings(
+    float_model: bytes, model: bytes, sample: Array, params: EvaluateParams, progress: Progress
+) -> dict[str, Any]:
+    latency, float_latency = interleaved_latency(
+        (model, float_model), sample, threads=params.threads, runs=params.latency_runs, progress=progress
+    )
+    rate, batch = best_throughput(model, sample, params.threads)
+    memory, float_memory = peak_memory((model, float_model))
+    return {
+        "threads": params.threads,
+        "latency_us": latency,
+        "float_latency_us": float_latency,
+        "latency_ratio": latency["p50"] / float_latency["p50"],
+        "throughput_per_s": rate,
+        "best_batch": batch,
+        "peak_memory_bytes": memory,
+        "float_peak_memory_bytes": float_memory,
+    }

@@ -1,0 +1,27 @@
+"""Whether a difference between two models could be chance."""
+
+import math
+
+import numpy as np
+from scipy.special import bdtr, ndtri
+
+from qatflow.artifacts import Array
+
+
+def mcnemar(correct_a: Array, correct_b: Array) -> float:
+    """Return the two-sided p-value that two models are right equally often, for the same samples, (n,) bool each.
+
+    The exact form of McNemar's test (Psychometrika 12:153, 1947): of the samples that only one model gets right,
+    the smaller part follows a binomial distribution with probability 1/2. Equal models give 1.
+    """
+    only_a, only_b = int(np.sum(correct_a & ~correct_b)), int(np.sum(correct_b & ~correct_a))
+    return min(1.0, 2.0 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5)))
+
+
+def wilson_interval(successes: int, count: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the interval of a share, 0 to 1 (Wilson, JASA 22:209, 1927); sound for small counts and shares near 1."""
+    z = float(ndtri(0.5 + confidence / 2))
+    share, weight = successes / count, z * z / count
+    middle = share + weight / 2
+    margin = z * math.sqrt((share * (1 - share) + weight / 4) / count)
+    return max(0.0, (middle - margin) / (1 + weight)), min(1.0, (middle + margin) / (1 + weight))

@@ -1,0 +1,43 @@
+"""Loads a user's Keras model file so that no code in it can run."""
+
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+from qatflow.backend import keras
+from qatflow.errors import ModelError
+from qatflow.models.hdf5 import MAX_BYTES, load_hdf5
+from qatflow.models.keras_zip import load_keras_zip
+
+LOADERS = {b"\x89HDF": load_hdf5, b"PK\x03\x04": load_keras_zip}
+"""By the first four bytes of the file; names of files say little."""
+UNREADABLE = (OSError, KeyError, ValueError, TypeError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error)
+"""What h5py and zipfile raise on broken files."""
+
+
+def load_model_file(path: Path) -> keras.Model:
+    """Load a `.keras` (Keras 3 or tf_keras) or `.h5` model as a tf_keras model, without its optimizer.
+
+    Keras' own loader runs the code of Lambda layers in `.h5` files even in safe mode. Here the config is read first,
+    must name built-in layers only, and the model is rebuilt from it; weights are read as plain arrays.
+
+    Raises:
+        ModelError: If the file is missing, broken, no Keras model, or holds anything but built-in layers.
+    """
+    try:
+        return _loader(path)(path)
+    except ModelError as error:
+        raise ModelError(f"Cannot load {path}: {error}") from None
+    except UNREADABLE as error:
+        raise ModelError(f"Cannot load {path}: it is missing, truncated or damaged ({error!r:.200})") from None
+
+
+def _loader(path: Path) -> Callable[[Path], keras.Model]:
+    with path.open("rb") as file:
+        magic = file.read(4)
+    if magic not in LOADERS:
+        raise ModelError("it is neither a .keras nor a .h5 file")
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise ModelError(f"it has {size} bytes; at most {MAX_BYTES} are read")
+    return LOADERS[magic]

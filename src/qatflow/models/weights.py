@@ -1,0 +1,32 @@
+"""Puts arrays into the variables of a model, or refuses."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from qatflow.artifacts import Array
+from qatflow.errors import ModelError
+
+
+def named(variables: Sequence[Any]) -> dict[str, Array]:
+    """Return the values of variables under their names; a running number in front keeps names unique and in order."""
+    return {f"{index:04d}/{variable.name}": variable.numpy() for index, variable in enumerate(variables)}
+
+
+def assign(variables: Sequence[Any], arrays: Mapping[str, Array], where: str) -> None:
+    """Set variables to arrays, in order.
+
+    Raises:
+        ModelError: If count, a shape or a type differs, or a value is not finite; no variable is then changed.
+    """
+    if len(variables) != len(arrays):
+        raise ModelError(f"{where} has {len(variables)} weight arrays, the file holds {len(arrays)} for it")
+    for variable, (name, array) in zip(variables, arrays.items(), strict=True):
+        if array.shape != tuple(variable.shape) or array.dtype.kind not in "fiu":
+            expected = f"{tuple(variable.shape)} {variable.dtype.name}"
+            raise ModelError(f"{where}: {name} is {array.shape} {array.dtype}, expected {expected}")
+        if not np.isfinite(array).all():
+            raise ModelError(f"{where}: {name} holds values that are not finite")
+    for variable, array in zip(variables, arrays.values(), strict=True):
+        variable.assign(array.astype(variable.dtype.as_numpy_dtype))

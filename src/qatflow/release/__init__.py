@@ -1,0 +1,1 @@
+"""From measured variants to a promoted champion: gates, bundle, promotion log. Does not import MLflow or TensorFlow."""

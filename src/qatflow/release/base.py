@@ -1,0 +1,142 @@
+"""The values that a release decides on, and what a gate is. Pure: no files, no registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from qatflow.artifacts import sha256_bytes
+
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A measured variant that asks to be released.
+
+    Attributes:
+        variant: Name of its quantization strategy.
+        trained: Whether the strategy trains (QAT), or only calibrates (PTQ).
+        evaluation: Content of evaluation.json.
+        timings: Content of timings.json.
+        correct: Per test sample, whether the prediction is right, (n_test,) bool; None where nothing is right or wrong.
+        model: The flatbuffer.
+    """
+
+    variant: str
+    trained: bool
+    evaluation: Mapping[str, Any]
+    timings: Mapping[str, Any]
+    correct: Flags | None
+    model: bytes = field(repr=False)
+
+    @property
+    def score(self) -> float:
+        """The task's one figure of merit; higher is better."""
+        return float(self.evaluation["score"])
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the flatbuffer, uncompressed."""
+        return len(self.model)
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the flatbuffer."""
+        return sha256_bytes(self.model)
+
+    @property
+    def latency_us(self) -> float:
+        """Median latency of one sample, in microseconds."""
+        return float(self.timings["latency_us"]["p50"])
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The promoted model as it is now, measured on the data of this release where it can take them.
+
+    Attributes:
+        score: Its score; None if it was made for other inputs or labels, so that nothing can be compared.
+        correct: As in `Candidate`.
+        latency_us: Median latency as measured when it was registered, in microseconds.
+    """
+
+    version: int
+    variant: str
+    sha256: str
+    score: float | None
+    correct: Flags | None
+    size_bytes: int
+    latency_us: float
+
+
+@dataclass(frozen=True)
+class GoldenCheck:
+    """How a bundle did in a clean process: the largest difference from its golden outputs, or why it did not run.
+
+    Attributes:
+        max_lsb: In steps of the output tensor (for float tensors in units of the last place); None if it did not run.
+        error: What went wrong; empty if it ran.
+    """
+
+    max_lsb: float | None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a gate may compare a candidate with.
+
+    Attributes:
+        candidates: All candidates of this release, by variant.
+        champion: The present champion, if there is one.
+        golden: Variant -> its golden check.
+        withdrawn: Digest of a model that was rolled back -> who did so and why.
+    """
+
+    candidates: Mapping[str, Candidate]
+    champion: Champion | None
+    golden: Mapping[str, GoldenCheck]
+    withdrawn: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """One gate's verdict on one candidate.
+
+    Attributes:
+        measured: The figure that decided; None if the gate had nothing to measure.
+        threshold: The bound it was held against.
+        reason: Half a sentence with the figures, such as "agreement 0.93 is below 0.95".
+    """
+
+    gate: str
+    passed: bool
+    measured: float | None
+    threshold: float
+    reason: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as JSON-like values."""
+        return asdict(self)
+
+
+class Gate(Protocol):
+    """A condition that a model must meet to be released.
+
+    A gate is pure: equal arguments give equal results, it reads no file, clock or network, and it changes nothing.
+    It never raises on a bad candidate; it refuses it, and the reason says with which figure against which bound.
+    """
+
+    @property
+    def settings(self) -> Mapping[str, tuple[float, float]]:
+        """The settings the gate needs, all of them: name -> lowest and highest value allowed."""
+        ...
+
+    def __call__(self, candidate: Candidate, context: Context, settings: Mapping[str, float], /) -> GateResult:
+        """Judge `candidate`; `settings` holds exactly the names of `self.settings`, each in its range."""
+        ...

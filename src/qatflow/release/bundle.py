@@ -1,0 +1,134 @@
+"""A bundle is what deploys: flatbuffer, manifest, golden samples and model card in one folder, checked before use."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from qatflow import artifacts
+from qatflow.artifacts import Array
+from qatflow.data.prepared import PreparedData
+from qatflow.errors import ArtifactError, DataError
+from qatflow.release import bundle_runtime, model_card
+from qatflow.release.base import Candidate
+from qatflow.release.manifest import MAX_FILE_BYTES, BundleManifest, File, Lineage, Preprocessing, Tensor
+from qatflow.tflite.runtime import Runner
+
+MODEL, GOLDEN, CARD = "model.tflite", "golden.npz", "MODEL_CARD.md"
+GOLDEN_SAMPLES = 8
+MAX_MANIFEST_BYTES = 16 << 20
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle whose files are those of its manifest.
+
+    Attributes:
+        model: The flatbuffer, as it was when its digest was checked.
+    """
+
+    path: Path
+    manifest: BundleManifest
+    model: bytes = field(repr=False)
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the flatbuffer."""
+        return self.manifest.files[MODEL].sha256
+
+    @property
+    def manifest_sha256(self) -> str:
+        """Digest of the manifest's values, and so of everything in the bundle."""
+        return artifacts.digest(self.manifest.model_dump(mode="json"))
+
+
+def build_bundle(out: Path, candidate: Candidate, data: PreparedData, lineage: Lineage) -> Path:
+    """Write a bundle into the new folder `out` and return `out`. Equal arguments give equal bytes.
+
+    Raises:
+        ConversionError: If the flatbuffer does not run.
+    """
+    out.mkdir(parents=True)
+    runner = Runner(candidate.model)
+    inputs, _ = data.test.arrays(limit=GOLDEN_SAMPLES)
+    artifacts.write_bytes(out / MODEL, candidate.model)
+    artifacts.save_arrays(out / GOLDEN, {"inputs": inputs, "outputs": runner.raw(inputs)})
+    manifest = BundleManifest(
+        task=data.task,
+        strategy=candidate.variant,
+        labels=data.class_names,
+        input=Tensor.of(runner.input),
+        output=Tensor.of(runner.output),
+        preprocessing=Preprocessing(scale=data.preprocessing.scale, offset=data.preprocessing.offset),
+        score=candidate.score,
+        float_score=candidate.evaluation["float"]["score"],
+        samples=candidate.evaluation["samples"],
+        lineage=lineage,
+        files={},
+    )
+    artifacts.write_text(out / CARD, model_card.render(manifest, candidate, data.card))
+    files = {name: _file(out / name) for name in (MODEL, GOLDEN, CARD)}
+    artifacts.write_json(out / artifacts.MANIFEST, manifest.model_copy(update={"files": files}).model_dump(mode="json"))
+    return out
+
+
+def load_bundle(path: Path) -> Bundle:
+    """Read a bundle after checking all of it: schema, names, sizes and digests; no links, nothing that is not listed.
+
+    Raises:
+        ArtifactError: If anything is not as the manifest says.
+    """
+    manifest = _read_manifest(path)
+    found = {entry.name for entry in os.scandir(path)} - {artifacts.MANIFEST}
+    if found != set(manifest.files) or not {MODEL, GOLDEN, CARD} <= found:
+        differing = sorted(found ^ {*manifest.files, MODEL, GOLDEN, CARD})
+        raise ArtifactError(
+            f"{path} is no whole bundle: {', '.join(differing)} is missing or not listed in its manifest"
+        )
+    contents = {name: _read(path / name, entry) for name, entry in manifest.files.items()}
+    return Bundle(path, manifest, contents[MODEL])
+
+
+def infer(bundle: Bundle, x: Array) -> dict[str, Array]:
+    """Return `bundle_runtime.decode`'s answer for samples (n, *input shape) in the data's own units.
+
+    Raises:
+        DataError: If `x` has another shape, no sample, or holds NaN, infinity or what is no number.
+        ConversionError: If the flatbuffer does not run.
+    """
+    manifest = bundle.manifest.model_dump()
+    try:
+        inputs = bundle_runtime.preprocess(manifest, x)
+    except (TypeError, ValueError) as error:
+        raise DataError(str(error)) from None
+    return bundle_runtime.decode(manifest, inputs, Runner(bundle.model).predict(inputs))
+
+
+def _read_manifest(path: Path) -> BundleManifest:
+    file = path / artifacts.MANIFEST
+    if not file.is_file() or file.is_symlink() or file.stat().st_size > MAX_MANIFEST_BYTES:
+        raise ArtifactError(f"{path} is no bundle: its {artifacts.MANIFEST} is missing, a link or too large")
+    try:
+        return BundleManifest.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(str(part) for part in fault["loc"])
+        raise ArtifactError(f"{file} is not right: {where}: {fault['msg']}") from None
+
+
+def _read(path: Path, expected: File) -> bytes:
+    """Read a listed file; the digest is of the very bytes that are returned."""
+    if path.is_symlink() or not path.is_file():
+        raise ArtifactError(f"{path} is a link or no plain file; a bundle holds plain files only")
+    with path.open("rb") as file:
+        content = file.read(min(expected.size_bytes, MAX_FILE_BYTES) + 1)
+    if len(content) != expected.size_bytes or artifacts.sha256_bytes(content) != expected.sha256:
+        raise ArtifactError(f"{path} was altered: it is not the file of {expected.size_bytes} bytes that was released")
+    return content
+
+
+def _file(path: Path) -> File:
+    return File(sha256=artifacts.sha256_file(path), size_bytes=path.stat().st_size)

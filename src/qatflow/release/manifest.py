@@ -1,0 +1,114 @@
+"""The schema of a bundle's manifest.json. Everything read from outside passes through it."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from qatflow.tflite.runtime import TensorSpec
+
+MAX_FILE_BYTES = 2**31
+"""A flatbuffer's offsets are signed 32-bit integers."""
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$")]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Section(BaseModel):
+    """A part of the manifest: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class File(Section):
+    """A file of the bundle."""
+
+    sha256: Sha256
+    size_bytes: Annotated[int, Field(ge=0, lt=MAX_FILE_BYTES)]
+
+
+class Tensor(Section):
+    """An input or output tensor, without the batch; `real = scale * (q - zero_point)`."""
+
+    name: str
+    shape: tuple[Annotated[int, Field(ge=1)], ...]
+    dtype: Literal["float32", "int8", "uint8", "int16"]
+    scale: Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+    zero_point: int
+
+    @model_validator(mode="after")
+    def _can_be_quantized(self) -> Tensor:
+        if self.dtype == "float32":
+            return self
+        limits = np.iinfo(self.dtype)
+        if self.scale <= 0 or not limits.min <= self.zero_point <= limits.max:
+            raise ValueError(f"scale {self.scale} and zero point {self.zero_point} are unfit for {self.dtype}")
+        return self
+
+    @property
+    def size(self) -> int:
+        """Number of values in one sample."""
+        return prod(self.shape)
+
+    @classmethod
+    def of(cls, spec: TensorSpec) -> Tensor:
+        """Describe a flatbuffer's tensor."""
+        return cls(**vars(spec))
+
+
+class Preprocessing(Section):
+    """What turns the data's own units into model inputs: `x * scale + offset`, along the last axis."""
+
+    scale: tuple[Finite, ...]
+    offset: tuple[Finite, ...]
+
+
+class Lineage(Section):
+    """What the model was made from. None where the project has no such thing.
+
+    Attributes:
+        data_md5: DVC's digest of the data set.
+        stages: Output folder -> SHA-256 of its manifest.
+    """
+
+    git_commit: str | None
+    params_sha256: Sha256
+    data_sha256: Sha256
+    data_md5: str | None
+    stages: dict[str, Sha256]
+
+
+class BundleManifest(Section):
+    """All that is needed to run the flatbuffer, and to know where it came from.
+
+    Attributes:
+        labels: Class names in the order of the outputs; empty unless the task is classification.
+        kernels: The LiteRT kernels that the figures were measured with.
+        score: The task's figure of merit on the test split; `float_score` is the float model's.
+    """
+
+    schema_version: Literal[1] = 1
+    task: Annotated[str, Field(pattern="^(classification|regression|anomaly)$")]
+    strategy: str
+    kernels: Literal["xnnpack"] = "xnnpack"
+    labels: tuple[str, ...]
+    input: Tensor
+    output: Tensor
+    preprocessing: Preprocessing
+    score: Finite
+    float_score: Finite
+    samples: Annotated[int, Field(ge=1)]
+    lineage: Lineage
+    files: dict[FileName, File]
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> BundleManifest:
+        if self.task == "classification" and len(self.labels) != self.output.size:
+            raise ValueError(f"{len(self.labels)} labels for {self.output.size} outputs")
+        if self.task == "anomaly" and self.input.shape != self.output.shape:
+            raise ValueError(f"an autoencoder's output {self.output.shape} must have its input's shape")
+        return self

@@ -1,0 +1,83 @@
+"""What a release needs from a model registry. The real one is adapters/mlflow_registry.py, the fake in_memory.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+CHAMPION = "champion"
+PREVIOUS = "previous"
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered version, with the facts recorded when it was registered.
+
+    Attributes:
+        sha256: Of its flatbuffer.
+        score: On the test split of its own release.
+        latency_us: Median latency of one sample, in microseconds.
+    """
+
+    number: int
+    sha256: str
+    variant: str
+    score: float
+    latency_us: float
+
+
+class Registry(Protocol):
+    """The versions of one registered model, and the aliases that point at them.
+
+    Every method may be repeated after a crash: a model with the same digest is stored and registered once. Aliases have
+    no compare-and-swap of their own; `qatflow.release.promote` is the one writer and holds a lock.
+    All methods raise TrackingError if the registry does not answer.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name of the registered model."""
+        ...
+
+    def log_model(self, bundle: Path, facts: Mapping[str, str], metrics: Mapping[str, float], /) -> str:
+        """Store a bundle, and return the model's URI. `facts` holds the other fields of `Version` as text.
+
+        Raises:
+            ArtifactError: If the bundle is not whole.
+        """
+        ...
+
+    def register(self, uri: str) -> int:
+        """Return the version of a stored model, made if there is none."""
+        ...
+
+    def version(self, number: int) -> Version:
+        """Return a version.
+
+        Raises:
+            PromotionError: If it does not exist, was deleted, or was not registered by QATFlow.
+        """
+        ...
+
+    def aliases(self) -> dict[str, int]:
+        """Return alias -> version number; empty if the model is not registered yet."""
+        ...
+
+    def set_alias(self, alias: str, number: int) -> None:
+        """Point an alias at a version."""
+        ...
+
+    def delete_alias(self, alias: str) -> None:
+        """Remove an alias; nothing happens if there is none."""
+        ...
+
+    def download(self, number: int, into: Path) -> Path:
+        """Copy a version's bundle to the new folder `into`, verify it and return `into`.
+
+        Raises:
+            PromotionError: If the version is not there, or its files are gone.
+            ArtifactError: If the files are not those that were registered.
+        """
+        ...

@@ -1,0 +1,143 @@
+"""The release: gates over all candidates, the winner registered and promoted, a receipt that says why."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qatflow import artifacts
+from qatflow.params import ReleaseParams
+from qatflow.release.base import Candidate, Champion, Context
+from qatflow.release.bundle import build_bundle
+from qatflow.release.candidates import Inputs, metrics_of
+from qatflow.release.golden import check_golden
+from qatflow.release.log import Entry, PromotionLog
+from qatflow.release.ports import Registry
+from qatflow.release.promote import champion, promote, whoami, withdrawn
+from qatflow.release.select import Verdict, check_settings, select
+from qatflow.release.standing import measure_champion
+
+Receipt = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where releases are decided and kept.
+
+    Attributes:
+        why: Reason for this release; kept in the promotion log.
+    """
+
+    params: ReleaseParams
+    registry: Registry
+    log: PromotionLog
+    why: str
+
+
+def release_candidates(desk: Desk, inputs: Inputs, out: Path) -> Receipt:
+    """Judge the candidates, promote the winner if it is not the champion, and write receipt.json and bundle/ to `out`.
+
+    A repeat over the same inputs changes nothing and gives the same receipt. While nothing was ever promoted there is
+    no bundle.
+
+    Returns:
+        The receipt: decision ("promoted" or "kept"), variant, version, model_sha256, reasons, gates, champion. It
+        describes the champion after the release, and equals itself for equal inputs and an equal registry.
+
+    Raises:
+        ParamsError: If a gate or its settings are not right.
+        PromotionError: If another promotion came in between.
+        TrackingError: If the registry does not answer.
+    """
+    check_settings(desk.params.gates)
+    present = champion(desk.registry, desk.log)
+    key = artifacts.digest([inputs.digest(), {name: dict(gate) for name, gate in desk.params.gates.items()}])
+    receipt = _made_before(desk.log.read(), present, key)
+    if receipt is None:
+        with tempfile.TemporaryDirectory(prefix="qatflow-release-") as folder:
+            receipt = _decide(desk, inputs, present, key, Path(folder))
+    artifacts.write_json(out / "receipt.json", receipt)
+    if receipt["champion"] is not None:
+        desk.registry.download(receipt["champion"]["version"], out / "bundle")
+    return receipt
+
+
+def _made_before(entries: Sequence[Entry], present: int | None, key: str) -> Receipt | None:
+    """Return the receipt of the present champion's promotion if it came from the same inputs and settings."""
+    tail = entries[-1] if entries else None
+    if tail is None or tail.version != present or tail.gates.get("inputs") != key:
+        return None
+    return dict(tail.gates["receipt"])
+
+
+def _decide(desk: Desk, inputs: Inputs, present: int | None, key: str, folder: Path) -> Receipt:
+    standing = None
+    if present is not None:
+        standing = measure_champion(desk.registry, present, inputs, folder / "champion")
+    bundles = {
+        variant: build_bundle(folder / variant / "bundle", candidate, inputs.data, inputs.lineage[variant])
+        for variant, candidate in inputs.candidates.items()
+    }
+    golden = {variant: check_golden(bundle) for variant, bundle in bundles.items()}
+    context = Context(inputs.candidates, standing, golden, withdrawn(desk.log.read()))
+    verdict = select(inputs.candidates, context, desk.params.gates)
+    uris = {v: _log_model(desk.registry, inputs.candidates[v], bundle) for v, bundle in bundles.items()}
+    if verdict.winner is None or (standing and standing.sha256 == inputs.candidates[verdict.winner].sha256):
+        return _keep(desk, verdict, standing)
+    return _promote(desk, verdict, inputs.candidates[verdict.winner], uris[verdict.winner], present, key)
+
+
+def _log_model(registry: Registry, candidate: Candidate, bundle: Path) -> str:
+    facts = {
+        "model_sha256": candidate.sha256,
+        "variant": candidate.variant,
+        "score": repr(candidate.score),
+        "latency_us": repr(candidate.latency_us),
+    }
+    return registry.log_model(bundle, facts, metrics_of(candidate))
+
+
+def _promote(desk: Desk, verdict: Verdict, winner: Candidate, uri: str, present: int | None, key: str) -> Receipt:
+    number = desk.registry.register(uri)
+    instead = "the first champion" if present is None else f"in place of version {present}"
+    reason = f"promoted {winner.variant} as version {number}, {instead}"
+    receipt = _receipt("promoted", reason, verdict, _describe(number, winner, winner.score))
+    gates = {"inputs": key, "receipt": receipt}
+    promote(desk.registry, desk.log, number, present, who=whoami(), why=desk.why, gates=gates)
+    return receipt
+
+
+def _keep(desk: Desk, verdict: Verdict, standing: Champion | None) -> Receipt:
+    if standing is None:
+        return _receipt("kept", "nothing ships: no candidate passed its gates", verdict, None)
+    because = "it is the winner itself" if verdict.winner else "no candidate passed its gates"
+    score = standing.score if standing.score is not None else desk.registry.version(standing.version).score
+    described = _describe(standing.version, standing, score)
+    return _receipt("kept", f"kept version {standing.version}: {because}", verdict, described)
+
+
+def _describe(number: int, model: Candidate | Champion, score: float) -> dict[str, Any]:
+    return {
+        "version": number,
+        "variant": model.variant,
+        "sha256": model.sha256,
+        "score": score,
+        "size_bytes": model.size_bytes,
+        "latency_us": model.latency_us,
+    }
+
+
+def _receipt(decision: str, reason: str, verdict: Verdict, standing: dict[str, Any] | None) -> Receipt:
+    described = standing or dict.fromkeys(("version", "variant", "sha256"))
+    return {
+        "decision": decision,
+        "variant": described["variant"],
+        "version": described["version"],
+        "model_sha256": described["sha256"],
+        "reasons": [reason, *verdict.reasons],
+        "gates": verdict.report(),
+        "champion": standing,
+    }

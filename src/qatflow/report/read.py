@@ -1,0 +1,91 @@
+"""Reads what one run left under `artifacts/`. Every folder is verified before a byte of it is believed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qatflow import artifacts
+from qatflow.errors import ArtifactError
+
+Record = dict[str, Any]
+History = list[dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One variant as measured on its flatbuffer. `history` is empty for post-training strategies."""
+
+    name: str
+    evaluation: Record
+    timings: Record
+    history: History
+
+
+@dataclass(frozen=True)
+class Run:
+    """All that the report shows. `manifests` maps folder -> SHA-256 of its manifest; `lineage` is the bundle's."""
+
+    card: Record
+    history: History
+    variants: tuple[Variant, ...]
+    receipt: Record
+    lineage: Record
+    manifests: dict[str, str]
+
+    @property
+    def task(self) -> str:
+        """`classification`, `regression` or `anomaly`."""
+        return str(self.card["task"])
+
+    @property
+    def float_model(self) -> Record:
+        """Score, metrics, size and digest of the float flatbuffer, the same in every evaluation."""
+        return dict(self.variants[0].evaluation["float"])
+
+
+def read_run(root: Path, variants: Sequence[str]) -> Run:
+    """Read the sealed outputs under `root / "artifacts"`.
+
+    Raises:
+        ArtifactError: If a folder is missing, half written or altered, or the release was made from other variants.
+    """
+    home = root / "artifacts"
+    folders = ["prepare", "pretrain", *(f"{stage}/{name}" for name in variants for stage in ("quantize", "evaluate"))]
+    for folder in [*folders, "release"]:
+        artifacts.verify(home / folder)
+    receipt = artifacts.read_json(home / "release" / "receipt.json")
+    _check_same_variants(receipt, variants)
+    return Run(
+        card=artifacts.read_json(home / "prepare" / "data_card.json"),
+        history=artifacts.read_json(home / "pretrain" / "history.json"),
+        variants=tuple(_read_variant(home, name) for name in variants),
+        receipt=receipt,
+        lineage=_read_lineage(home / "release" / "bundle" / artifacts.MANIFEST),
+        manifests={
+            folder: artifacts.sha256_file(home / folder / artifacts.MANIFEST) for folder in [*folders, "release"]
+        },
+    )
+
+
+def _read_variant(home: Path, name: str) -> Variant:
+    return Variant(
+        name=name,
+        evaluation=artifacts.read_json(home / "evaluate" / name / "evaluation.json"),
+        timings=artifacts.read_json(home / "evaluate" / name / "timings.json"),
+        history=artifacts.read_json(home / "quantize" / name / "history.json"),
+    )
+
+
+def _read_lineage(bundle_manifest: Path) -> Record:
+    """No bundle is made while nothing was ever promoted."""
+    return dict(artifacts.read_json(bundle_manifest)["lineage"]) if bundle_manifest.is_file() else {}
+
+
+def _check_same_variants(receipt: Record, variants: Sequence[str]) -> None:
+    judged = sorted(receipt["gates"])
+    if judged != sorted(variants):
+        raise ArtifactError(
+            f"artifacts/release judged {', '.join(judged)}, but quantize.variants is {', '.join(variants)}; "
+            "`qatflow run` makes the release again"
+        )

@@ -1,0 +1,62 @@
+"""The first screen: the verdict in a sentence, why it fell, and the key figures."""
+
+from dataclasses import dataclass
+
+from qatflow.report import summary, wording
+from qatflow.report.read import Record, Run, Variant
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A key figure: what it is, its value, and what to compare it with."""
+
+    name: str
+    value: str
+    beside: str
+
+
+def headline(run: Run) -> Record:
+    """Return the verdict, why it fell, and the key figures of what ships, or of the best candidate if nothing does."""
+    champion = run.receipt["champion"]
+    shown = summary.champion_variant(run) if champion else summary.focus(run)
+    return {
+        "verdict": summary.verdict(run),
+        "reason": _reason(run.receipt),
+        "candidate": None if champion else summary.focus(run).name,
+        "tiles": _measured(run, shown) if shown else _remembered(run, champion),
+    }
+
+
+def _reason(receipt: Record) -> str:
+    """The first reason of a promotion is the promotion itself; the second says why the winner won."""
+    return str(receipt["reasons"][receipt["decision"] == "promoted"])
+
+
+def _measured(run: Run, variant: Variant) -> list[Tile]:
+    evaluation, timings = variant.evaluation, variant.timings
+    speed = wording.than_float(wording.faster(timings["latency_ratio"]))
+    speed = f"{speed} ({wording.latency(timings['float_latency_us']['p50'])})"
+    same = "picks the same class as float" if run.task == "classification" else "of outputs as float gives them"
+    return [
+        _size(run, evaluation["size_bytes"]),
+        _score(run, evaluation["score"]),
+        Tile("Latency", wording.latency(timings["latency_us"]["p50"]), speed),
+        Tile("Agreement", wording.percent(evaluation["agreement_float"]), same),
+    ]
+
+
+def _remembered(run: Run, champion: Record) -> list[Tile]:
+    """A champion of an earlier run has the figures of the receipt only."""
+    latency = Tile("Latency", wording.latency(champion["latency_us"]), "when it was promoted")
+    return [_size(run, champion["size_bytes"]), _score(run, champion["score"]), latency]
+
+
+def _size(run: Run, size_bytes: int) -> Tile:
+    reference = run.float_model["size_bytes"]
+    ratio = wording.than_float(wording.smaller(size_bytes / reference))
+    return Tile("Size", wording.size(size_bytes), f"{ratio} ({wording.size(reference)})")
+
+
+def _score(run: Run, value: float) -> Tile:
+    score, reference = wording.SCORES[run.task], run.float_model["score"]
+    return Tile(score.name, score.value(value), f"{score.against_float(value - reference)} ({score.value(reference)})")

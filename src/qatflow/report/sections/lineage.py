@@ -1,0 +1,26 @@
+"""Where the model came from: digests of data, stages and flatbuffers, and the bundle's own chain."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from qatflow.report import wording
+from qatflow.report.read import Record, Run
+
+
+def lineage(run: Run) -> Record:
+    """Return (what, digest) pairs of the run, and the flattened lineage of the champion's bundle."""
+    models = [("float", run.float_model["sha256"]), *((v.name, v.evaluation["sha256"]) for v in run.variants)]
+    return {
+        "data": run.card["sha256"],
+        "models": models,
+        "stages": list(run.manifests.items()),
+        "bundle": list(_flatten(run.lineage)),
+    }
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", wording.number(value)

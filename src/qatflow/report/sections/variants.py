@@ -1,0 +1,112 @@
+"""All variants side by side: what a reader compares first, and all that was measured."""
+
+from typing import Literal
+
+from qatflow.report import summary, wording
+from qatflow.report.figures.latency import Timing, latency
+from qatflow.report.figures.tradeoff import Point, tradeoff
+from qatflow.report.read import Record, Run, Variant
+
+Status = Literal["float", "champion", "passed", "refused"]
+
+
+def variants(run: Run) -> Record:
+    """Return the rows of both tables and the two figures."""
+    threads = run.variants[0].timings["threads"]
+    timings = [_timing(variant.name, variant.timings["latency_us"]) for variant in run.variants]
+    reference = Timing("float", *(_float_latency(run, key) for key in ("p50", "p95")))
+    return {
+        "score_name": wording.SCORES[run.task].name,
+        "intervals": any(variant.evaluation["score_interval"] for variant in run.variants),
+        "samples": run.variants[0].evaluation["samples"],
+        "threads": threads,
+        "float": _float_row(run),
+        "rows": [_row(run, variant) for variant in run.variants],
+        "measured": [_measured(variant) for variant in run.variants],
+        "figures": [tradeoff(_points(run), wording.SCORES[run.task]), latency(reference, timings, threads)],
+    }
+
+
+def status(run: Run, variant: Variant) -> Status:
+    """Return what became of a variant."""
+    if variant == summary.champion_variant(run):
+        return "champion"
+    return "refused" if summary.refused_by(run, variant) else "passed"
+
+
+def _row(run: Run, variant: Variant) -> Record:
+    evaluation, score = variant.evaluation, wording.SCORES[run.task]
+    reference = evaluation["float"]
+    return {
+        "name": variant.name,
+        "status": status(run, variant),
+        "refused_by": summary.refused_by(run, variant),
+        "score": score.value(evaluation["score"]),
+        "interval": _interval(evaluation["score_interval"], score),
+        "change": score.change(evaluation["score"] - reference["score"]),
+        "agreement": wording.percent(evaluation["agreement_float"]),
+        "size": wording.size(evaluation["size_bytes"]),
+        "smaller": wording.smaller(evaluation["size_bytes"] / reference["size_bytes"]),
+        "compressed": wording.size(evaluation["size_zstd_bytes"]),
+        "p50": wording.latency(variant.timings["latency_us"]["p50"]),
+        "p95": wording.latency(variant.timings["latency_us"]["p95"]),
+        "faster": wording.faster(variant.timings["latency_ratio"]),
+    }
+
+
+def _float_row(run: Run) -> Record:
+    model, score = run.float_model, wording.SCORES[run.task]
+    return {
+        "score": score.value(model["score"]),
+        "size": wording.size(model["size_bytes"]),
+        "p50": wording.latency(_float_latency(run, "p50")),
+        "p95": wording.latency(_float_latency(run, "p95")),
+    }
+
+
+def _measured(variant: Variant) -> Record:
+    evaluation, timings = variant.evaluation, variant.timings
+    return {
+        "name": variant.name,
+        "p99": wording.latency(timings["latency_us"]["p99"]),
+        "throughput": f"{timings['throughput_per_s']:,.0f}",
+        "best_batch": timings["best_batch"],
+        "memory": wording.size(timings["peak_memory_bytes"]),
+        "float_memory": wording.size(timings["float_peak_memory_bytes"]),
+        "fake_quant": _share(evaluation["agreement_fake_quant"]),
+        "kernels": _share(evaluation["agreement_kernels"]),
+        "deflate": wording.size(evaluation["size_deflate_bytes"]),
+        "mcnemar_p": wording.number(evaluation["mcnemar_float_p"]),
+    }
+
+
+def _points(run: Run) -> list[Point]:
+    model = run.float_model
+    points = [Point("float", model["size_bytes"], model["score"], None, "float")]
+    for variant in run.variants:
+        evaluation = variant.evaluation
+        interval = evaluation["score_interval"]
+        bounds = (interval[0], interval[1]) if interval else None
+        points.append(Point(variant.name, evaluation["size_bytes"], evaluation["score"], bounds, status(run, variant)))
+    return points
+
+
+def _share(share: float | None) -> str:
+    return wording.ABSENT if share is None else wording.percent(share)
+
+
+def _interval(interval: list[float] | None, score: wording.Score) -> str:
+    if not interval:
+        return ""
+    low, high = (score.value(bound).removesuffix(f"{wording.SPACE}%") for bound in interval)
+    return f"{low} to {high}"
+
+
+def _timing(name: str, latency_us: Record) -> Timing:
+    return Timing(name, latency_us["p50"], latency_us["p95"])
+
+
+def _float_latency(run: Run, key: str) -> float:
+    """The float model is timed beside each variant; the middle run speaks for it."""
+    ordered = sorted(variant.timings["float_latency_us"][key] for variant in run.variants)
+    return float(ordered[len(ordered) // 2])

@@ -1,0 +1,63 @@
+"""Trains a model, float or fake-quant, on prepared data. The same seed gives the same weights, bit for bit."""
+
+from typing import Any
+
+from qatflow.backend import keras
+from qatflow.data.prepared import PreparedData, Split
+from qatflow.data.streams import to_tf_dataset
+from qatflow.params import TrainingParams
+from qatflow.progress import Progress, silent
+from qatflow.training.callbacks import KeepBest, Watch
+from qatflow.training.optimizers import make_optimizer
+
+LOSSES = {
+    "classification": "sparse_categorical_crossentropy",
+    "regression": "mean_squared_error",
+    "anomaly": "mean_squared_error",
+}
+METRICS = {"classification": ["accuracy"], "regression": [], "anomaly": []}
+
+
+def fit(
+    model: keras.Model,
+    data: PreparedData,
+    training: TrainingParams,
+    seed: int,
+    label: str,
+    progress: Progress = silent,
+) -> list[dict[str, float]]:
+    """Train the model in place; it ends with the weights of the epoch whose validation loss was lowest.
+
+    Args:
+        model: Of the data's input shape and task. Its compiled state is replaced.
+        data: Training and validation samples; with no validation samples the last epoch's weights stay.
+        training: Epochs, batch size, optimizer, learning rate and schedule.
+        seed: Order of the samples; weights and dropout come from the seed given to `backend.start`.
+        label: Short phrase for progress, which counts batches.
+        progress: Told every 20 batches.
+
+    Returns:
+        One dict an epoch: epoch (from 1), loss, for classification accuracy, and the same with `val_` before them.
+
+    Raises:
+        ModelError: If the loss became NaN or infinite.
+        ParamsError: If there is no such optimizer.
+    """
+    steps = -(-data.train.count // training.batch_size)
+    optimizer = make_optimizer(training, steps * training.epochs)
+    model.compile(optimizer, loss=LOSSES[data.task], metrics=METRICS[data.task])
+
+    def stream(split: Split, order: int | None) -> Any:
+        return to_tf_dataset(split, training.batch_size, order, data.task)
+
+    history = model.fit(
+        stream(data.train, seed),
+        validation_data=stream(data.val, None) if data.val.count else None,
+        epochs=training.epochs,
+        callbacks=[Watch(label, training.epochs, steps, progress), KeepBest()],
+        verbose=0,
+    ).history
+    return [
+        {"epoch": float(epoch + 1)} | {name: float(values[epoch]) for name, values in history.items()}
+        for epoch in range(training.epochs)
+    ]

@@ -1,0 +1,75 @@
+"""What every stage shares: where its inputs and output lie, and how it runs as a program. No stage's own work."""
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from qatflow import artifacts, params_file
+from qatflow.errors import QATFlowError
+from qatflow.params import Params
+from qatflow.progress import Progress
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One execution of a stage: its project, parameters, variant (empty if it has none) and progress."""
+
+    root: Path
+    params: Params
+    variant: str
+    progress: Progress
+
+    def folder(self, stage: str, *, variant: bool = False) -> Path:
+        """Return the output folder of `stage`, of this variant if asked."""
+        return self.root / "artifacts" / stage / (self.variant if variant else "")
+
+    def read(self, stage: str, *, variant: bool = False) -> Path:
+        """Return the verified output folder of an earlier stage.
+
+        Raises:
+            ArtifactError: If it is missing, half written or altered.
+        """
+        folder = self.folder(stage, variant=variant)
+        artifacts.verify(folder)
+        return folder
+
+    def write(self, stage: str, *parents: Path) -> AbstractContextManager[Path]:
+        """Give an empty folder to fill; it becomes the stage's output when the block ends without an error."""
+        lineage = {parent.relative_to(self.root / "artifacts").as_posix(): parent for parent in parents}
+        return artifacts.stage_output(self.folder(stage, variant=True), stage, lineage)
+
+
+def execute(run: Callable[[Stage], None], variant: str, progress: Progress) -> None:
+    """Run a stage in the current project.
+
+    Raises:
+        QATFlowError: If parameters or inputs are not right, or the disk is full.
+    """
+    root = Path.cwd()
+    try:
+        run(Stage(root, params_file.load(root / "params.yaml"), variant, progress))
+    except OSError as error:
+        if error.errno is None:
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        raise QATFlowError(
+            f"{os.strerror(error.errno)}{where}. Mend this and run again: finished stages are kept."
+        ) from error
+
+
+def main(run: Callable[[Stage], None]) -> None:
+    """Run a stage as a program: `python -m tasks.NAME [VARIANT]`; a user's mistake ends without a traceback."""
+    try:
+        execute(run, sys.argv[1] if len(sys.argv) > 1 else "", _print_progress)
+    except QATFlowError as error:
+        sys.exit(f"Error: {error}")
+
+
+def _print_progress(label: str, done: int, total: int) -> None:
+    """One line for each finished tenth, which reads well in a log."""
+    if total and (done * 10 // total) > ((done - 1) * 10 // total):
+        sys.stdout.write(f"  {label}: {done}/{total}\n")
+        sys.stdout.flush()

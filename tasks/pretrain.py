@@ -1,0 +1,28 @@
+"""Stage `pretrain`: train the float model, or take the user's, and convert it unquantized as the baseline."""
+
+from qatflow import backend
+from qatflow.artifacts import write_bytes, write_json
+from qatflow.data.prepared import open_prepared
+from qatflow.models import build
+from qatflow.models.store import save_model
+from qatflow.tflite.convert import convert_float
+from qatflow.training.fit import fit
+from tasks.common import Stage, main
+
+
+def run(stage: Stage) -> None:
+    """Write artifacts/pretrain: architecture, weights, history and the float32 flatbuffer."""
+    params = stage.params
+    prepared = stage.read("prepare")
+    data = open_prepared(prepared)
+    backend.start(params.seed)
+    model = build(params.model, data.input_shape, data.num_outputs, data.task)
+    with stage.write("pretrain", prepared) as out:
+        history = fit(model, data, params.pretrain, params.seed, "training the float model", stage.progress)
+        save_model(model, out)
+        write_json(out / "history.json", history)
+        write_bytes(out / "model.tflite", convert_float(model))
+
+
+if __name__ == "__main__":
+    main(run)

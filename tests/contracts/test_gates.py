@@ -1,0 +1,83 @@
+"""What every gate must do, whichever it is."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from qatflow import params_file
+from qatflow.errors import ParamsError
+from qatflow.release.base import Candidate, Champion, Context, GoldenCheck
+from qatflow.release.gates import GATES
+from qatflow.release.select import check_settings
+from tests.unit.release.fabricate import candidate, changed, context
+
+DEFAULTS = params_file.load(Path(__file__).parents[2] / "params.yaml").release.gates
+BAD = replace(
+    changed(candidate("bad", trained=True), score=0.0, agreement_float=0.0, model=bytes(10**6)),
+    timings={"latency_us": {"p50": 1e9}, "latency_ratio": 1e9},
+    correct=~candidate().correct & False,
+)
+GOOD = changed(candidate("ptq_w8a8"), score=1.0, float={"score": 1.0, "size_bytes": 10**6})
+RIVAL = Champion(3, "ptq_w8a8", "0" * 64, GOOD.score, candidate().correct, GOOD.size_bytes, 12.5)
+each_gate = pytest.mark.parametrize("name", GATES)
+
+
+def around(judged: Candidate, check: GoldenCheck) -> Context:
+    return context(judged, GOOD, champion=RIVAL, golden={judged.variant: check})
+
+
+@each_gate
+def test_the_default_parameters_use_it(name: str):
+    check_settings({name: DEFAULTS[name]})
+
+
+@each_gate
+def test_it_lets_a_good_model_pass(name: str):
+    result = GATES[name](GOOD, context(GOOD), DEFAULTS[name])
+
+    assert result.passed, result.reason
+
+
+@each_gate
+def test_it_refuses_a_bad_model_and_says_why(name: str):
+    result = GATES[name](BAD, around(BAD, GoldenCheck(None, "it was killed by SIGSEGV")), DEFAULTS[name])
+
+    assert not result.passed
+    assert len(result.reason) > 20
+    assert "\n" not in result.reason
+
+
+@each_gate
+def test_it_is_pure_and_its_result_is_json_under_its_own_name(name: str):
+    results = [GATES[name](BAD, around(BAD, GoldenCheck(9.0)), DEFAULTS[name]) for _ in range(2)]
+
+    assert results[0] == results[1]
+    assert results[0].gate == name
+    assert json.loads(json.dumps(results[0].to_dict(), allow_nan=False)) == results[0].to_dict()
+    assert results[0].threshold in DEFAULTS[name].values()
+
+
+@each_gate
+def test_settings_that_are_missing_unknown_or_out_of_range_are_refused(name: str):
+    good = dict(DEFAULTS[name])
+    setting = next(iter(good))
+    highest = GATES[name].settings[setting][1]
+
+    with pytest.raises(ParamsError, match=rf"release\.gates\.{name} lacks {setting}"):
+        check_settings({name: {key: value for key, value in good.items() if key != setting}})
+    with pytest.raises(
+        ParamsError, match=rf"Unknown setting release\.gates\.{name}\.typo\. The gate takes: .*{setting}"
+    ):
+        check_settings({name: good | {"typo": 1.0}})
+    for value in (float("nan"), float("inf"), highest * 2, -1.0):
+        with pytest.raises(ParamsError, match=rf"release\.gates\.{name}\.{setting} is .* it must be from 0 to"):
+            check_settings({name: good | {setting: value}})
+
+
+def test_an_unknown_gate_names_the_known_ones_and_the_nearest():
+    with pytest.raises(
+        ParamsError, match=r"Unknown gate 'agrement'\. Known: accuracy_drop, agreement.*mean 'agreement'"
+    ):
+        check_settings({"agrement": {}})

@@ -1,0 +1,69 @@
+"""A clone of the project, and ways to run it as a user would."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from qatflow import artifacts, params_file
+
+ROOT = Path(__file__).parents[2]
+SMALL = {
+    "data.max_samples": 300,
+    "pretrain.epochs": 3,
+    "quantize.training.epochs": 1,
+    "quantize.variants": ["ptq_w8a8", "qat_w8a8_per_channel"],
+    "evaluate.latency_runs": 20,
+    "release.gates": {"golden": {"max_lsb": 0}, "beats_champion": {"alpha": 0.05, "min_saving": 0.05}},
+    "flow.retry_delay_s": 0,
+}
+
+
+@dataclass
+class Project:
+    """A clone. Its commands run as a user's would, in processes of their own."""
+
+    root: Path
+    prefect_home: Path
+    env: dict[str, str] = field(default_factory=dict)
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables of a user's shell with the environment activated."""
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        own = {"PATH": path, "PYTHONPATH": str(self.root / "src"), "PREFECT_HOME": str(self.prefect_home)}
+        return {**os.environ, **own, **self.env}
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in the clone to its end; output as text."""
+        return subprocess.run(
+            words, cwd=self.root, env=self.environment(), capture_output=True, text=True, check=False, timeout=280
+        )
+
+    def start(self, *words: str) -> subprocess.Popen[bytes]:
+        """Start a command in the clone."""
+        with (self.root / "started.log").open("ab") as log:
+            return subprocess.Popen(words, cwd=self.root, env=self.environment(), stdout=log, stderr=log)
+
+    def flow(self) -> subprocess.CompletedProcess[str]:
+        """Run the Prefect flow."""
+        return self.command(sys.executable, "-m", "flows.retrain")
+
+    def repro(self) -> subprocess.CompletedProcess[str]:
+        """Run `dvc repro`."""
+        return self.command("dvc", "repro")
+
+    def set(self, changes: Mapping[str, object]) -> None:
+        """Change parameters."""
+        params_file.edit(self.root / "params.yaml", changes)
+
+    def outcomes(self) -> dict[str, str]:
+        """Return each stage's outcome in the last flow run."""
+        stages = artifacts.read_json(self.root / "logs" / "last_run.json")["stages"]
+        return {name: stage["outcome"] for name, stage in stages.items()}
+
+    def models(self) -> dict[str, str]:
+        """Return the SHA-256 of every flatbuffer, by its path."""
+        paths = sorted((self.root / "artifacts").rglob("*.tflite"))
+        return {path.relative_to(self.root).as_posix(): artifacts.sha256_file(path) for path in paths}

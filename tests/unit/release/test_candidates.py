@@ -1,0 +1,116 @@
+"""What a release reads from the stages' outputs."""
+
+import json
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qatflow import artifacts
+from qatflow.data.prepare import prepare_data
+from qatflow.data.prepared import open_prepared
+from qatflow.errors import ArtifactError
+from qatflow.params import DataParams, Params, QuantizeParams
+from qatflow.release.candidates import metrics_of, read_inputs
+from qatflow.tflite.runtime import Runner
+from tests.unit.release.fabricate import candidate, changed, flatbuffer, inputs
+
+VARIANTS = ("ptq_w8a8", "qat_w4a8")
+PARAMS = Params(quantize=QuantizeParams(variants=VARIANTS))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A project in which the stages before the release have run."""
+    home = tmp_path / "artifacts"
+    with artifacts.stage_output(home / "prepare", "prepare") as out:
+        prepare_data(DataParams(), "unit", 42, out)
+    with artifacts.stage_output(home / "pretrain", "pretrain") as out:
+        (out / "model.tflite").write_bytes(flatbuffer("float32"))
+    x, _ = open_prepared(home / "prepare").test.arrays()
+    for variant, model in zip(VARIANTS, (flatbuffer("int8"), flatbuffer("int4")), strict=True):
+        with artifacts.stage_output(home / "quantize" / variant, "quantize") as out:
+            artifacts.write_json(out / "recipe.json", {"strategy": variant, "trained": variant.startswith("qat")})
+        with artifacts.stage_output(home / "convert" / variant, "convert") as out:
+            (out / "model.tflite").write_bytes(model)
+        with artifacts.stage_output(home / "evaluate" / variant, "evaluate") as out:
+            measured = candidate(variant, model)
+            artifacts.write_json(out / "evaluation.json", measured.evaluation)
+            artifacts.write_json(out / "timings.json", measured.timings)
+            np.save(out / "outputs.npy", Runner(model).predict(x))
+    return tmp_path
+
+
+def test_candidates_are_what_the_stages_measured(root: Path):
+    found = read_inputs(root, PARAMS, "abc.dir")
+
+    assert tuple(found.candidates) == VARIANTS
+    for variant, name in zip(VARIANTS, ("int8", "int4"), strict=True):
+        read, measured = found.candidates[variant], candidate(variant, flatbuffer(name))
+        assert (read.model, read.evaluation, read.timings) == (measured.model, measured.evaluation, measured.timings)
+        assert read.trained == variant.startswith("qat")
+        assert read.correct is not None
+        assert read.correct.mean() == measured.score
+
+
+def test_lineage_names_data_parameters_and_every_stages_manifest(root: Path):
+    lineage = read_inputs(root, PARAMS, "abc.dir").lineage["qat_w4a8"]
+    card = json.loads((root / "artifacts" / "prepare" / "data_card.json").read_text())
+
+    assert (lineage.git_commit, lineage.data_md5, lineage.data_sha256) == (None, "abc.dir", card["sha256"])
+    assert sorted(lineage.stages) == [
+        "convert/qat_w4a8",
+        "evaluate/qat_w4a8",
+        "prepare",
+        "pretrain",
+        "quantize/qat_w4a8",
+    ]
+    assert lineage.stages["prepare"] == artifacts.sha256_file(root / "artifacts" / "prepare" / "manifest.json")
+    other = read_inputs(root, PARAMS.model_copy(update={"seed": 1}), None).lineage["qat_w4a8"]
+    assert other.params_sha256 != lineage.params_sha256
+
+
+def test_lineage_names_the_commit_that_is_checked_out(root: Path):
+    git = ["git", "-C", str(root), "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    assert read_inputs(root, PARAMS, None).lineage["ptq_w8a8"].git_commit is None
+
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "first"], check=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    assert read_inputs(root, PARAMS, None).lineage["ptq_w8a8"].git_commit == head
+
+
+@pytest.mark.parametrize("folder", ["prepare", "quantize/qat_w4a8", "convert/qat_w4a8", "evaluate/qat_w4a8"])
+def test_an_output_that_is_altered_or_missing_is_refused(root: Path, folder: str):
+    path = root / "artifacts" / folder
+    victim = next(file for file in sorted(path.rglob("*")) if file.is_file() and file.name != "manifest.json")
+    victim.write_bytes(victim.read_bytes() + b" ")
+    with pytest.raises(ArtifactError, match="was altered"):
+        read_inputs(root, PARAMS, None)
+
+    shutil.rmtree(path)
+    with pytest.raises(ArtifactError, match="is missing"):
+        read_inputs(root, PARAMS, None)
+
+
+def test_the_digest_follows_everything_that_is_decided_on():
+    one = candidate()
+    other_time = replace(one, timings={**one.timings, "latency_ratio": 0.9})
+    digests = {
+        inputs(each).digest()
+        for each in (one, changed(one, score=0.5), changed(one, model=b"x"), other_time, replace(one, variant="z"))
+    }
+
+    assert len(digests) == 5
+    assert inputs(one).digest() == inputs(replace(one)).digest()
+
+
+def test_metrics_are_numbers_by_name():
+    metrics = metrics_of(candidate())
+
+    assert metrics["accuracy"] == metrics["score"] == candidate().score
+    assert (metrics["size_bytes"], metrics["latency_p50_us"]) == (float(len(flatbuffer("int8"))), 12.5)
+    assert "per_class" not in metrics

@@ -1,0 +1,46 @@
+"""The manifest's own rules, beyond what `load_bundle` is tested for."""
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from qatflow.release.manifest import BundleManifest, Tensor
+from qatflow.tflite.runtime import Runner
+from tests.unit.release.fabricate import flatbuffer, lineage
+
+IMAGE = Tensor(name="x", shape=(8, 8, 1), dtype="int8", scale=0.1, zero_point=0)
+LABEL = Tensor(name="y", shape=(3,), dtype="int8", scale=0.1, zero_point=0)
+
+
+def manifest(task: str, labels: tuple[str, ...], output: Tensor) -> BundleManifest:
+    return BundleManifest.model_validate(
+        {
+            "task": task, "strategy": "s", "labels": labels, "input": IMAGE, "output": output, "score": 1.0,
+            "float_score": 1.0, "samples": 1, "lineage": lineage(), "files": {},
+            "preprocessing": {"scale": (1.0,), "offset": (0.0,)},
+        }
+    )  # fmt: skip
+
+
+def test_there_is_one_label_for_each_output():
+    assert manifest("classification", ("a", "b", "c"), LABEL).output.size == 3
+    with pytest.raises(ValidationError, match="2 labels for 3 outputs"):
+        manifest("classification", ("a", "b"), LABEL)
+
+
+def test_an_autoencoder_gives_back_its_inputs_shape():
+    assert manifest("anomaly", (), IMAGE).output.size == 64
+    with pytest.raises(ValidationError, match="must have its input's shape"):
+        manifest("anomaly", (), LABEL)
+
+
+def test_regression_needs_neither():
+    assert manifest("regression", (), LABEL).labels == ()
+
+
+@pytest.mark.parametrize("name", ["int8", "float32", "autoencoder"])
+def test_a_flatbuffers_tensors_fit(name: str):
+    spec = Runner(flatbuffer(name)).input
+
+    assert Tensor.of(spec).shape == spec.shape
+    assert np.dtype(Tensor.of(spec).dtype) == np.dtype(spec.dtype)

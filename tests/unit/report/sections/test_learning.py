@@ -1,0 +1,12 @@
+from qatflow.report.sections.learning import learning
+
+
+def test_trained_models_have_curves_of_both_metrics(run):
+    part = learning(run)
+    assert part["untrained"] == ["ptq_w8a8"]
+    names = {metric: [figure.title.split(":")[0] for figure in figures] for metric, figures in part["figures"].items()}
+    assert names == {key: ["float", "qat_w8a8_per_channel", "qat_w4a8"] for key in ("accuracy", "loss")}
+
+
+def test_regression_has_a_loss_only(build_run, load):
+    assert list(learning(load(build_run(task="regression")))["figures"]) == ["loss"]

@@ -1,0 +1,80 @@
+import re
+from itertools import pairwise
+
+import pytest
+
+from qatflow.report.page import render
+
+HOSTILE = '<script>alert("x")</script>'
+TWELVE = tuple(f"qat_variant_{i}" for i in range(12))
+RUNS = {
+    "default": {},
+    "regression": {"task": "regression"},
+    "anomaly": {"task": "anomaly"},
+    "nothing ships": {"champion": None, "refused": ("ptq_w8a8", "qat_w8a8_per_channel", "qat_w4a8")},
+    "kept": {"champion": "qat_of_last_week"},
+    "many classes": {"classes": tuple(f"class {i}" for i in range(100))},
+    "twelve variants": {"variants": TWELVE, "champion": TWELVE[3], "refused": TWELVE[6:]},
+    "one variant": {"variants": ("ptq_w8a8",), "champion": "ptq_w8a8"},
+}
+
+
+@pytest.fixture(scope="module", params=RUNS.values(), ids=RUNS)
+def page(request, build_run, load):
+    return render(load(build_run(**request.param)), "model")
+
+
+def test_the_page_is_well_formed_and_its_links_lead_somewhere(page, parse):
+    nodes = parse(page)
+    ids = [node.attributes["id"] for node in nodes if "id" in node.attributes]
+    assert len(ids) == len(set(ids))
+    links = [node.attributes["href"] for node in nodes if node.tag == "a"]
+    assert links
+    assert {link.removeprefix("#") for link in links} <= set(ids)
+    labels = [node.attributes["aria-labelledby"] for node in nodes if "aria-labelledby" in node.attributes]
+    assert set(labels) <= set(ids)
+
+
+def test_the_page_needs_nothing_from_outside(page, parse):
+    nodes = parse(page)
+    assert not {node.tag for node in nodes} & {"script", "img", "iframe", "object", "embed", "base", "form"}
+    assert [node.attributes["href"] for node in nodes if node.tag == "link"] == ["data:,"]
+    assert not [name for node in nodes for name in node.attributes if name.startswith("on") or name == "src"]
+    assert not re.findall(r"url\(|@import|https?:", page)
+    assert "default-src 'none'" in page
+
+
+def test_headings_are_in_order(page, parse):
+    levels = [int(node.tag[1]) for node in parse(page) if re.fullmatch(r"h\d", node.tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def test_every_drawing_says_in_words_what_it_shows(page, parse):
+    drawings = [node for node in parse(page) if node.tag == "svg"]
+    assert drawings
+    assert all(node.attributes["role"] == "img" and node.attributes["aria-label"] for node in drawings)
+
+
+def test_every_figure_states_a_finding(page, parse):
+    nodes = parse(page)
+    titles = [after.text for before, after in pairwise(nodes) if before.tag == "figcaption"]
+    assert len(titles) == len([node for node in nodes if node.tag == "figure"])
+    assert all(titles)
+
+
+def test_names_from_data_are_escaped(build_run, load):
+    classes = (HOSTILE, "a & b", "'\"><svg onload=alert(1)>")
+    page = render(load(build_run(classes=classes)), f"model{HOSTILE}")
+    assert "<script" not in page
+    assert "<svg onload" not in page
+    assert "a &amp; b" in page
+
+
+def test_wide_tables_scroll_inside_their_own_box(page, parse):
+    nodes = parse(page)
+    before_tables = [before for before, after in pairwise(nodes) if after.tag == "table"]
+    assert before_tables
+    assert {node.attributes.get("class") for node in before_tables} == {"scroll"}
+    assert all(node.attributes.get("aria-label") and node.attributes.get("tabindex") == "0" for node in before_tables)

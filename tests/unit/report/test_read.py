@@ -1,0 +1,51 @@
+import pytest
+
+from qatflow import artifacts
+from qatflow.errors import ArtifactError
+from qatflow.report.read import read_run
+
+FOLDERS = ["prepare", "pretrain", "quantize/ptq_w8a8", "evaluate/ptq_w8a8", "release"]
+
+
+def test_a_run_holds_what_the_stages_wrote(run, default_run):
+    home = default_run.root / "artifacts"
+    assert [variant.name for variant in run.variants] == list(default_run.params.quantize.variants)
+    assert [bool(variant.history) for variant in run.variants] == [False, True, True]
+    assert run.card == artifacts.read_json(home / "prepare" / "data_card.json")
+    assert run.float_model["size_bytes"] == 78_212
+    assert run.lineage["git_commit"] == "9f1c2e7"
+    assert run.manifests["release"] == artifacts.sha256_file(home / "release" / "manifest.json")
+    assert len(run.manifests) == 3 + 2 * 3
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_an_altered_file_is_refused(build_run, folder):
+    fake = build_run()
+    file = next((fake.root / "artifacts" / folder).glob("[!m]*.json"))
+    file.write_text(file.read_text() + " ")
+    with pytest.raises(ArtifactError, match=f"{file.name} was altered"):
+        read_run(fake.root, fake.params.quantize.variants)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_folder_without_manifest_is_refused(build_run, folder):
+    fake = build_run()
+    (fake.root / "artifacts" / folder / "manifest.json").unlink()
+    with pytest.raises(ArtifactError, match=r"manifest\.json is missing; run `qatflow run`"):
+        read_run(fake.root, fake.params.quantize.variants)
+
+
+def test_an_altered_bundle_is_refused(build_run):
+    fake = build_run()
+    (fake.root / "artifacts" / "release" / "bundle" / "manifest.json").write_text("{}")
+    with pytest.raises(ArtifactError, match="was altered"):
+        read_run(fake.root, fake.params.quantize.variants)
+
+
+def test_a_release_of_other_variants_is_refused(default_run):
+    with pytest.raises(ArtifactError, match=r"judged ptq_w8a8, .* but quantize\.variants is ptq_w8a8;"):
+        read_run(default_run.root, ["ptq_w8a8"])
+
+
+def test_without_a_champion_there_is_no_lineage(build_run, load):
+    assert load(build_run(champion=None)).lineage == {}
