@@ -42,10 +42,10 @@ class Session:
     def __post_init__(self) -> None:
         self.params = params_file.load(ROOT / "params.yaml")
         self.graph = Graph(ROOT)
-        stale = self.graph.stale()
-        self.worker = StageWorker(ROOT, LOG, preload=any(name.startswith(_NEEDS_TENSORFLOW) for name in stale))
+        self._stale = set(self.graph.stale())
+        self.worker = StageWorker(ROOT, LOG, preload=any(name.startswith(_NEEDS_TENSORFLOW) for name in self._stale))
         self.tracker = RunTracker(ROOT, self.params, self.reason)
-        if stale:
+        if self._stale:
             self.worker.start()
             self.tracker.open()
 
@@ -66,10 +66,12 @@ class Session:
                     work_s = self.worker.run(command, limit_s, line.progress, env | {"QATFLOW_REASON": self.reason})
 
             try:
-                line.outcome = self.graph.ensure(name, execute)
+                line.outcome = self.graph.ensure(name, execute, unchanged=name not in self._stale)
             except Exception as error:
                 error.args = (f"{name}: {error}",)
                 raise
+        if name not in self._stale and line.outcome != "fresh":  # it was altered, so what follows is in doubt too
+            self._stale = set(self.graph.stages())
         self.times[name] = StageTime(line.outcome, work_s, time.monotonic() - started)
         return line.outcome
 

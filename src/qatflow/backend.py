@@ -9,8 +9,9 @@ os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
 
 import tensorflow as tf
 import tf_keras as keras
+from tensorflow.lite.python.convert_phase import ConverterError
 
-__all__ = ["keras", "start", "tf"]
+__all__ = ["ConverterError", "keras", "start", "tf"]
 
 
 def start(seed: int) -> None:

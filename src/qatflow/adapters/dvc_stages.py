@@ -7,8 +7,9 @@ the stage's command in a shell, is replaced by a function of ours. So the flow a
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,32 +39,37 @@ class Graph:
 
     def stages(self) -> list[str]:
         """Return the stages' names in an order in which each follows what it depends on."""
-        from dvc.repo.reproduce import plan_repro
-
-        with _plain_errors():
-            return [stage.addressing for stage in plan_repro(self.repo.index.graph)]
+        with self._inside():
+            return [stage.addressing for stage in self._ordered()]
 
     def stale(self) -> dict[str, str]:
         """Return what would run now: stage -> why. A stage behind a stale one is stale too."""
-        with _plain_errors():
+        with self._inside():
             changed = {name: _why(changes) for name, changes in self.repo.status().items()}
-            for stage in self._ordered():
+            stages = self._ordered()
+            for stage in stages:
                 causes = [parent.addressing for parent in self.repo.index.graph.successors(stage)]
                 behind = next((name for name in causes if name in changed), None)
                 if behind and stage.addressing not in changed:
                     changed[stage.addressing] = f"follows {behind}"
-        return {stage.addressing: changed[stage.addressing] for stage in self._ordered() if stage.addressing in changed}
+            names = [stage.addressing for stage in stages]
+        return {name: changed[name] for name in names if name in changed}
 
-    def ensure(self, name: str, execute: Execute) -> str:
+    def ensure(self, name: str, execute: Execute, *, unchanged: bool = False) -> str:
         """Bring one stage up to date; return "fresh", "restored" (from DVC's cache) or "ran".
 
         What DVC calls fresh or restored is checked against our own digests, since DVC trusts its cache files: an
         altered copy is thrown away, in the cache too, and the stage runs again.
 
+        Args:
+            name: The stage.
+            execute: Runs its command.
+            unchanged: The caller knows from `stale` that nothing changed, so DVC need not look again.
+
         Raises:
             QATFlowError: What `execute` raised, or why DVC could not run the stage.
         """
-        outcome = self._reproduce(name, execute, force=False)
+        outcome = "fresh" if unchanged else self._reproduce(name, execute, force=False)
         try:
             self._verify(name)
         except ArtifactError:
@@ -75,13 +81,20 @@ class Graph:
         """Return the output paths of a stage."""
         return [Path(out.fs_path) for out in self._stage(name).outs]
 
+    @contextmanager
+    def _inside(self) -> Iterator[None]:
+        """DVC names stages relative to the current folder; in the project's own they are as in dvc.yaml."""
+        with chdir(self.root), _plain_errors():
+            yield
+
     def _ordered(self) -> list[Any]:
         from dvc.repo.reproduce import plan_repro
 
         return list(plan_repro(self.repo.index.graph))
 
     def _stage(self, name: str) -> Any:
-        return next(stage for stage in self._ordered() if stage.addressing == name)
+        with self._inside():
+            return next(stage for stage in self._ordered() if stage.addressing == name)
 
     def _reproduce(self, name: str, execute: Execute, *, force: bool) -> str:
         ran: list[str] = []
@@ -90,7 +103,7 @@ class Graph:
             execute(command)
             ran.append(command)
 
-        with _plain_errors(), _executor(run):
+        with self._inside(), _executor(run):
             done = self.repo.reproduce(targets=[name], single_item=True, force=force)
         if ran:
             return "ran"
@@ -110,6 +123,25 @@ class Graph:
                 path = Path(out.cache.oid_to_path(oid.value))
                 if path.exists() and file_md5(str(path), out.cache.fs) != oid.value:
                     path.unlink()
+
+
+@contextmanager
+def shadow(root: Path) -> Iterator[Path]:
+    """Give a passing copy of a project: same data, outputs and cache, but parameters and lock file of its own.
+
+    Changes to the copy's params.yaml can be planned there; nothing in the project is touched.
+    """
+    with tempfile.TemporaryDirectory(prefix="qatflow-plan-") as folder:
+        copy = Path(folder)
+        for entry in root.iterdir():
+            if entry.name in {"params.yaml", "dvc.yaml", "dvc.lock", ".dvcignore"}:
+                (copy / entry.name).write_bytes(entry.read_bytes())
+            elif entry.name not in {".dvc", ".git"}:
+                (copy / entry.name).symlink_to(entry)
+        (copy / ".dvc").mkdir()
+        config = f"[core]\n    no_scm = true\n[cache]\n    dir = {root}/.dvc/cache\n"
+        (copy / ".dvc" / "config").write_text(config)
+        yield copy
 
 
 def _open(root: Path) -> Repo:

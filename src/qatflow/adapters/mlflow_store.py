@@ -80,8 +80,8 @@ def plain_errors(uri: str) -> Iterator[None]:
         yield
     except (MlflowException, RequestException, SQLAlchemyError) as error:
         reason = " ".join(str(error).split())[:300]
-        advice = "is it running, and is tracking.uri in params.yaml right?" if uri.startswith("http") else ""
-        raise TrackingError(f"MLflow at {uri} failed; {advice} {reason}".replace("  ", " ")) from None
+        advice = "; is it running, and is tracking.uri in params.yaml right? " if uri.startswith("http") else ": "
+        raise TrackingError(f"MLflow at {uri} failed{advice}{reason}") from None
 
 
 @contextmanager

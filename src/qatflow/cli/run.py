@@ -2,14 +2,13 @@
 
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from qatflow import params_file
-from qatflow.adapters.dvc_stages import Graph
+from qatflow.adapters.dvc_stages import Graph, shadow
 from qatflow.cli.project import find_root
 from qatflow.errors import QATFlowError
 
@@ -48,18 +47,11 @@ def status() -> None:
 
 
 def _dry_run(root: Path, changes: dict[str, Any]) -> None:
-    """Plan on a shadow of the project that has its own params.yaml, so that nothing here is touched."""
-    with tempfile.TemporaryDirectory(prefix="qatflow-plan-") as name:
-        shadow = Path(name)
-        for entry in root.iterdir():
-            if entry.name not in {"params.yaml", "dvc.yaml", "dvc.lock"}:
-                (shadow / entry.name).symlink_to(entry)
-        for entry in root.glob("dvc.*"):
-            (shadow / entry.name).write_bytes(entry.read_bytes())
-        (shadow / "params.yaml").write_bytes((root / "params.yaml").read_bytes())
-        for key, (old, new) in params_file.edit(shadow / "params.yaml", changes).items():
+    """Plan on a shadow of the project, so that nothing here is touched."""
+    with shadow(root) as copy:
+        for key, (old, new) in params_file.edit(copy / "params.yaml", changes).items():
             typer.echo(f" params.yaml: {key} is {old}, would be {new}")
-        _print_plan(Graph(shadow))
+        _print_plan(Graph(copy))
 
 
 def _print_plan(graph: Graph) -> None:

@@ -9,7 +9,7 @@ from qatflow.models.allowed import CONTAINERS, POLICIES, check_activation, check
 from qatflow.models.graph import plain_graph
 
 MAX_CONFIG_BYTES = 16 << 20
-MALFORMED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError, tf.errors.OpError)
+MALFORMED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError, tf.errors.OpError)
 """What Keras raises on a config that makes no sense."""
 NEW_IN_KERAS_3 = frozenset(
     {"optional", "quantization_config", "renorm", "renorm_clipping", "synchronized", "rms_scaling"}
@@ -50,7 +50,8 @@ def build_from_config(config: dict[str, Any], elements: int) -> keras.Model:
     """
     container = keras.Sequential if config["class_name"] == "Sequential" else keras.Model
     try:
-        with tf.Graph().as_default():
+        with tf.Graph().as_default() as graph:
+            graph.seed = 0  # dropout asks for one
             wanted = container.from_config(config["config"]).count_params()
         if wanted != elements:
             raise ModelError(f"its layers need {wanted} weights, it holds {elements}")

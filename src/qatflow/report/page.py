@@ -22,5 +22,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"short": wording.short, "capitalize_first": wording.capitalize_first}
+    environment.filters["short"] = wording.short
     return environment

@@ -122,11 +122,6 @@ def metric(value: float) -> str:
     return f"{value:#.4g}".replace("-", MINUS)
 
 
-def capitalize_first(words: str) -> str:
-    """Let a sentence begin with a capital and leave the names in it as they are."""
-    return words[:1].upper() + words[1:]
-
-
 def short(digest: str) -> str:
     """Return the first twelve characters of a digest."""
     return digest[:12]

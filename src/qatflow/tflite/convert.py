@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from qatflow.artifacts import Array
-from qatflow.backend import keras, tf
+from qatflow.backend import ConverterError, keras, tf
 from qatflow.errors import ConversionError
 from qatflow.tflite.inspect import inventory
 
-FAILURES = (ValueError, RuntimeError, TypeError, tf.errors.OpError)
-"""What the converter raises on models that it cannot express. Its own ConverterError is an Exception of another name."""
+FAILURES = (ConverterError, ValueError, RuntimeError, TypeError, tf.errors.OpError)
+"""What the converter raises on models that it cannot express."""
 
 
 def convert_float(model: keras.Model) -> bytes:
@@ -92,7 +92,7 @@ def _convert(model: keras.Model, configure: Callable[[Any], None]) -> bytes:
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="input")])
     def serve(x: Any) -> Any:
-        return tf.identity(model(x, training=False), name="output")
+        return model(x, training=False)
 
     converter = tf.lite.TFLiteConverter.from_concrete_functions([serve.get_concrete_function()], model)
     converter.experimental_lower_to_saved_model = False

@@ -30,7 +30,7 @@ def fit(
 
     Args:
         model: Of the data's input shape and task. Its compiled state is replaced.
-        data: Training and validation samples; with no validation samples the last epoch's weights stay.
+        data: Training and validation samples.
         training: Epochs, batch size, optimizer, learning rate and schedule.
         seed: Order of the samples; weights and dropout come from the seed given to `backend.start`.
         label: Short phrase for progress, which counts batches.
@@ -52,7 +52,7 @@ def fit(
 
     history = model.fit(
         stream(data.train, seed),
-        validation_data=stream(data.val, None) if data.val.count else None,
+        validation_data=stream(data.val, None),
         epochs=training.epochs,
         callbacks=[Watch(label, training.epochs, steps, progress), KeepBest()],
         verbose=0,

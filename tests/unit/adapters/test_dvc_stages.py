@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from qatflow.adapters.dvc_stages import Graph
+from qatflow.adapters.dvc_stages import Graph, shadow
 from qatflow.errors import DataError, StageError
 
 STAGES = ["upper", "twice"]
@@ -129,3 +129,25 @@ def test_broken_graph_is_a_plain_error(project: Path) -> None:
 
     with pytest.raises(StageError, match=r"dvc\.yaml"):
         Graph(project).stages()
+
+
+def test_names_do_not_depend_on_the_current_folder(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "sub").mkdir()
+    monkeypatch.chdir(project / "sub")
+
+    assert Graph(project).stages() == STAGES
+    assert list(Graph(project).stale()) == STAGES
+
+
+def test_shadow_plans_other_parameters_and_touches_nothing(project: Path) -> None:
+    _flow(project)
+    before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file() and "tmp" not in path.parts}
+
+    with shadow(project) as copy:
+        assert Graph(copy).stale() == {}
+        (copy / "params.yaml").write_text("suffix: y\n")
+        planned = Graph(copy).stale()
+
+    assert planned == {"upper": "changed deps: suffix", "twice": "follows upper"}
+    assert {path: path.read_bytes() for path in before} == before
+    assert Graph(project).stale() == {}

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from qatflow.deploy import local
 from qatflow.deploy.local import current, deploy_local, point_to
 from qatflow.errors import ArtifactError, DeployError
 from qatflow.release.bundle import load_bundle
@@ -104,14 +103,17 @@ def test_another_model_under_the_same_short_digest_is_refused(first: Path, secon
         deploy_local(second, place)
 
 
-def test_a_bundle_that_does_not_run_is_not_deployed(first: Path, second: Path, place: Path, tmp_path: Path):
+def test_a_bundle_that_does_not_run_is_not_deployed(
+    first: Path, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     deploy_local(first, place)
     broken = bundle(tmp_path / "broken", flatbuffer("int8", padding=4))
     spoiled = tmp_path / "runtime.py"
     spoiled.write_text("raise RuntimeError('illegal instruction')")
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(DeployError, match="RuntimeError: illegal instruction"):
-        patch.setattr("qatflow.release.golden.bundle_runtime.__file__", str(spoiled))
+    monkeypatch.setattr("qatflow.release.golden.bundle_runtime.__file__", str(spoiled))
+
+    with pytest.raises(DeployError, match="RuntimeError: illegal instruction"):
         deploy_local(broken, place)
     assert contents(current(place)) == contents(first)
     assert len(list((place / "versions").iterdir())) == 1
@@ -144,20 +146,25 @@ def test_a_place_that_cannot_be_a_folder_is_named(first: Path, tmp_path: Path):
 def test_every_file_and_folder_is_made_durable_before_the_pointer_moves(
     first: Path, place: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    synced: list[str] = []
-    real, pointed = os.fsync, []
+    before: list[str] = []
+    after: list[str] = []
+    real = os.fsync
 
     def record(descriptor: int) -> None:
-        synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
-        pointed.append((place / "current").is_symlink())
+        synced = after if (place / "current").is_symlink() else before
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", record)
     deploy_local(first, place)
 
     short = load_bundle(first).sha256[:16]
-    files = {name.strip(".").split(".tflite")[0] for name, moved in zip(synced, pointed, strict=True) if not moved}
-    assert {"model", short + ".tmp", "versions"} <= files
-    assert synced[-1] == place.name
-    assert pointed[-1]
-    assert local.CURRENT == "current"
+    written = [name for name in before if not name.startswith((f".{short}", "versions"))]
+    assert sorted(name.rsplit(".", 2)[0] for name in written) == [
+        ".MODEL_CARD.md",
+        ".golden.npz",
+        ".manifest.json",
+        ".model.tflite",
+    ]
+    assert before[-2:] == [f".{short}.tmp", "versions"]
+    assert after == ["deployed"]

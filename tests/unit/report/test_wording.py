@@ -74,7 +74,3 @@ def test_metric_keeps_four_digits():
 
 def test_clip_cuts_only_what_is_longer():
     assert [wording.clip("abcde", 5), wording.clip("abcdef", 5)] == ["abcde", "abcd\u2026"]
-
-
-def test_capitalize_first_keeps_names():
-    assert wording.capitalize_first("kept qat_W8") == "Kept qat_W8"

@@ -48,7 +48,8 @@ def _title(name: str, matrix: Matrix, class_names: Sequence[str]) -> str:
     if not wrong:
         return f"{name} gets all {samples} test samples right"
     actual, taken, times = most_confused(matrix, class_names, 1)[0]
-    return f"{name} gets {wrong} of {samples} wrong, most often {actual} for {taken} ({times} times)"
+    worst = f"most often {actual} for {taken} ({times} times)" if times > 1 else "no two in the same way"
+    return f"{name} gets {wrong} of {samples} wrong, {worst}"
 
 
 def _frame(drawing: Element, names: Sequence[str], edge: float, cell: float) -> None:

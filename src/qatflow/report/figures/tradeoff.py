@@ -34,7 +34,8 @@ def tradeoff(points: Sequence[Point], score: wording.Score) -> Figure:
     axes.vertical_axis(drawing, y, LEFT, RIGHT, score.tick, f"{score.name} (axis does not start at 0)")
     _draw_intervals(drawing, points, x, y)
     places = [(x(point.size_bytes), y(point.score)) for point in points]
-    for point, place in zip(points, places, strict=True):
+    hollow_last = sorted(zip(points, places, strict=True), key=lambda pair: pair[0].status == "refused")
+    for point, place in hollow_last:
         hint(_draw_mark(drawing, point, place), _describe(point, score))
     _draw_names(drawing, [point.name for point in points], places)
     return Figure(_title(points, score), _note(points), to_text(drawing))

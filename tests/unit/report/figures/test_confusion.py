@@ -8,6 +8,10 @@ def test_the_title_tells_the_worst_confusion():
     assert confusion("float", MATRIX, NAMES).title == "float gets 3 of 30 wrong, most often cat for dog (2 times)"
 
 
+def test_without_a_repeated_confusion_none_is_worst():
+    assert confusion("m", [[3, 1], [1, 4]], ("a", "b")).title == "m gets 2 of 9 wrong, no two in the same way"
+
+
 def test_a_perfect_model_is_said_to_be_one():
     assert confusion("m", [[3, 0], [0, 4]], ("a", "b")).title == "m gets all 7 test samples right"
 

@@ -26,6 +26,12 @@ def test_the_champion_is_ringed_and_named_in_the_title(parse):
     assert [node.attributes["class"] for node in parse(figure.svg) if node.tag == "circle"].count("ring") == 1
 
 
+def test_a_hollow_mark_is_drawn_over_a_filled_one(parse):
+    points = [Point("bad", 20_000, 0.9, None, "refused"), Point("good", 20_000, 0.9, None, "champion"), FLOAT]
+    marks = [node.attributes["class"] for node in parse(tradeoff(points, SCORE).svg) if node.tag == "circle"]
+    assert marks == ["ring", "mark-champion", "mark-float", "mark-refused"]
+
+
 def test_the_title_says_when_nothing_passed():
     refused = Point("bad", 20_000, 0.5, None, "refused")
     assert tradeoff([FLOAT, refused], SCORE).title == "No variant is both small and good enough"
