@@ -47,7 +47,9 @@ class Session:
         self.tracker = RunTracker(ROOT, self.params, self.reason)
         if self._stale:
             self.worker.start()
-            self.tracker.open()
+            # Now, while the worker imports TensorFlow, and in this thread: MLflow and Prefect share SQLAlchemy, whose
+            # mappers break if one is opened while the other is imported.
+            _ = self.tracker.tracker
 
     def run_stage(self, name: str) -> str:
         """Bring a stage up to date; return "fresh", "restored" or "ran".

@@ -1,5 +1,7 @@
 """What each of many promoting processes runs. A module of its own, so that a process started afresh can import it."""
 
+import time
+import uuid
 from pathlib import Path
 
 from qatflow.adapters.mlflow_registry import MlflowRegistry
@@ -13,21 +15,37 @@ def open_registry(root: Path) -> MlflowRegistry:
     return MlflowRegistry(MlflowTracker("sqlite:///mlflow.db", "qatflow", root), "digits")
 
 
-def try_to_promote(work: tuple[Path, int, int | None]) -> str:
-    """Promote a version, expecting another; return "won" or why not."""
-    root, version, expected = work
-    log = PromotionLog(root, "digits")
+def try_to_promote(root: Path, version: int, expected: int | None, together: int = 1) -> str:
+    """Promote a version, expecting another; return "won" or why not. Begin when `together` processes are ready."""
+    log, registry = PromotionLog(root, "digits"), open_registry(root)
+    wait_for_others(root / "ready", together)
     try:
-        promote(open_registry(root), log, version, expected, who=f"promoter {version}", why="race", gates={})
+        promote(registry, log, version, expected, who=f"promoter {version}", why="race", gates={})
     except PromotionError as error:
         return str(error)
     return "won"
 
 
-def try_to_roll_back(root: Path) -> str:
-    """Roll back; return "won" or why not."""
+def try_to_roll_back(root: Path, together: int = 1) -> str:
+    """Roll back; return "won" or why not. Begin when `together` processes are ready."""
+    registry = open_registry(root)
+    wait_for_others(root / "ready", together)
     try:
-        rollback(open_registry(root), PromotionLog(root, "digits"), who="rollback", why="race")
+        rollback(registry, PromotionLog(root, "digits"), who="rollback", why="race")
     except PromotionError as error:
         return str(error)
     return "won"
+
+
+def open_together(root: Path, together: int) -> str:
+    """Open a fresh database at the same moment as others; return the experiment's id."""
+    wait_for_others(root / "ready", together)
+    return MlflowTracker("sqlite:///mlflow.db", "qatflow", root).experiment_id
+
+
+def wait_for_others(folder: Path, together: int) -> None:
+    """Return when `together` processes have called this with the same folder."""
+    folder.mkdir(exist_ok=True)
+    (folder / uuid.uuid4().hex).touch()
+    while len(list(folder.iterdir())) < together:
+        time.sleep(0.001)

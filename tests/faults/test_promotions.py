@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from qatflow.adapters.in_memory import InMemoryRegistry
+from qatflow.artifacts import write_text
 from qatflow.deploy.local import current, deploy_local
 from qatflow.release.bundle import load_bundle
 from qatflow.release.log import Change, PromotionLog
 from qatflow.release.promote import champion, promote, succession
 from tests.faults.killing import killed_before, without_disk
-from tests.faults.promoter import open_registry, try_to_promote, try_to_roll_back
+from tests.faults.promoter import open_registry, open_together, try_to_promote, try_to_roll_back
 from tests.unit.release.fabricate import bundle, flatbuffer
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow]
@@ -44,8 +45,9 @@ def versions(root: Path, number: int) -> list[int]:
 def test_of_twenty_promotions_at_once_one_wins_and_the_log_is_complete(tmp_path: Path, processes: ProcessPoolExecutor):
     numbers = versions(tmp_path, 20)
 
-    outcomes = list(processes.map(try_to_promote, [(tmp_path, number, None) for number in numbers]))
+    futures = [processes.submit(try_to_promote, tmp_path, number, None, together=20) for number in numbers]
 
+    outcomes = [future.result() for future in futures]
     (winner,) = (number for number, outcome in zip(numbers, outcomes, strict=True) if outcome == "won")
     losers = [outcome for outcome in outcomes if outcome != "won"]
     assert len(losers) == 19
@@ -58,10 +60,10 @@ def test_of_twenty_promotions_at_once_one_wins_and_the_log_is_complete(tmp_path:
 def test_promotions_and_rollbacks_at_once_leave_log_and_registry_in_step(
     tmp_path: Path, processes: ProcessPoolExecutor
 ):
-    numbers = versions(tmp_path, 6)
-    assert try_to_promote((tmp_path, numbers[0], None)) == "won"
-    promotions = [processes.submit(try_to_promote, (tmp_path, number, numbers[0])) for number in numbers[1:]]
-    rollbacks = [processes.submit(try_to_roll_back, tmp_path) for _ in range(5)]
+    numbers = versions(tmp_path, 11)
+    assert try_to_promote(tmp_path, numbers[0], None) == "won"
+    promotions = [processes.submit(try_to_promote, tmp_path, number, numbers[0], together=20) for number in numbers[1:]]
+    rollbacks = [processes.submit(try_to_roll_back, tmp_path, together=20) for _ in range(9)]
 
     won = sum(future.result() == "won" for future in [*promotions, *rollbacks])
 
@@ -73,10 +75,10 @@ def test_promotions_and_rollbacks_at_once_leave_log_and_registry_in_step(
 
 
 def test_processes_that_open_a_fresh_database_together_all_succeed(tmp_path: Path, processes: ProcessPoolExecutor):
-    outcomes = list(processes.map(try_to_roll_back, [tmp_path] * 20))
+    futures = [processes.submit(open_together, tmp_path, 20) for _ in range(20)]
 
-    assert all("Nothing to roll back" in outcome for outcome in outcomes)
-    assert [path.name for path in tmp_path.glob(".mlflow.db.new*")] == []
+    assert {future.result() for future in futures} == {"1"}
+    assert list(tmp_path.glob("mlflow.db.new*")) == []
 
 
 def test_killed_anywhere_a_deployment_leaves_the_former_or_the_new_model_whole(tmp_path: Path):
@@ -108,10 +110,10 @@ class SharedRegistry(InMemoryRegistry):
     home: Path = Path()
 
     def aliases(self) -> dict[str, int]:
-        return {path.name: int(path.read_text()) for path in self.home.iterdir()}
+        return {path.name: int(path.read_text()) for path in self.home.glob("[a-z]*")}
 
     def set_alias(self, alias: str, number: int) -> None:
-        (self.home / alias).write_text(str(number))
+        write_text(self.home / alias, str(number))
 
     def delete_alias(self, alias: str) -> None:
         (self.home / alias).unlink(missing_ok=True)

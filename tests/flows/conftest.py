@@ -5,9 +5,11 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
-from tests.flows.project import ROOT, SMALL, Project
+from tests.flows.project import DATA, ROOT, SMALL, Project
 
 
 @pytest.fixture(scope="session")
@@ -17,20 +19,31 @@ def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def clone(tmp_path_factory: pytest.TempPathFactory, prefect_home: Path) -> Callable[[], Project]:
-    """Return a function that makes a fresh clone, as `git clone` of the working tree would, with small parameters."""
+def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the working tree as `git clone` would make it, taken once: edits during the tests do no harm."""
+    root = tmp_path_factory.mktemp("snapshot")
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file() and not name.startswith(("docs/", "tests/", "dvc.lock")):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, root / name)
+    return root
+
+
+@pytest.fixture(scope="session")
+def clone(snapshot: Path, tmp_path_factory: pytest.TempPathFactory, prefect_home: Path) -> Callable[[], Project]:
+    """Return a function that makes a fresh clone with small parameters and a user's own data, versioned by DVC."""
 
     def make() -> Project:
-        root = tmp_path_factory.mktemp("clone")
-        listed = subprocess.run(
-            ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
-        )
-        for name in listed.stdout.split("\n"):
-            if name and (ROOT / name).is_file() and not name.startswith(("docs/", "tests/", "dvc.lock")):
-                (root / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, root / name)
+        root = tmp_path_factory.mktemp("clone") / "project"
+        shutil.copytree(snapshot, root)
         subprocess.run(["git", "init", "-q"], cwd=root, check=True)
         project = Project(root, prefect_home)
+        digits = load_digits(n_class=10)
+        np.savez(root / DATA, x=digits.images[:450, ..., None].astype(np.float32), y=digits.target[:450])
+        assert project.command("dvc", "add", DATA).returncode == 0
         project.set(SMALL)
         return project
 

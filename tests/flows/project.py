@@ -10,8 +10,10 @@ from pathlib import Path
 from qatflow import artifacts, params_file
 
 ROOT = Path(__file__).parents[2]
+DATA = "data/mine.npz"
 SMALL = {
-    "data.max_samples": 300,
+    "data.source": "arrays",
+    "data.path": DATA,
     "pretrain.epochs": 3,
     "quantize.training.epochs": 1,
     "quantize.variants": ["ptq_w8a8", "qat_w8a8_per_channel"],
@@ -42,9 +44,11 @@ class Project:
         )
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
-        """Start a command in the clone."""
+        """Start a command in the clone, as a process group of its own."""
         with (self.root / "started.log").open("ab") as log:
-            return subprocess.Popen(words, cwd=self.root, env=self.environment(), stdout=log, stderr=log)
+            return subprocess.Popen(
+                words, cwd=self.root, env=self.environment(), stdout=log, stderr=log, start_new_session=True
+            )
 
     def flow(self) -> subprocess.CompletedProcess[str]:
         """Run the Prefect flow."""

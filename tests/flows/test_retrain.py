@@ -1,14 +1,16 @@
 """The flow and `dvc repro` are one graph: same stages, same cache, same bytes; what is finished is never done twice."""
 
+import os
 import shutil
 import signal
 import time
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from qatflow import artifacts
-from tests.flows.project import Project
+from tests.flows.project import DATA, Project
 
 pytestmark = [pytest.mark.slow, pytest.mark.flow]
 TRAINING = ("pretrain", "quantize", "convert", "evaluate")
@@ -19,7 +21,7 @@ def test_first_run_promotes_deploys_and_says_where(trained: Project) -> None:
     deployed = artifacts.sha256_file(trained.root / "deployed/current/model.tflite")
 
     assert (receipt["decision"], receipt["version"], receipt["model_sha256"]) == ("promoted", 1, deployed)
-    assert set(trained.outcomes().values()) == {"ran"}
+    assert {name for name, outcome in trained.outcomes().items() if outcome != "ran"} == {f"{DATA}.dvc"}
 
 
 def test_after_the_flow_dvc_has_nothing_to_do(trained: Project) -> None:
@@ -56,6 +58,25 @@ def test_deleted_outputs_come_back_without_training(trained: Project, way: Calla
     assert trained.command("dvc", "status").stdout.strip() == "Data and pipelines are up to date."
 
 
+def test_changed_data_are_noticed(trained: Project) -> None:
+    path = trained.root / DATA
+    before = path.read_bytes()
+    with np.load(path) as data:
+        np.savez(path, x=data["x"] + 1, y=data["y"])
+
+    status = trained.command("qatflow", "status").stdout
+
+    path.write_bytes(before)
+    assert f"changed deps: {DATA}" in next(line for line in status.splitlines() if " prepare " in line)
+    assert "up to date" not in next(line for line in status.splitlines() if " report " in line)
+
+
+def test_lineage_names_the_versioned_data(trained: Project) -> None:
+    md5 = next(line.split()[-1] for line in (trained.root / f"{DATA}.dvc").read_text().splitlines() if "md5:" in line)
+
+    assert f"DVC md5 {md5}" in trained.command("qatflow", "lineage").stdout
+
+
 def test_repro_in_another_clone_gives_the_same_bytes(trained: Project, clone: Callable[[], Project]) -> None:
     other = clone()
 
@@ -87,7 +108,7 @@ def test_killed_in_the_middle_it_continues_with_what_is_missing(trained: Project
     while not working.exists():
         assert process.poll() is None, (project.root / "started.log").read_text()
         time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
+    os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not (project.root / "artifacts/quantize/qat_w8a8_per_channel").exists()
     project.set({"quantize.training.epochs": 1})
@@ -108,6 +129,18 @@ def test_timeout_ends_a_stage_and_names_it(clone: Callable[[], Project]) -> None
     assert done.returncode == 1
     assert "longer than its limit of 1 s" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_unreachable_mlflow_is_named_before_work_is_done(clone: Callable[[], Project]) -> None:
+    project = clone()
+    project.set({"tracking.uri": "http://127.0.0.1:9"})
+
+    done = project.flow()
+
+    assert done.returncode == 1
+    assert "MLflow at http://127.0.0.1:9 failed; is it running" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not (project.root / "artifacts").exists()
 
 
 def test_mistake_in_data_is_told_once_without_traceback(clone: Callable[[], Project]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +121,7 @@ class MlflowRegistry:
         gone = f"{self.name}: the stored model {uri} was deleted"
         return self._find(lambda: self._client.get_logged_model(uri.removeprefix("models:/")), gone)
 
-    def _find(self, get: Any, otherwise: str) -> Any:
+    def _find(self, get: Callable[[], Any], otherwise: str) -> Any:
         from mlflow.exceptions import MlflowException
 
         with plain_errors(self._tracker.uri):
@@ -165,7 +165,7 @@ class MlflowRegistry:
             )
         except (MlflowException, OSError) as error:
             raise PromotionError(
-                f"The files of version {number} of {self.name} are gone from {address}: {error}"
+                f"Cannot fetch the files of version {number} of {self.name} from {address}: {error}"
             ) from None
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,24 +29,17 @@ class RunTracker:
         self._root = root
         self._params = params
         self._reason = reason
-        self._opened = ThreadPoolExecutor(1)
         self._parent: str | None = None
 
-    def open(self) -> None:
-        """Begin to open the tracking store beside other work: a new database takes seconds."""
-        tracking = self._params.tracking
-        self._store = self._opened.submit(MlflowTracker, tracking.uri, tracking.experiment, self._root)
-
-    @property
+    @cached_property
     def tracker(self) -> MlflowTracker:
-        """Return the opened store.
+        """The tracking store, opened on first use: a new database takes seconds.
 
         Raises:
             TrackingError: If it cannot be opened.
         """
-        if not hasattr(self, "_store"):
-            self.open()
-        return self._store.result()
+        tracking = self._params.tracking
+        return MlflowTracker(tracking.uri, tracking.experiment, self._root)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[dict[str, str]]:
@@ -75,7 +68,6 @@ class RunTracker:
 
     def finish(self, *, failed: bool) -> None:
         """End the parent run, if there is one, with the data set and the report."""
-        self._opened.shutdown()
         if self._parent is None:
             return
         home = self._root / "artifacts"
@@ -112,20 +104,15 @@ def finished_stages(params: Params) -> list[str]:
     return ["prepare", "pretrain", *fanned]
 
 
-def figures(tree: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    """Flatten nested results to named numbers; lists and texts are left to the files."""
-    flat: dict[str, float] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            flat |= figures(value, f"{prefix}{key}.")
-        elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            flat[_metric_name(prefix + key)] = float(value)
-    return flat
+def figures(tree: Mapping[str, Any]) -> dict[str, float]:
+    """Return the numbers of a result and of its sections as `name` and `section.name`.
 
-
-def _metric_name(name: str) -> str:
-    """MLflow allows letters, digits and a few signs in a metric's name."""
-    return "".join(sign if sign.isalnum() or sign in "_-. /" else "_" for sign in name)[:250]
+    What lies deeper (per class, per layer, histograms) is left to the file, which is logged too.
+    """
+    sections = {key: value for key, value in tree.items() if isinstance(value, Mapping) and "histogram" not in key}
+    nested = {f"{section}.{key}": value for section, values in sections.items() for key, value in values.items()}
+    numbers = {key: value for key, value in {**tree, **nested}.items() if isinstance(value, (int, float))}
+    return {key: float(value) for key, value in numbers.items()}
 
 
 def _read(path: Path, otherwise: Any) -> Any:

@@ -53,7 +53,7 @@ def prepare_store(uri: str, root: Path) -> str:
     address = f"{SQLITE}{database}"
     try:
         database.parent.mkdir(parents=True, exist_ok=True)
-        with plain_errors(address), _locked(database.with_name(f".{database.name}.lock")):
+        with plain_errors(address), _locked(database.with_name(f"{database.name}.lock")):
             if not database.exists():
                 _create(database)
             _relocate(database)
@@ -79,7 +79,7 @@ def plain_errors(uri: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, RequestException, SQLAlchemyError) as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = " ".join(str(error).split())[:200]
         advice = "; is it running, and is tracking.uri in params.yaml right? " if uri.startswith("http") else ": "
         raise TrackingError(f"MLflow at {uri} failed{advice}{reason}") from None
 
@@ -94,7 +94,7 @@ def _locked(path: Path) -> Iterator[None]:
 def _create(database: Path) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    aside = database.with_name(f".{database.name}.new")
+    aside = database.with_name(f"{database.name}.new")
     for leftover in database.parent.glob(f"{aside.name}*"):
         leftover.unlink()
     store = SqlAlchemyStore(f"{SQLITE}{aside}", (database.parent / ARTIFACTS).as_uri())

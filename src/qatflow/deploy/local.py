@@ -65,7 +65,7 @@ def _locked(path: Path) -> Iterator[None]:
             yield
     except OSError as error:
         raise DeployError(
-            f"Cannot deploy to {path}: {error.strerror}; what was deployed before is untouched"
+            f"Cannot deploy to {path}: {error.strerror or error}; what was deployed before is untouched"
         ) from error
 
 

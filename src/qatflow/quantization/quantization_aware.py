@@ -10,7 +10,8 @@ from typing import Any
 from qatflow.artifacts import Array
 from qatflow.backend import keras
 from qatflow.errors import ModelError
-from qatflow.quantization.annotate import annotate
+from qatflow.quantization.annotate import Registry, Scheme, annotate, check_flat
+from qatflow.quantization.fold import fold
 from qatflow.tflite.convert import convert_full_integer
 
 
@@ -20,10 +21,14 @@ class QuantizationAware:
 
     Attributes:
         scheme: Makes a tfmot `QuantizeScheme`: which layers get which quantizers.
+        folded: Layers that the scheme quantizes per tensor; batch normalization behind them is folded before training.
+        excluded: Layers that TFLite cannot run in the scheme's types; they become int8.
         weights: Type that weights have in the flatbuffer, INT8 or INT4.
     """
 
     scheme: Callable[[], Any]
+    folded: tuple[type, ...] = (keras.layers.Dense,)
+    excluded: tuple[type, ...] = ()
     weights: str = "INT8"
     trained: bool = True
 
@@ -36,11 +41,13 @@ class QuantizationAware:
         """
         from tensorflow_model_optimization.quantization.keras import quantize_apply, quantize_scope
 
-        scheme = self.scheme()
+        check_flat(model)
+        stock = self.scheme()
+        registry = Registry(stock.get_quantize_registry(), self.excluded)
         try:
             with quantize_scope():
-                return quantize_apply(annotate(model, scheme.get_quantize_registry()), scheme)
-        except (ValueError, RuntimeError, TypeError, KeyError) as error:
+                return quantize_apply(annotate(fold(model, self.folded), registry), Scheme(stock, registry))
+        except (ValueError, RuntimeError) as error:
             raise ModelError(f"tfmot cannot make {model.name} quantization-aware: {str(error)[:300]}") from None
 
     def convert(self, model: keras.Model, representative: Iterable[Array]) -> bytes:

@@ -13,6 +13,7 @@ import numpy as np
 
 from qatflow import artifacts
 from qatflow.data.prepared import PreparedData, open_prepared
+from qatflow.errors import ArtifactError
 from qatflow.evaluation.metrics import correct
 from qatflow.params import Params
 from qatflow.release.base import Candidate, Flags
@@ -51,7 +52,7 @@ def read_inputs(root: Path, params: Params, data_md5: str | None) -> Inputs:
         data_md5: DVC's digest of the data set, if DVC tracks it.
 
     Raises:
-        ArtifactError: If an output is missing, half written or altered.
+        ArtifactError: If an output is missing, half written, altered, or measures another model.
     """
     home = root / "artifacts"
     data = open_prepared(home / "prepare")
@@ -67,13 +68,19 @@ def _read_candidate(home: Path, variant: str, data: PreparedData) -> Candidate:
     quantized, converted, evaluated = (home / stage / variant for stage in ("quantize", "convert", "evaluate"))
     for folder in (quantized, converted, evaluated):
         artifacts.verify(folder)
+    model = (converted / "model.tflite").read_bytes()
+    evaluation = artifacts.read_json(evaluated / "evaluation.json")
+    if evaluation["sha256"] != artifacts.sha256_bytes(model):
+        raise ArtifactError(
+            f"{evaluated} measured another model than {converted} holds; `qatflow run` measures it again"
+        )
     return Candidate(
         variant=variant,
         trained=artifacts.read_json(quantized / "recipe.json")["trained"],
-        evaluation=artifacts.read_json(evaluated / "evaluation.json"),
+        evaluation=evaluation,
         timings=artifacts.read_json(evaluated / "timings.json"),
         correct=_correct(data, np.load(evaluated / "outputs.npy", allow_pickle=False)),
-        model=(converted / "model.tflite").read_bytes(),
+        model=model,
     )
 
 

@@ -36,7 +36,7 @@ def promote(  # noqa: PLR0913 (a compare-and-swap, and who answers for it)
 
     Raises:
         PromotionError: If another version is champion, or `version` is it already or does not exist.
-        TrackingError: If the registry does not answer.
+        TrackingError: If the registry does not answer; if the log was written by then, the next call completes it.
     """
     with log.locked():
         present = _reconcile(registry, log)

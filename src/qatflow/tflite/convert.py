@@ -32,7 +32,7 @@ def convert_float16(model: keras.Model) -> bytes:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
 
-    return require(_convert(model, configure), "float16 weights", "FLOAT16")
+    return require(_convert(model, configure), "FLOAT16")
 
 
 def convert_dynamic_range(model: keras.Model) -> bytes:
@@ -45,7 +45,7 @@ def convert_dynamic_range(model: keras.Model) -> bytes:
     def configure(converter: Any) -> None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
 
-    return require(_convert(model, configure), "int8 weights (it skips arrays of less than 1024 numbers)", "INT8")
+    return require(_convert(model, configure), "INT8")
 
 
 def convert_full_integer(model: keras.Model, representative: Iterable[Array], weights: str = "INT8") -> bytes:
@@ -71,19 +71,21 @@ def convert_full_integer(model: keras.Model, representative: Iterable[Array], we
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = converter.inference_output_type = tf.int8
 
-    return require(_convert(model, configure), f"{weights} weights", weights, forbidden=("FLOAT32", "FLOAT16"))
+    return require(_convert(model, configure), weights, integer=True)
 
 
-def require(flatbuffer: bytes, promise: str, dtype: str, forbidden: tuple[str, ...] = ()) -> bytes:
-    """Return the flatbuffer if it has constants of `dtype` and no tensors of forbidden types.
+def require(flatbuffer: bytes, dtype: str, *, integer: bool = False) -> bytes:
+    """Return the flatbuffer if it has constants of type `dtype`, and if so asked nothing but integers.
 
     Raises:
         ConversionError: If it is not so; the message holds what it has.
     """
     contents = inventory(flatbuffer)
-    if dtype in contents["weight_bytes"] and not set(forbidden) & set(contents["tensor_dtypes"]):
-        return flatbuffer
-    raise ConversionError(f"The converter did not keep its promise of {promise}; the flatbuffer has {contents}")
+    if dtype not in contents["weight_bytes"]:
+        raise ConversionError(f"TFLite made no {dtype} weights; it has {contents}")
+    if integer and any(name.startswith("FLOAT") for name in contents["tensor_dtypes"]):
+        raise ConversionError(f"TFLite has no integer form of some layers and left them float; it has {contents}")
+    return flatbuffer
 
 
 def _convert(model: keras.Model, configure: Callable[[Any], None]) -> bytes:
@@ -100,4 +102,5 @@ def _convert(model: keras.Model, configure: Callable[[Any], None]) -> bytes:
     try:
         return bytes(converter.convert())
     except FAILURES as error:
-        raise ConversionError(f"{model.name} cannot be converted to TFLite: {str(error).strip()[:500]}") from None
+        reason = str(error).split("error: ")[-1].strip()
+        raise ConversionError(f"TFLite cannot express {model.name}: {reason[:300]}") from None

@@ -27,6 +27,7 @@ from qatflow.release.release import Desk, release_candidates
 from qatflow.tflite.runtime import Runner
 from tests.unit.release.fabricate import PARAMS, bundle, candidate, digits, flatbuffer, inputs
 
+pytestmark = pytest.mark.slow
 CLIENTS, REQUESTS = 8, 100
 
 
@@ -137,7 +138,6 @@ def test_the_signature_follows_the_task(tmp_path: Path, task: str, labels: tuple
     assert {spec.name: spec.shape for spec in found.outputs.inputs} == expected
 
 
-@pytest.mark.slow
 def test_under_mlflow_models_serve_eight_clients_at_once_get_only_right_answers(model: Path):
     x = pixels(CLIENTS * REQUESTS)
     x = np.resize(x, (CLIENTS * REQUESTS, *x.shape[1:]))
@@ -174,7 +174,6 @@ def is_right(prediction: dict[str, Any], expected: np.ndarray) -> bool:
     ]
 
 
-@pytest.mark.slow
 def test_a_release_works_against_a_tracking_server(tmp_path: Path):
     database = f"sqlite:///{tmp_path}/server.db"
     arguments = ["server", "--backend-store-uri", database, "--artifacts-destination", str(tmp_path / "files")]

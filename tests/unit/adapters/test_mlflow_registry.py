@@ -27,7 +27,7 @@ def real(tracker: MlflowTracker, tmp_path: Path) -> MlflowRegistry:
     return MlflowRegistry(tracker, tmp_path.name)
 
 
-@pytest.fixture(params=["mlflow", "in_memory"])
+@pytest.fixture(params=[pytest.param("mlflow", marks=pytest.mark.slow), "in_memory"])
 def registry(request: pytest.FixtureRequest) -> Registry:
     return request.getfixturevalue("real") if request.param == "mlflow" else InMemoryRegistry("fake")
 
@@ -108,11 +108,13 @@ def artifacts_of(real: MlflowRegistry, uri: str) -> Path:
     return Path(location.removeprefix("file://")) / "artifacts" / "bundle"
 
 
+@pytest.mark.slow
 def test_a_version_of_an_unknown_model_is_not_there(real: MlflowRegistry):
     with pytest.raises(PromotionError, match="has no version 1"):
         real.version(1)
 
 
+@pytest.mark.slow
 def test_a_deleted_version_is_not_there_and_no_alias_points_to_it(real: MlflowRegistry, tmp_path: Path):
     number = real.register(store(real, tmp_path))
     real.set_alias("champion", number)
@@ -123,6 +125,7 @@ def test_a_deleted_version_is_not_there_and_no_alias_points_to_it(real: MlflowRe
         real.version(number)
 
 
+@pytest.mark.slow
 def test_files_altered_on_the_server_are_not_passed_on(real: MlflowRegistry, tmp_path: Path):
     uri = store(real, tmp_path)
     number = real.register(uri)
@@ -133,6 +136,7 @@ def test_files_altered_on_the_server_are_not_passed_on(real: MlflowRegistry, tmp
     assert not (tmp_path / "got").exists()
 
 
+@pytest.mark.slow
 def test_files_replaced_on_the_server_by_another_whole_bundle_are_not_passed_on(real: MlflowRegistry, tmp_path: Path):
     uri = store(real, tmp_path, padding=8)
     number = real.register(uri)
@@ -143,15 +147,17 @@ def test_files_replaced_on_the_server_by_another_whole_bundle_are_not_passed_on(
         real.download(number, tmp_path / "got")
 
 
+@pytest.mark.slow
 def test_files_gone_from_the_server_are_named(real: MlflowRegistry, tmp_path: Path):
     uri = store(real, tmp_path, padding=12)
     number = real.register(uri)
     shutil.rmtree(artifacts_of(real, uri))
 
-    with pytest.raises(PromotionError, match=f"The files of version {number} of .* are gone from file://"):
+    with pytest.raises(PromotionError, match=f"Cannot fetch the files of version {number} of .* from file://"):
         real.download(number, tmp_path / "got")
 
 
+@pytest.mark.slow
 def test_a_model_whose_upload_broke_off_is_stored_again(
     real: MlflowRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -168,6 +174,7 @@ def test_a_model_whose_upload_broke_off_is_stored_again(
     assert load_bundle(real.download(number, tmp_path / "got")).model == flatbuffer("int8", 16)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["file:///etc", "s3://bucket/model"])
 def test_a_version_with_a_source_of_somebody_elses_is_not_followed(real: MlflowRegistry, tmp_path: Path, source: str):
     real._client.create_registered_model(real.name)
@@ -178,6 +185,7 @@ def test_a_version_with_a_source_of_somebody_elses_is_not_followed(real: MlflowR
         real.download(1, tmp_path / "got")
 
 
+@pytest.mark.slow
 def test_a_version_that_others_registered_cannot_be_champion(real: MlflowRegistry, tmp_path: Path):
     real._client.create_registered_model(real.name)
     real._client.create_model_version(real.name, "s3://bucket/model")
@@ -186,6 +194,7 @@ def test_a_version_that_others_registered_cannot_be_champion(real: MlflowRegistr
         real.version(1)
 
 
+@pytest.mark.slow
 def test_each_stored_model_has_a_run_with_its_metrics(real: MlflowRegistry, tracker: MlflowTracker, tmp_path: Path):
     parent = tracker.start_parent("retrain", {}, {})
     uri = store(MlflowRegistry(tracker, real.name, parent), tmp_path, padding=20)

@@ -20,6 +20,8 @@ from qatflow.errors import TrackingError
 from qatflow.release.bundle import load_bundle
 from tests.unit.release.fabricate import bundle
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -76,12 +78,12 @@ def test_all_files_lie_beside_the_database(filled: Path):
 
 
 def test_what_a_killed_start_left_does_not_stand_in_the_way(tmp_path: Path):
-    for name in (".mlflow.db.new", ".mlflow.db.new-journal"):
+    for name in ("mlflow.db.new", "mlflow.db.new-journal"):
         (tmp_path / name).write_bytes(b"half a database")
 
     prepare_store("sqlite:///mlflow.db", tmp_path)
 
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".mlflow.db.lock", "mlflow.db"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mlflow.db", "mlflow.db.lock"]
 
 
 def test_a_copied_project_uses_its_own_files_and_the_original_keeps_its_own(filled: Path, tmp_path: Path):
@@ -95,7 +97,6 @@ def test_a_copied_project_uses_its_own_files_and_the_original_keeps_its_own(fill
     assert addresses(filled) == original
 
 
-@pytest.mark.slow
 def test_a_moved_project_still_finds_its_files(filled: Path, tmp_path: Path):
     shutil.copytree(filled, tmp_path / "before")
     prepare_store("sqlite:///mlflow.db", tmp_path / "before")
@@ -141,7 +142,6 @@ def test_no_server_at_the_address_is_said_within_seconds(tmp_path: Path):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.slow
 def test_a_server_that_never_answers_is_given_up_within_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "10"
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")

@@ -3,13 +3,13 @@
 import time
 from pathlib import Path
 
-import mlflow
 import pytest
-from mlflow.entities import ViewType
 
 from qatflow.adapters.mlflow_tracking import MlflowTracker
 from qatflow.errors import TrackingError
 from tests.unit.release.fabricate import digits
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -93,10 +93,12 @@ def test_the_data_set_is_recorded_with_dvcs_digest_and_a_source_that_mlflow_can_
     with tracker.child_run(None, "prepare", {}) as run_id:
         tracker.log_dataset(run_id, card, "0123abcd.dir")
 
+    from mlflow.data import get_source
+
     (recorded,) = tracker.client.get_run(run_id).inputs.dataset_inputs
     assert (recorded.dataset.name, recorded.dataset.digest) == ("digits", card["sha256"][:36])
     assert {tag.key: tag.value for tag in recorded.tags}["dvc.md5"] == "0123abcd.dir"
-    assert mlflow.data.get_source(recorded.dataset).uri == card["files"][0]["path"]
+    assert get_source(recorded.dataset).uri == card["files"][0]["path"]
 
 
 def test_a_data_set_that_dvc_does_not_track_has_no_such_tag(tracker: MlflowTracker):
@@ -108,6 +110,8 @@ def test_a_data_set_that_dvc_does_not_track_has_no_such_tag(tracker: MlflowTrack
 
 
 def test_nothing_depends_on_mlflows_active_run(tracker: MlflowTracker, parent: str):
+    import mlflow
+
     with tracker.child_run(parent, "pretrain", {}):
         assert mlflow.active_run() is None
 
@@ -119,7 +123,6 @@ def test_an_experiment_is_made_once_and_one_that_was_deleted_is_named(tmp_path: 
 
     with pytest.raises(TrackingError, match=r"experiment 'mine' was deleted; restore it, or set tracking\.experiment"):
         MlflowTracker("sqlite:///mlflow.db", "mine", tmp_path)
-    assert first.client.search_experiments(ViewType.DELETED_ONLY)[0].name == "mine"
 
 
 def test_an_unknown_run_is_a_plain_error(tracker: MlflowTracker):

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ import pytest
 
 from qatflow import artifacts
 from qatflow.errors import ArtifactError, DataError
-from qatflow.release.bundle import infer, load_bundle
-from tests.unit.release.fabricate import bundle, candidate, digits, flatbuffer, lineage
+from qatflow.release.base import GoldenCheck
+from qatflow.release.bundle import build_bundle, infer, load_bundle
+from qatflow.release.golden import check_golden
+from qatflow.tflite.runtime import Runner
+from tests.unit.release.fabricate import bundle, candidate, changed, digits, flatbuffer, lineage
 
 FILES = {"MODEL_CARD.md", "golden.npz", "manifest.json", "model.tflite"}
 
@@ -65,6 +69,30 @@ def test_infer_takes_the_datas_own_units(made: Path):
     assert answer["scores"].shape == (50, 10)
     assert [int(label) for label in answer["labels"]] == answer["scores"].argmax(axis=1).tolist()
     assert (answer["labels"].astype(int) == y).mean() > 0.9
+
+
+class Rows:
+    """The test split as vectors, which these two models take."""
+
+    def arrays(self, limit: int) -> tuple[np.ndarray, np.ndarray]:
+        x, y = digits().test.arrays(limit)
+        return x.reshape(len(x), -1), y
+
+
+@pytest.mark.parametrize(("name", "task", "outputs"), [("autoencoder", "anomaly", 64), ("regressor", "regression", 1)])
+def test_other_tasks_have_scores_and_no_labels(tmp_path: Path, name: str, task: str, outputs: int):
+    data = replace(digits(), test=Rows(), input_shape=(64,), task=task, class_names=(), num_outputs=outputs)
+    one = changed(candidate(), model=flatbuffer(name), metrics={})
+    made = build_bundle(tmp_path / "bundle", one, data, lineage())
+    x, _ = data.test.arrays(20)
+
+    answer = infer(load_bundle(made), x * 16)
+
+    predicted = Runner(flatbuffer(name)).predict(x)
+    expected = np.mean((predicted - x) ** 2, axis=1) if task == "anomaly" else predicted
+    assert answer.keys() == {"scores"}
+    assert np.allclose(answer["scores"], expected, rtol=1e-6)
+    assert check_golden(made) == GoldenCheck(0.0)
 
 
 @pytest.mark.parametrize("bad", [np.zeros((1, 8, 8)), np.zeros((0, 8, 8, 1)), np.full((1, 8, 8, 1), np.nan), "text"])

@@ -96,6 +96,14 @@ def test_an_output_that_is_altered_or_missing_is_refused(root: Path, folder: str
         read_inputs(root, PARAMS, None)
 
 
+def test_figures_of_another_model_are_refused(root: Path):
+    with artifacts.stage_output(root / "artifacts" / "convert" / "ptq_w8a8", "convert") as out:
+        (out / "model.tflite").write_bytes(flatbuffer("int8", padding=4))
+
+    with pytest.raises(ArtifactError, match="measured another model than"):
+        read_inputs(root, PARAMS, None)
+
+
 def test_the_digest_follows_everything_that_is_decided_on():
     one = candidate()
     other_time = replace(one, timings={**one.timings, "latency_ratio": 0.9})
