@@ -10,9 +10,9 @@ from qatflow.backend import keras, start
 from qatflow.errors import ModelError
 from qatflow.models import ARCHITECTURES
 from qatflow.models.store import load_model, save_model
-from qatflow.quantization.annotate import FUSED, Registry
 from qatflow.quantization.fold import normalizes
 from qatflow.quantization.quantization_aware import w8a8
+from qatflow.quantization.scheme import FUSED, Scheme
 
 LOSSES = {"classification": "sparse_categorical_crossentropy", "regression": "mse", "anomaly": "mse"}
 CASES = [
@@ -88,13 +88,13 @@ def test_a_step_changes_the_weights_and_saving_keeps_them(name, tmp_path):
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_stock_quantizers_know_every_layer(name):
-    registry = Registry(w8a8(per_channel=True).get_quantize_registry(), ())
+    scheme = Scheme(w8a8(per_channel=True), ())
 
     for model in accepted(name).values():
         unknown = [
             layer.name
             for layer in model.layers
-            if not registry.supports(layer)
+            if not scheme.supports(layer)
             and not normalizes(layer, FUSED)
             and not isinstance(layer, keras.layers.InputLayer)
         ]

@@ -27,8 +27,8 @@ def test_cosine_ends_at_zero():
 
     rates = []
     for _ in range(3):
-        rates.append(float(optimizer.learning_rate))
         optimizer.apply_gradients([(variable * 0, variable)])
+        rates.append(float(optimizer.learning_rate))
 
     assert rates == pytest.approx([0.5, 0.25, 0.0], abs=1e-7)
 

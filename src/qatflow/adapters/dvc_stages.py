@@ -10,6 +10,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +40,7 @@ class Graph:
 
     def stages(self) -> list[str]:
         """Return the stages' names in an order in which each follows what it depends on."""
-        with self._inside():
-            return [stage.addressing for stage in self._ordered()]
+        return list(self._outputs)
 
     def stale(self) -> dict[str, str]:
         """Return what would run now: stage -> why. A stage behind a stale one is stale too."""
@@ -77,10 +77,6 @@ class Graph:
             outcome = self._reproduce(name, execute, force=True)
         return outcome
 
-    def outputs(self, name: str) -> list[Path]:
-        """Return the output paths of a stage."""
-        return [Path(out.fs_path) for out in self._stage(name).outs]
-
     @contextmanager
     def _inside(self) -> Iterator[None]:
         """DVC names stages relative to the current folder; in the project's own they are as in dvc.yaml."""
@@ -92,9 +88,11 @@ class Graph:
 
         return list(plan_repro(self.repo.index.graph))
 
-    def _stage(self, name: str) -> Any:
+    @cached_property
+    def _outputs(self) -> dict[str, list[Path]]:
+        """Output folders by stage, collected once: DVC reads its files anew for every question."""
         with self._inside():
-            return next(stage for stage in self._ordered() if stage.addressing == name)
+            return {stage.addressing: [Path(out.fs_path) for out in stage.outs] for stage in self._ordered()}
 
     def _reproduce(self, name: str, execute: Execute, *, force: bool) -> str:
         ran: list[str] = []
@@ -110,7 +108,7 @@ class Graph:
         return "restored" if done else "fresh"
 
     def _verify(self, name: str) -> None:
-        for path in self.outputs(name):
+        for path in self._outputs[name]:
             if (path / artifacts.MANIFEST).exists():
                 artifacts.verify(path)
 
@@ -118,7 +116,9 @@ class Graph:
         """Delete cache files of a stage's outputs whose content is not what their name says."""
         from dvc_data.hashfile.hash import file_md5
 
-        for out in (out for out in self._stage(name).outs if out.use_cache):
+        with self._inside():
+            stage = next(stage for stage in self._ordered() if stage.addressing == name)
+        for out in (out for out in stage.outs if out.use_cache):
             for _, _, oid in out.get_obj() or []:
                 path = Path(out.cache.oid_to_path(oid.value))
                 if path.exists() and file_md5(str(path), out.cache.fs) != oid.value:

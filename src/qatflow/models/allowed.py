@@ -138,5 +138,5 @@ def check_activation(name: str, activation: object) -> None:
     Raises:
         ModelError: If it is not the name of a built-in activation.
     """
-    if activation is not None and activation not in ACTIVATIONS:
+    if activation is not None and str(activation) not in ACTIVATIONS:
         raise ModelError(f"layer '{name}' has activation {activation!r}. Known: {', '.join(sorted(ACTIVATIONS))}")

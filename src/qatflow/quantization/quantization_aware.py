@@ -1,7 +1,4 @@
-"""Strategies that train with fake-quants: tfmot's stock schemes on all layers that they know, the others left float.
-
-What stays float in training becomes int8 when it is converted, with ranges from representative samples.
-"""
+"""Strategies that train with fake-quants, by tfmot's stock schemes."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -10,8 +7,8 @@ from typing import Any
 from qatflow.artifacts import Array
 from qatflow.backend import keras
 from qatflow.errors import ModelError
-from qatflow.quantization.annotate import Registry, Scheme, annotate, check_flat
 from qatflow.quantization.fold import fold
+from qatflow.quantization.scheme import Scheme
 from qatflow.tflite.convert import convert_full_integer
 
 
@@ -41,12 +38,11 @@ class QuantizationAware:
         """
         from tensorflow_model_optimization.quantization.keras import quantize_apply, quantize_scope
 
-        check_flat(model)
-        stock = self.scheme()
-        registry = Registry(stock.get_quantize_registry(), self.excluded)
+        _check_flat(model)
+        scheme = Scheme(self.scheme(), self.excluded)
         try:
             with quantize_scope():
-                return quantize_apply(annotate(fold(model, self.folded), registry), Scheme(stock, registry))
+                return quantize_apply(scheme.annotate(fold(model, self.folded)), scheme)
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"tfmot cannot make {model.name} quantization-aware: {str(error)[:300]}") from None
 
@@ -69,3 +65,14 @@ def w4a8() -> Any:
     )
 
     return default_n_bit_quantize_scheme.DefaultNBitQuantizeScheme(num_bits_weight=4, num_bits_activation=8)
+
+
+def _check_flat(model: keras.Model) -> None:
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            raise ModelError(
+                f"{model.name} holds the model '{layer.name}'; quantization-aware training needs one flat model. "
+                "Post-training strategies such as ptq_w8a8 take it as it is."
+            )
+        if len(layer.inbound_nodes) > 1:
+            raise ModelError(f"{model.name} calls layer '{layer.name}' more than once; tfmot cannot quantize that")

@@ -102,5 +102,5 @@ def _convert(model: keras.Model, configure: Callable[[Any], None]) -> bytes:
     try:
         return bytes(converter.convert())
     except FAILURES as error:
-        reason = str(error).split("error: ")[-1].strip()
+        reason = " ".join(str(error).split("error: ")[-1].split())
         raise ConversionError(f"TFLite cannot express {model.name}: {reason[:300]}") from None

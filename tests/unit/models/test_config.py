@@ -1,0 +1,71 @@
+import json
+
+import pytest
+
+from qatflow.backend import keras
+from qatflow.errors import ModelError
+from qatflow.models.config import MAX_CONFIG_BYTES, build_from_config, plain_config
+
+
+def dense_config(**changes):
+    config = json.loads(keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2, name="d")]).to_json())
+    config["config"]["layers"][1] |= changes.pop("layer", {})
+    config["config"]["layers"][1]["config"] |= changes
+    return json.dumps(config)
+
+
+def test_holds_no_reference_to_code():
+    text = json.dumps(plain_config(dense_config()))
+
+    assert "module" not in text
+    assert "registered_name" not in text
+
+
+def test_builds_what_it_describes():
+    model = build_from_config(plain_config(dense_config()), 10)
+
+    assert model.output_shape == (None, 2)
+    assert [layer.name for layer in model.layers] == ["d"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"layer": {"class_name": "Lambda"}}, "layer 'd' is a Lambda, which holds code"),
+        ({"layer": {"class_name": "TFOpLambda"}}, "layer 'd' is a TFOpLambda, which is not loaded from files"),
+        ({"layer": {"module": "os", "class_name": "Dense"}}, "layer 'd' is os.Dense, code of somebody else"),
+        ({"layer": {"registered_name": "evil>Dense"}}, "code of somebody else"),
+        ({"activation": "evil"}, "layer 'd' has activation 'evil'. Known: elu"),
+        ({"activation": {"class_name": "function", "config": "system", "module": "os"}}, "has activation"),
+        ({"kernel_initializer": {"class_name": "__lambda__", "config": {}}}, "is a __lambda__"),
+        ({"kernel_constraint": {"class_name": "eval", "config": {}, "module": "builtins"}}, "code of somebody else"),
+        ({"layer": {"class_name": ["Dense"]}}, "its config is malformed"),
+    ],
+)
+def test_refuses_anything_but_built_in_layers(changes, message):
+    with pytest.raises(ModelError, match=message):
+        plain_config(dense_config(**changes))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{", '{"class_name": 1}', "[" * 100_000])
+def test_refuses_what_is_no_config(text):
+    with pytest.raises(ModelError, match="its config is malformed"):
+        plain_config(text)
+
+
+def test_refuses_a_single_layer_and_a_huge_config():
+    with pytest.raises(ModelError, match="holds a Dense, not a Functional or Sequential model"):
+        plain_config('{"class_name": "Dense", "config": {"name": "d"}}')
+    with pytest.raises(ModelError, match="at most"):
+        plain_config(" " * (MAX_CONFIG_BYTES + 1))
+
+
+@pytest.mark.parametrize("changes", [{"units": -1}, {"units": "many"}, {"colour": "red"}, {"kernel_initializer": 3}])
+def test_refuses_settings_that_make_no_sense(changes):
+    with pytest.raises(ModelError, match="does not describe a model"):
+        build_from_config(plain_config(dense_config(**changes)), 10)
+
+
+def test_refuses_another_number_of_weights():
+    with pytest.raises(ModelError, match="need 10 weights, it holds 11"):
+        build_from_config(plain_config(dense_config()), 11)

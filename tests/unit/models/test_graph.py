@@ -1,0 +1,64 @@
+import pytest
+
+from qatflow.errors import ModelError
+from qatflow.models.graph import plain_graph
+
+
+def keras3_call(*sources, **kwargs):
+    tensors = [{"class_name": "__keras_tensor__", "config": {"keras_history": list(source)}} for source in sources]
+    return {"args": [tensors if len(tensors) > 1 else tensors[0]], "kwargs": kwargs}
+
+
+def settings(*layers, outputs):
+    table = [
+        {"name": name, "config": {"name": name, **config}, "inbound_nodes": calls} for name, config, calls in layers
+    ]
+    return {"layers": table, "input_layers": ["x", 0, 0], "output_layers": outputs}
+
+
+def calls(graph):
+    return {layer["name"]: layer["inbound_nodes"] for layer in graph["layers"]}
+
+
+def test_reads_both_forms_alike():
+    keras2 = settings(
+        ("x", {}, []), ("a", {}, [[["x", 0, 0, {}]]]), ("s", {}, [[["x", 0, 0], ["a", 0, 0]]]), outputs=[["s", 0, 0]]
+    )
+    keras3 = settings(
+        ("x", {}, []),
+        ("a", {}, [keras3_call(("x", 0, 0), mask=None, training=False)]),
+        ("s", {}, [keras3_call(("x", 0, 0), ("a", 0, 0))]),
+        outputs=["s", 0, 0],
+    )
+
+    expected = {"x": [], "a": [[["x", 0, 0, {}]]], "s": [[["x", 0, 0, {}], ["a", 0, 0, {}]]]}
+    for graph in (plain_graph(keras2), plain_graph(keras3)):
+        assert calls(graph) == expected
+        assert (graph["input_layers"], graph["output_layers"]) == ([["x", 0, 0]], [["s", 0, 0]])
+
+
+def test_counts_calls_of_a_model_inside_from_1_as_keras_2_does():
+    inner = {"layers": [{"class_name": "InputLayer"}]}
+
+    graph = plain_graph(settings(("x", {}, []), ("m", inner, [keras3_call(("x", 0, 0))]), outputs=["m", 0, 0]))
+
+    assert graph["output_layers"] == [["m", 1, 0]]
+
+
+@pytest.mark.parametrize("call", [keras3_call(("x", 0, 0), training=True), [["x", 0, 0, {"training": True}]]])
+def test_refuses_calls_with_settings(call):
+    with pytest.raises(ModelError, match="layer 'a' is called with"):
+        plain_graph(settings(("x", {}, []), ("a", {}, [call]), outputs=["a", 0, 0]))
+
+
+@pytest.mark.parametrize(
+    "circle",
+    [
+        [("a", {}, [[["b", 0, 0, {}]]]), ("b", {}, [[["a", 0, 0, {}]]])],
+        [("a", {}, [[["a", 0, 0, {}]]])],
+        [("a", {}, [[["x", 7, 0, {}]]])],
+    ],
+)
+def test_refuses_graphs_that_keras_would_wait_for_for_ever(circle):
+    with pytest.raises(ModelError, match="layer 'a' is called on an output that never comes to be"):
+        plain_graph(settings(("x", {}, []), *circle, outputs=[["a", 0, 0]]))
