@@ -66,6 +66,7 @@ def test_names_do_not_depend_on_what_was_built_before(name):
     assert first.name == second.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_a_step_changes_the_weights_and_saving_keeps_them(name, tmp_path):
     start(0)

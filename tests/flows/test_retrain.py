@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from mlflow import MlflowClient
 
 from qatflow import artifacts
 from tests.flows.project import DATA, Project
@@ -85,6 +86,14 @@ def test_repro_in_another_clone_gives_the_same_bytes(trained: Project, clone: Ca
     assert done.returncode == 0, done.stdout + done.stderr
     assert other.models() == trained.models()
     assert other.models() != {}
+    assert len(_children(other)) == len(_children(trained)) - len({"release", "deploy", "report"})
+
+
+def _children(project: Project) -> list[str]:
+    """Return the names of all stages that MLflow holds."""
+    client = MlflowClient(f"sqlite:///{project.root}/mlflow.db")
+    found = client.search_runs([client.get_experiment_by_name("qatflow").experiment_id])
+    return sorted({run.info.run_name for run in found if "mlflow.parentRunId" in run.data.tags})
 
 
 def test_changed_parameter_runs_only_what_depends_on_it(trained: Project) -> None:

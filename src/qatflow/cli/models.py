@@ -47,7 +47,7 @@ def infer(bundle: BundleFolder, samples: Samples) -> None:
     loaded = load_bundle(bundle)
     try:
         answer = run_bundle(loaded, _load(samples, loaded.manifest.input.shape))
-    except ValueError as error:
+    except DataError as error:
         raise DataError(f"{samples}: {error}") from None
     for row in range(len(answer["scores"])):
         typer.echo(json.dumps({name: values[row].tolist() for name, values in answer.items()}))

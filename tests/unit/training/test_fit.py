@@ -26,6 +26,7 @@ def test_history_has_one_entry_an_epoch(digits):
     assert history[1]["loss"] < history[0]["loss"]
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_weights_and_others_do_not(digits):
     first, again, other = (trained(digits, seed=seed)[0].get_weights() for seed in (1, 1, 2))
 
@@ -33,6 +34,7 @@ def test_equal_seeds_give_equal_weights_and_others_do_not(digits):
     assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
 
 
+@pytest.mark.slow
 def test_keeps_the_epoch_of_the_lowest_validation_loss(digits):
     training = TrainingParams(epochs=8, batch_size=16, optimizer="sgd", learning_rate=2.5, schedule="constant")
 
@@ -64,6 +66,7 @@ def test_a_lost_loss_says_what_to_do(digits):
         trained(digits, training)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "architecture"), [("regression", "mlp"), ("anomaly", "autoencoder")])
 def test_other_tasks_have_losses_only(digits, task, architecture):
     data = replace(digits, task=task, num_outputs=1 if task == "regression" else 64)
