@@ -11,6 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas import State, TaskRun
 from prefect.transactions import Transaction, transaction
 
+from flows.prefect_server import check_server
 from flows.session import LOG, ROOT, Session
 from qatflow.adapters import promotions
 from qatflow.cli.result import say_result
@@ -81,6 +82,7 @@ def main() -> None:
     with quiet(LOG) as console:
         screen = Screen(console)
         try:
+            check_server()
             _early.append(Session(screen, reason))
             retrain(reason)
         except QATFlowError as error:

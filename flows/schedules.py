@@ -5,24 +5,18 @@ Uses the Prefect server that PREFECT_API_URL names, else starts one. An ephemera
 
 import argparse
 import os
-import socket
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-import httpx
 from prefect.events import DeploymentEventTrigger
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from flows.prefect_server import check_server, server
 from flows.retrain import retrain
 from flows.session import ROOT
-from flows.waiting import wait_until
 from qatflow import params_file
 from qatflow.errors import QATFlowError, StageError
 
 EVENT = "qatflow.retrain.requested"
-START_TIMEOUT_S = 120
 
 
 def serve() -> None:
@@ -33,14 +27,12 @@ def serve() -> None:
     Raises:
         StageError: If no Prefect server is set, or it does not answer.
     """
-    url = PREFECT_API_URL.value()
-    if not url:
+    if not PREFECT_API_URL.value():
         raise StageError(
             "A schedule needs a real Prefect server; an ephemeral one never schedules. Start `prefect server start` "
             "and set PREFECT_API_URL, or run `python -m flows.schedules`, which starts one."
         )
-    if not _healthy(url):
-        raise StageError(f"The Prefect server at {url} does not answer. Is it running? PREFECT_API_URL names it.")
+    check_server()
     retrain.serve(
         name="qatflow",
         cron=params_file.load(ROOT / "params.yaml").flow.cron,
@@ -48,40 +40,6 @@ def serve() -> None:
         limit=1,
         pause_on_shutdown=False,
     )
-
-
-@contextmanager
-def server(port: int) -> Iterator[str]:
-    """Start a Prefect server on the loopback; give its API address; end it with the block.
-
-    Raises:
-        StageError: If the port is taken, or the server does not come up.
-    """
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            raise StageError(f"Port {port} is in use. Choose another with --port, or stop what uses it.") from None
-    url = f"http://127.0.0.1:{port}/api"
-    log = ROOT / "logs" / "prefect-server.log"
-    log.parent.mkdir(exist_ok=True)
-    with log.open("ab") as output:
-        command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=ROOT)
-    try:
-        wait_until(lambda: _healthy(url), START_TIMEOUT_S, f"the Prefect server; its log is {log}", process)
-        yield url
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _healthy(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health", timeout=2).is_success
-    except httpx.HTTPError:
-        return False
 
 
 def main() -> None:

@@ -85,15 +85,16 @@ def test_ephemeral_server_is_refused(trained: Project) -> None:
     assert "A schedule needs a real Prefect server" in done.stderr
 
 
-def test_server_that_does_not_answer_is_named(trained: Project) -> None:
+@pytest.mark.parametrize("flow", ["flows.schedules", "flows.retrain"])
+def test_server_that_does_not_answer_is_named(trained: Project, flow: str) -> None:
     url = f"http://127.0.0.1:{_free_port()}/api"
     trained.env["PREFECT_API_URL"] = url
-    done = trained.command(sys.executable, "-m", "flows.schedules")
+    done = trained.command(sys.executable, "-m", flow)
     del trained.env["PREFECT_API_URL"]
 
     assert done.returncode == 1
-    assert f"The Prefect server at {url} does not answer" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert f"The Prefect server at {url} does not answer" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_port_in_use_is_named(trained: Project) -> None:

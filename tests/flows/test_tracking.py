@@ -50,4 +50,4 @@ def test_histories_figures_and_system_metrics_are_logged(trained: Project, runs:
 def test_champion_is_a_registered_version(trained: Project) -> None:
     client = MlflowClient(f"sqlite:///{trained.root}/mlflow.db")
 
-    assert client.get_registered_model("qatflow-digits").aliases == {"champion": "1"}
+    assert client.get_registered_model("qatflow-digits").aliases == {"champion": 1}

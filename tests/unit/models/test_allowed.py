@@ -1,0 +1,42 @@
+import pytest
+
+from qatflow.backend import keras
+from qatflow.errors import ModelError
+from qatflow.models.allowed import ACTIVATIONS, HELPERS, LAYERS, check_activation, check_class
+
+
+@pytest.mark.parametrize("name", sorted(LAYERS))
+def test_layers_are_keras_own(name):
+    assert issubclass(getattr(keras.layers, name), keras.layers.Layer)
+
+
+@pytest.mark.parametrize("name", sorted(HELPERS))
+def test_helpers_are_keras_own(name):
+    assert any(hasattr(module, name) for module in (keras.initializers, keras.regularizers, keras.constraints))
+
+
+@pytest.mark.parametrize("name", sorted(ACTIVATIONS))
+def test_activations_are_keras_own(name):
+    assert callable(keras.activations.get(name))
+
+
+@pytest.mark.parametrize("module", [None, "keras.layers", "tf_keras.src.layers", "tensorflow.python.keras.layers"])
+@pytest.mark.parametrize("registered", [None, "Dense"])
+def test_takes_layers_of_every_keras(module, registered):
+    check_class("d", "Dense", module, registered)
+
+
+@pytest.mark.parametrize("module", ["os", "keras_evil.layers", "", "mine.keras"])
+def test_refuses_other_packages(module):
+    with pytest.raises(ModelError, match="code of somebody else"):
+        check_class("d", "Dense", module, None)
+
+
+@pytest.mark.parametrize("kind", ["Lambda", "TFOpLambda", "StringLookup", "LSTM", "function", "__lambda__"])
+def test_refuses_other_classes(kind):
+    with pytest.raises(ModelError, match=f"layer 'd' is a {kind}"):
+        check_class("d", kind, "keras.layers", None)
+
+
+def test_activation_may_be_absent():
+    check_activation("d", None)
