@@ -9,10 +9,10 @@ run: setup ## set up, run the main job on the embedded digits, say where the res
 	@$(BIN)/qatflow run
 
 test: setup ## everything, under 15 minutes on 2 cores
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-fast: setup ## no training beyond a few steps, no server; under a minute
-	$(BIN)/python -m pytest -m "not slow and not flow and not fault"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not flow and not fault"
 
 lint: setup ## style, types, import contracts
 	$(BIN)/ruff check .

@@ -15,7 +15,7 @@ def summarize(run: Run) -> Record:
         "verdict": verdict(run).replace(wording.SPACE, " "),
         "task": run.task,
         "float": float_summary(run),
-        "champion": run.receipt["champion"],
+        "champion": champion_summary(run),
         "variants": {variant.name: variant_summary(run, variant) for variant in run.variants},
         "lineage": {"data_sha256": run.card["sha256"], "manifests": run.manifests, "bundle": run.lineage},
     }
@@ -31,6 +31,17 @@ def float_summary(run: Run) -> Record:
         "latency_us": median(latencies),
         "sha256": model["sha256"],
     }
+
+
+def champion_summary(run: Run) -> Record | None:
+    """Return the champion's figures under the names that variants have; agreement is unknown for an earlier run's."""
+    champion = run.receipt["champion"]
+    if champion is None:
+        return None
+    variant = champion_variant(run)
+    figures = {name: value for name, value in champion.items() if name != "score"}
+    agreement = variant.evaluation["agreement_float"] if variant else None
+    return {**figures, "accuracy": champion["score"], "agreement": agreement}
 
 
 def variant_summary(run: Run, variant: Variant) -> Record:

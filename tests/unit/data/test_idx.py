@@ -80,6 +80,7 @@ def test_refuses_headers_that_lie(content: bytes, message: str, folder: Path) ->
         (gzip.compress(_idx(np.ones((6, 3, 2), np.uint8)))[:-8] + bytes(8), "CRC check failed"),
         (b"no gzip at all", "Not a gzipped file"),
     ],
+    ids=["truncated", "one byte short", "one byte long", "bad checksum", "no gzip"],
 )
 def test_refuses_damaged_gzip(content: bytes, message: str, folder: Path) -> None:
     (folder / IMAGES).unlink()

@@ -45,6 +45,7 @@ def _write_arrays(path: Path, rows: int, features: int) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.slow
 def test_memory_is_flat_for_larger_samples(tmp_path: Path) -> None:
     _write_arrays(tmp_path / "data.npz", 10_000, 2500)
     size = (tmp_path / "data.npz").stat().st_size

@@ -25,6 +25,8 @@ def test_the_float_model_and_the_champion_are_summarized(run):
     digest = artifacts.digest("float")
     assert made["float"] == {"accuracy": 353 / 360, "size_bytes": 78_212, "latency_us": 19.6, "sha256": digest}
     assert made["champion"]["variant"] == "qat_w8a8_per_channel"
+    variant = made["variants"]["qat_w8a8_per_channel"]
+    assert {made["champion"][name] - variant[name] for name in ("accuracy", "agreement", "size_bytes")} == {0}
     assert made["task"] == "classification"
     assert made["lineage"]["data_sha256"] == artifacts.digest("data")
 
@@ -40,6 +42,7 @@ def test_a_champion_of_an_earlier_run_was_kept(build_run, load):
     run = load(build_run(champion="qat_of_last_week", refused=REFUSED_ALL))
     assert summary.verdict(run).startswith("Kept qat_of_last_week as version 3: ")
     assert summary.champion_variant(run) is None
+    assert summary.summarize(run)["champion"]["agreement"] is None
     assert summary.focus(run).name == "qat_w8a8_per_channel"
 
 

@@ -1,0 +1,31 @@
+"""A stage whose process dies is tried again; what other stages made stands."""
+
+import shutil
+
+import pytest
+
+from tests.flows.project import Project
+
+pytestmark = [pytest.mark.slow, pytest.mark.flow]
+DIES_ONCE = """
+def run(stage: Stage) -> None:
+    import os
+    if not (stage.root / "died").exists():
+        (stage.root / "died").touch()
+        os.kill(os.getpid(), 9)
+"""
+
+
+def test_stage_that_was_killed_is_tried_again(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
+    root = tmp_path_factory.mktemp("dying") / "project"
+    shutil.copytree(trained.root, root, symlinks=True)
+    project = Project(root, trained.prefect_home)
+    task = root / "tasks/prepare.py"
+    task.write_text(task.read_text().replace("\ndef run(stage: Stage) -> None:", DIES_ONCE, 1))
+
+    done = project.flow()
+
+    assert (root / "died").exists()
+    assert done.returncode == 0, done.stdout
+    assert "✗ prepare" in done.stdout
+    assert {name for name, outcome in project.outcomes().items() if outcome == "ran"} == {"prepare"}
