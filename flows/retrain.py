@@ -82,10 +82,12 @@ def main() -> None:
     with quiet(LOG) as console:
         screen = Screen(console)
         try:
+            screen.wait("looking for what changed, and starting Prefect")
             check_server()
             _early.append(Session(screen, reason))
             retrain(reason)
         except QATFlowError as error:
+            screen.ready()
             screen.say(f"Error: {error}", "red")
             sys.exit(1)
         say_result(screen, ROOT)

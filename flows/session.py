@@ -79,6 +79,7 @@ class Session:
 
     def __enter__(self) -> Session:
         self.entered = time.monotonic()
+        self.screen.ready()
         return self
 
     def __exit__(

@@ -19,6 +19,16 @@ class Screen:
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        self._waiting = console.status("")
+
+    def wait(self, text: str) -> None:
+        """Show, on a terminal, that something is under way; until `ready` is called."""
+        self._waiting.update(f" {text}")
+        self._waiting.start()
+
+    def ready(self) -> None:
+        """Take the notice of `wait` away."""
+        self._waiting.stop()
 
     @contextmanager
     def stage(self, name: str) -> Iterator["StageLine"]:
