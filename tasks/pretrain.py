@@ -18,7 +18,9 @@ def run(stage: Stage) -> None:
     backend.start(params.seed)
     model = build(params.model, data.input_shape, data.num_outputs, data.task)
     with stage.write("pretrain", prepared) as out:
-        history = fit(model, data, params.pretrain, params.seed, "training the float model", stage.progress)
+        history = []
+        if params.pretrain.epochs:
+            history = fit(model, data, params.pretrain, params.seed, "training the float model", stage.progress)
         save_model(model, out)
         write_json(out / "history.json", history)
         write_bytes(out / "model.tflite", convert_float(model))

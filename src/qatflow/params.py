@@ -65,6 +65,12 @@ class TrainingParams(Section):
     schedule: Literal["constant", "cosine"] = "cosine"
 
 
+class PretrainParams(TrainingParams):
+    """Training of the float model; 0 epochs take a user's own model as it is."""
+
+    epochs: Annotated[int, Field(ge=0)] = 30
+
+
 class QuantizeParams(Section):
     """The variants to make, and how the trained ones are trained."""
 
@@ -130,7 +136,7 @@ class Params(Section):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 42
     data: DataParams = DataParams()
     model: ModelParams = ModelParams()
-    pretrain: TrainingParams = TrainingParams()
+    pretrain: PretrainParams = PretrainParams()
     quantize: QuantizeParams = QuantizeParams()
     convert: ConvertParams = ConvertParams()
     evaluate: EvaluateParams = EvaluateParams()
@@ -138,6 +144,12 @@ class Params(Section):
     deploy: DeployParams = DeployParams()
     tracking: TrackingParams = TrackingParams()
     flow: FlowParams = FlowParams()
+
+    @model_validator(mode="after")
+    def _something_is_trained(self) -> Params:
+        if self.pretrain.epochs == 0 and self.model.name != "file":
+            raise ValueError("pretrain.epochs 0 takes a model as it is, which only model.name 'file' can be")
+        return self
 
     @property
     def normalization(self) -> str:

@@ -38,7 +38,9 @@ def test_scientific_notation_is_a_number(file: Path) -> None:
         ('pretrain.learning_rate="1e-3"', ["pretrain.learning_rate", "valid number", "'1e-3'"]),
         ("pretrain.learning_rate=.nan", ["pretrain.learning_rate", "nan"]),
         ("pretrain.learning_rate=-0.1", ["pretrain.learning_rate", "greater than 0"]),
-        ("pretrain.epochs=0", ["pretrain.epochs", "greater than or equal to 1"]),
+        ("pretrain.epochs=-1", ["pretrain.epochs", "greater than or equal to 0"]),
+        ("pretrain.epochs=0", ["pretrain.epochs 0 takes a model as it is", "'file'"]),
+        ("quantize.training.epochs=0", ["quantize.training.epochs", "greater than or equal to 1"]),
         ("data.val_fraction=0.9", ["val_fraction + test_fraction must stay below 1"]),
         ("quantize.variants=[ptq_w8a8, ptq_w8a8]", ["names one twice"]),
         ("quantize.variants=[]", ["quantize.variants", "at least 1"]),
@@ -91,13 +93,14 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_edit_keeps_comments_and_other_lines(file: Path) -> None:
     before = file.read_text().splitlines()
+    comment = "# 0 takes your own model as it is"
 
     changes = params_file.edit(file, {"pretrain.epochs": 3, "seed": 42})
 
     after = file.read_text().splitlines()
     assert changes == {"pretrain.epochs": (30, 3)}
     assert [(old, new) for old, new in zip(before, after, strict=True) if old != new] == [
-        ("  epochs: 30", "  epochs: 3")
+        (f"  epochs: 30                {comment}", f"  epochs: 3                 {comment}")
     ]
 
 

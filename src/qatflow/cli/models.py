@@ -9,6 +9,7 @@ import typer
 
 from qatflow.artifacts import Array
 from qatflow.cli.project import find_root
+from qatflow.cli.screen import hushed
 from qatflow.data.prepared import PreparedData, open_prepared
 from qatflow.errors import DataError
 from qatflow.evaluation.metrics import judged, measure, score_of
@@ -30,7 +31,8 @@ def evaluate(
     """Measure a flatbuffer on the prepared test split of this project."""
     content = load_bundle(model).model if model.is_dir() else _read(model)
     data = open_prepared(find_root() / "artifacts" / "prepare")
-    metrics = _measure(Runner(content), data)
+    with hushed():
+        metrics = _measure(Runner(content), data)
     if as_json:
         typer.echo(json.dumps(metrics, indent=1))
         return
@@ -46,7 +48,8 @@ def infer(bundle: BundleFolder, samples: Samples) -> None:
     """Predict with a bundle: one JSON line for each sample."""
     loaded = load_bundle(bundle)
     try:
-        answer = run_bundle(loaded, _load(samples, loaded.manifest.input.shape))
+        with hushed():
+            answer = run_bundle(loaded, _load(samples, loaded.manifest.input.shape))
     except DataError as error:
         raise DataError(f"{samples}: {error}") from None
     for row in range(len(answer["scores"])):

@@ -11,7 +11,7 @@ def learning(run: Run) -> Record:
     """Return the figures, and the names of the variants that needed no training."""
     trained = [("float", run.history), *((variant.name, variant.history) for variant in run.variants)]
     return {
-        "figures": {metric: _figures(trained, metric) for metric in METRICS if metric in run.history[0]},
+        "figures": {metric: made for metric in METRICS if (made := _figures(trained, metric))},
         "untrained": [variant.name for variant in run.variants if not variant.history],
     }
 

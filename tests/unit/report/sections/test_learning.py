@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from qatflow.report.sections.learning import learning
 
 
@@ -10,3 +12,9 @@ def test_trained_models_have_curves_of_both_metrics(run):
 
 def test_regression_has_a_loss_only(build_run, load):
     assert list(learning(load(build_run(task="regression")))["figures"]) == ["loss"]
+
+
+def test_a_model_taken_as_it_is_has_no_curve(run):
+    part = learning(replace(run, history=[]))
+    assert {len(figures) for figures in part["figures"].values()} == {2}
+    assert list(learning(replace(run, history=[], variants=run.variants[:1]))["figures"]) == []
