@@ -7,6 +7,7 @@ from qatflow.models import build
 from qatflow.models.store import save_model
 from qatflow.tflite.convert import convert_float
 from qatflow.training.fit import fit
+from qatflow.training.targets import initialize_units
 from tasks.common import Stage, main
 
 
@@ -17,6 +18,8 @@ def run(stage: Stage) -> None:
     data = open_prepared(prepared)
     backend.start(params.seed)
     model = build(params.model, data.input_shape, data.num_outputs, data.task)
+    if params.model.name != "file":
+        initialize_units(model, data)
     with stage.write("pretrain", prepared) as out:
         history = []
         if params.pretrain.epochs:

@@ -9,6 +9,7 @@ from qatflow.params import TrainingParams
 from qatflow.progress import Progress, silent
 from qatflow.training.callbacks import KeepBest, Watch
 from qatflow.training.optimizers import make_optimizer
+from qatflow.training.targets import standardized
 
 LOSSES = {
     "classification": "sparse_categorical_crossentropy",
@@ -38,6 +39,7 @@ def fit(
 
     Returns:
         One dict an epoch: epoch (from 1), loss, for classification accuracy, and the same with `val_` before them.
+        The loss of a regression is in standardized targets, see `training.targets`.
 
     Raises:
         ModelError: If the loss became NaN or infinite.
@@ -50,13 +52,14 @@ def fit(
     def stream(split: Split, order: int | None) -> Any:
         return to_tf_dataset(split, training.batch_size, order, data.task)
 
-    history = model.fit(
-        stream(data.train, seed),
-        validation_data=stream(data.val, None),
-        epochs=training.epochs,
-        callbacks=[Watch(label, training.epochs, steps, progress), KeepBest()],
-        verbose=0,
-    ).history
+    with standardized(model, data) as in_units:
+        history = model.fit(
+            in_units(stream(data.train, seed)),
+            validation_data=in_units(stream(data.val, None)),
+            epochs=training.epochs,
+            callbacks=[Watch(label, training.epochs, steps, progress), KeepBest()],
+            verbose=0,
+        ).history
     return [
         {"epoch": float(epoch + 1)} | {name: float(values[epoch]) for name, values in history.items()}
         for epoch in range(training.epochs)
