@@ -41,6 +41,7 @@ def accepted(name):
     return models
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_builds_models_of_the_promised_shape_and_type(name):
     models = accepted(name)
@@ -56,6 +57,7 @@ def test_builds_models_of_the_promised_shape_and_type(name):
             np.testing.assert_allclose(outputs.sum(axis=1), 1, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_names_do_not_depend_on_what_was_built_before(name):
     shape, task = next(iter(accepted(name)))

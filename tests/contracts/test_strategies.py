@@ -60,6 +60,7 @@ def check(name, task):
         assert model is float_model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_makes_a_flatbuffer_that_computes_what_was_trained(name):
     check(name, "classification")

@@ -10,6 +10,7 @@ import pytest
 from qatflow.adapters.dvc_stages import Graph, shadow
 from qatflow.errors import DataError, StageError
 
+pytestmark = pytest.mark.slow  # starts `dvc repro` and fills caches
 STAGES = ["upper", "twice"]
 
 

@@ -7,6 +7,7 @@ from qatflow.models import ARCHITECTURES, build
 from qatflow.params import ModelParams
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "shape", "outputs", "task", "published"),
     [
@@ -24,6 +25,7 @@ def test_has_the_published_number_of_parameters(name, shape, outputs, task, publ
     assert ARCHITECTURES[name](shape, outputs, 1.0, task).count_params() == published
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "shape", "last_map"),
     [

@@ -121,6 +121,7 @@ class TestBadInputs:
             Runner(golden["int8"]).raw(x)
 
 
+@pytest.mark.slow
 class TestBadModels:
     @pytest.mark.parametrize("name", MODELS)
     def test_damage_is_refused_or_harmless(self, name):
