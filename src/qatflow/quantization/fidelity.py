@@ -1,0 +1,67 @@
+"""How well outputs of a quantized model keep what they should say, as pure functions of arrays."""
+
+import numpy as np
+import numpy.typing as npt
+
+from qatflow.artifacts import Array
+from qatflow.evaluation.metrics import judged, measure, score_of
+
+HALF_STEP = 1 / 512
+"""Half a step of the int8 softmax tensor, whose scale is 1/256: the probability that a stored 0 stands for."""
+SUM_TOLERANCE = 0.1
+"""By how much int8 probabilities may miss a sum of 1; further off, outputs are taken as logits."""
+
+
+def distributions(outputs: Array) -> npt.NDArray[np.float64]:
+    """Return outputs (n, k) as class distributions without zeros, rows of sum 1.
+
+    Probabilities are raised to `HALF_STEP` at least; anything else is taken as logits.
+    """
+    values = outputs.reshape(len(outputs), -1).astype(np.float64)
+    if values.min() < 0 or np.abs(values.sum(axis=1) - 1).max() > SUM_TOLERANCE:
+        values = np.exp(values - values.max(axis=1, keepdims=True))
+        values /= values.sum(axis=1, keepdims=True)
+    values = np.maximum(values, HALF_STEP)
+    return np.asarray(values / values.sum(axis=1, keepdims=True))
+
+
+def kl_divergence(reference: Array, outputs: Array) -> float:
+    """Return the mean of Σ p ln(p / q) over samples, in nats; p are the reference's `distributions`, q the outputs'.
+
+    Kullback and Leibler, Ann. Math. Statist. 22:79, 1951. Both arrays (n, k); 0 if they are equal.
+    """
+    p, q = distributions(reference), distributions(outputs)
+    return float(np.mean(np.sum(p * np.log(p / q), axis=1)))
+
+
+def noise_ratio(reference: Array, outputs: Array) -> float:
+    """Return Σ (outputs - reference)² / Σ reference²: the inverse of the SQNR, not in dB; arrays of one shape.
+
+    Divided by 1 where the reference is zero throughout.
+    """
+    signal = float(np.sum(np.square(reference, dtype=np.float64)))
+    noise = float(np.sum(np.square(outputs.astype(np.float64) - reference)))
+    return noise / (signal or 1.0)
+
+
+def reconstruction_r2(x: Array, errors: Array) -> float:
+    """Return the share of the inputs' variance that an autoencoder's outputs explain; 1 is perfect, below 0 useless.
+
+    Args:
+        x: Inputs (n, …).
+        errors: Their mean squared reconstruction errors (n,), as `metrics.judged` gives them.
+    """
+    variance = float(np.mean(np.var(x.reshape(len(x), -1), axis=0, dtype=np.float64)))
+    return 1.0 - float(np.mean(errors, dtype=np.float64)) / (variance or 1.0)
+
+
+def task_score(task: str, x: Array, y: Array, outputs: Array) -> float:
+    """Return the task's figure of merit, higher is better: accuracy, R², or for anomaly detection `reconstruction_r2`.
+
+    Training and validation data of anomaly detection hold normal samples only, for which no AUC exists.
+    """
+    values = judged(task, x, outputs)
+    if task == "anomaly":
+        return reconstruction_r2(x, values)
+    names = [str(number) for number in range(values.shape[1])]
+    return score_of(task, measure(task, y, values, names))
