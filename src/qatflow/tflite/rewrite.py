@@ -1,0 +1,53 @@
+"""Takes a flatbuffer apart into schema objects and puts changed ones together again. Equal trees give equal bytes."""
+
+import struct
+from typing import Any
+
+from ai_edge_litert import schema_py_generated as schema
+from flatbuffers import Builder
+
+from qatflow.errors import ConversionError
+from qatflow.tflite.session import Session
+
+IDENTIFIER = b"TFL3"
+ALIGNMENT = 16
+"""Bytes: what the schema demands of a buffer's data (force_align) and its Python packer forgets."""
+
+
+class _AligningBuilder(Builder):
+    def StartVector(self, elemSize: int, numElems: int, alignment: int) -> Any:  # noqa: N802, N803
+        """Align vectors of bytes; almost all of them are data of buffers."""
+        return super().StartVector(elemSize, numElems, ALIGNMENT if elemSize == 1 else alignment)
+
+
+def parse(model: bytes) -> Any:
+    """Return the flatbuffer as a `schema.ModelT`. Its arrays cannot be written to: put others in their place.
+
+    Raises:
+        ConversionError: If LiteRT cannot run the model, or data lie behind the tables, as in models beyond 2 GB.
+    """
+    Session(model)  # LiteRT's verifier checks every offset and length; the Python reader checks none
+    try:
+        tree = schema.ModelT.InitFromPackedBuf(model, 0)
+    except (struct.error, IndexError, ValueError, TypeError, AttributeError) as error:
+        raise ConversionError(f"The flatbuffer cannot be read: {error!r}") from None
+    if _keeps_data_outside(tree):
+        raise ConversionError("The model keeps data behind its tables, as those beyond 2 GB do; it cannot be rewritten")
+    return tree
+
+
+def pack(tree: Any) -> bytes:
+    """Return the flatbuffer of a `schema.ModelT`, with identifier TFL3 and data of buffers at multiples of 16 bytes."""
+    builder = _AligningBuilder()
+    builder.Finish(tree.Pack(builder), IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def _keeps_data_outside(tree: Any) -> bool:
+    tensors = [tensor for graph in tree.subgraphs for tensor in graph.tensors or []]
+    operators = [operator for graph in tree.subgraphs for operator in graph.operators or []]
+    return (
+        any(buffer.offset or buffer.size for buffer in tree.buffers)
+        or any(operator.largeCustomOptionsOffset for operator in operators)
+        or any(tensor.externalBuffer for tensor in tensors)
+    )
