@@ -44,14 +44,13 @@ def noise_ratio(reference: Array, outputs: Array) -> float:
     return noise / (signal or 1.0)
 
 
-def reconstruction_r2(x: Array, errors: Array) -> float:
+def reconstruction_r2(errors: Array, variance: float) -> float:
     """Return the share of the inputs' variance that an autoencoder's outputs explain; 1 is perfect, below 0 useless.
 
     Args:
-        x: Inputs (n, …).
-        errors: Their mean squared reconstruction errors (n,), as `metrics.judged` gives them.
+        errors: Mean squared reconstruction errors (n,), as `metrics.judged` gives them.
+        variance: Of the inputs over the samples, the mean over their values; errors count as they are if it is 0.
     """
-    variance = float(np.mean(np.var(x.reshape(len(x), -1), axis=0, dtype=np.float64)))
     return 1.0 - float(np.mean(errors, dtype=np.float64)) / (variance or 1.0)
 
 
@@ -62,6 +61,6 @@ def task_score(task: str, x: Array, y: Array, outputs: Array) -> float:
     """
     values = judged(task, x, outputs)
     if task == "anomaly":
-        return reconstruction_r2(x, values)
+        return reconstruction_r2(values, float(np.mean(np.var(x, axis=0, dtype=np.float64))))
     names = [str(number) for number in range(values.shape[1])]
     return score_of(task, measure(task, y, values, names))

@@ -39,12 +39,9 @@ def test_noise_ratio():
 
 
 def test_reconstruction_explains_all_or_nothing_of_the_variance():
-    x = np.random.default_rng(0).normal(size=(100, 3, 2))
-    means = ((x - x.mean(axis=0)) ** 2).mean(axis=(1, 2))
-
-    assert reconstruction_r2(x, np.zeros(100)) == 1
-    assert reconstruction_r2(x, means) == pytest.approx(0)
-    assert reconstruction_r2(np.ones((4, 2)), np.zeros(4)) == 1
+    assert reconstruction_r2(np.zeros(100), 2.5) == 1
+    assert reconstruction_r2(np.array([1.0, 3.0]), 2.0) == 0
+    assert reconstruction_r2(np.zeros(4), 0.0) == 1
 
 
 def test_each_task_has_its_score():

@@ -1,0 +1,90 @@
+"""What the caller of a search wants, checked."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from qatflow.errors import ParamsError
+from qatflow.params import QuantizeParams
+from qatflow.progress import Progress, silent
+from qatflow.search.trial import Trial
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What the search looks for: the fewest bytes within these limits.
+
+    Attributes:
+        max_drop: Most that accuracy (R², AUC) may lose against the float model, as a share from 0 to 1.
+        size_budget: Most bytes that the flatbuffer may have.
+        time_budget: Seconds that the search may take; nothing is started that would not end in time.
+
+    Raises:
+        ParamsError: If a limit is out of range.
+    """
+
+    max_drop: float = 0.01
+    size_budget: int | None = None
+    time_budget: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.max_drop <= 1.0:
+            raise ParamsError(f"max-drop is {self.max_drop}; it is a share from 0 to 1, such as 0.01 for one point")
+        if self.size_budget is not None and self.size_budget < 1:
+            raise ParamsError(f"size-budget is {self.size_budget}; it must be a number of bytes, at least 1")
+        if self.time_budget is not None and not (self.time_budget > 0 and math.isfinite(self.time_budget)):
+            raise ParamsError(f"time-budget is {self.time_budget}; it must be a number of seconds above 0")
+
+
+def ignore(trial: Trial) -> None:
+    """Say nothing about a finished candidate."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How data are read and models are made; all have defaults.
+
+    Attributes:
+        task: classification, regression or anomaly; by default told from the model and the labels.
+        source: Name of the data source; by default told from the data.
+        label: Column to predict in a CSV table.
+        max_samples: Use at most so many samples of each split.
+        epochs: Of each training; by default that of `settings`.
+        seed: Of splits, training and everything else that is drawn.
+        settings: Of the quantization engine; its `variants` are not used.
+        latency_runs: Timed runs of each flatbuffer.
+        progress: Told how far the work under way is.
+        on_trial: Told of each candidate once it is measured, skipped or has failed.
+
+    Raises:
+        ParamsError: If a number is out of range.
+    """
+
+    task: str | None = None
+    source: str | None = None
+    label: str = "label"
+    max_samples: int | None = None
+    epochs: int | None = None
+    seed: int = 42
+    settings: QuantizeParams = field(default_factory=QuantizeParams)
+    latency_runs: int = 100
+    progress: Progress = silent
+    on_trial: Callable[[Trial], None] = ignore
+
+    def __post_init__(self) -> None:
+        if self.task not in {None, "classification", "regression", "anomaly"}:
+            raise ParamsError(f"Unknown task '{self.task}'. Known: anomaly, classification, regression.")
+        for name in ("max_samples", "epochs", "latency_runs"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ParamsError(f"{name.replace('_', '-')} is {value}; it must be at least 1")
+        if not 0 <= self.seed < 2**31:
+            raise ParamsError(f"seed is {self.seed}; it must be from 0 to {2**31 - 1}")
+
+    @property
+    def quantization(self) -> QuantizeParams:
+        """The engine's settings with the wanted epochs."""
+        if self.epochs is None:
+            return self.settings
+        training = self.settings.training.model_copy(update={"epochs": self.epochs})
+        return self.settings.model_copy(update={"training": training})

@@ -1,0 +1,55 @@
+"""What became of one candidate of a search."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Status = Literal["measured", "skipped", "failed"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One strategy: its figures, or the reason why there are none.
+
+    Attributes:
+        reason: Why it was skipped or what failed; empty if it was measured.
+        seconds: That it took to make and validate.
+        val_score: Score on the validation split, which the search decides on; higher is better.
+        score: The same on the test split.
+        agreement: With the float flatbuffer on the test split, see `evaluation.agreement`.
+        latency_us: Median of one sample, in microseconds.
+        on_pareto_front: No other measured candidate is as good in size, score and latency and better in one.
+        widths: Layer -> weight bits, 32 for float.
+        notes: What was treated otherwise than asked.
+    """
+
+    strategy: str
+    status: Status
+    reason: str = ""
+    seconds: float = 0.0
+    val_score: float | None = None
+    score: float | None = None
+    agreement: float | None = None
+    size_bytes: int | None = None
+    latency_us: float | None = None
+    on_pareto_front: bool = False
+    widths: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    flatbuffer: bytes = field(default=b"", repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-like values, without the flatbuffer."""
+        return {
+            "strategy": self.strategy,
+            "status": self.status,
+            "reason": self.reason,
+            "accuracy": self.score,
+            "validation_accuracy": self.val_score,
+            "agreement": self.agreement,
+            "size_bytes": self.size_bytes,
+            "latency_us": self.latency_us,
+            "seconds": round(self.seconds, 3),
+            "on_pareto_front": self.on_pareto_front,
+            "widths": dict(self.widths),
+            "notes": list(self.notes),
+        }

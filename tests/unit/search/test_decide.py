@@ -1,0 +1,64 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qatflow.search.decide import WORTHWHILE, best, fits, qualifies, reason_to_skip, why_chosen
+from qatflow.search.options import Goal
+from qatflow.search.trial import Trial
+
+FLOAT = 0.9
+
+
+def trial(name, size, score, latency=10.0):
+    return Trial(name, "measured", val_score=score, size_bytes=size, latency_us=latency)
+
+
+SKIPPED = Trial("float16", "skipped", "why not")
+trials = st.lists(
+    st.builds(trial, st.text("ab", max_size=2), st.integers(1, 20), st.floats(0.8, 1.0), st.floats(1, 9)), max_size=8
+)
+
+
+@given(trials, st.floats(0, 0.1), st.none() | st.integers(1, 20))
+def test_the_best_is_the_smallest_that_loses_little_enough_or_else_the_most_accurate_that_fits(found, drop, budget):
+    goal = Goal(max_drop=drop, size_budget=budget)
+    winner = best([*found, SKIPPED], goal, FLOAT)
+    good = [one for one in found if qualifies(one, goal, FLOAT)]
+    fitting = [one for one in found if fits(one, goal)]
+
+    if good:
+        assert winner in good
+        assert winner.size_bytes == min(one.size_bytes for one in good)
+    elif fitting:
+        assert winner.val_score == max(one.val_score for one in fitting)
+    else:
+        assert winner is None
+
+
+def test_ties_go_by_score_then_latency():
+    same = [trial("a", 100, 0.9), trial("b", 100, 0.95, 9.0), trial("c", 100, 0.95, 8.0)]
+
+    assert best(same, Goal(), FLOAT).strategy == "c"
+
+
+def test_nothing_is_made_that_cannot_be_clearly_smaller_than_what_is_good():
+    good = [trial("ptq_w8a8", 1000, 0.9)]
+
+    assert "cannot be clearly smaller than ptq_w8a8 (1000 bytes)" in reason_to_skip(1000, good, Goal(), FLOAT)
+    assert reason_to_skip(int(1000 * (1 - WORTHWHILE)), good, Goal(), FLOAT) == ""
+    assert reason_to_skip(1000, [trial("ptq_w8a8", 1000, 0.5)], Goal(), FLOAT) == ""
+    assert "more than the size budget of 900" in reason_to_skip(950, good, Goal(size_budget=900), FLOAT)
+
+
+def test_the_reason_says_what_decided():
+    good, small = trial("ptq_w8a8", 1000, 0.9), trial("ptq_w4a8", 600, 0.7)
+
+    chosen = why_chosen(good, [good, small], Goal(), FLOAT, "accuracy")
+    assert "the only candidate that loses at most 0.01 of accuracy: 1000 bytes, accuracy 0.9000" in chosen
+    fallback = why_chosen(small, [good, small], Goal(size_budget=700), FLOAT, "accuracy")
+    assert fallback.startswith("no candidate within 700 bytes loses at most 0.01 of accuracy; this is the best")
+
+
+@pytest.mark.parametrize("drop", [0.0, 0.1])
+def test_rounding_does_not_decide(drop):
+    assert qualifies(trial("a", 1, FLOAT - drop), Goal(max_drop=drop), FLOAT)
