@@ -1,0 +1,147 @@
+"""Brings a model and data in any form together: one float model and the prepared data that go into it as they are."""
+
+import shutil
+import tempfile
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qatflow import backend
+from qatflow.artifacts import Array, save_arrays, stage_output
+from qatflow.backend import keras
+from qatflow.data.prepare import prepare_data
+from qatflow.data.prepared import PreparedData, open_prepared
+from qatflow.errors import DataError
+from qatflow.models.user_model import fit_to_task
+from qatflow.params import DataParams
+from qatflow.progress import Progress
+from qatflow.search.models import check_fits, infer_task, shapes, take_model
+from qatflow.search.options import Options
+from qatflow.search.recognise import labels_of, recognise
+from qatflow.search.unlabelled import as_anomaly, without_labels
+
+NAMES: Mapping[int, Sequence[str]] = {1: ("x",), 2: ("x", "y"), 4: ("x_train", "y_train", "x_test", "y_test")}
+IMAGE_RANK = 3
+MIN_CALIBRATION = 2
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a search works on.
+
+    Attributes:
+        model: Of the data's input shape and task.
+        data: Prepared, not normalized. A temporary folder of theirs is removed with this object.
+        notes: What was not as it might have been expected.
+    """
+
+    model: keras.Model
+    data: PreparedData
+    notes: tuple[str, ...]
+
+
+def take_inputs(model: Any, data: Any, options: Options) -> Inputs:
+    """Load the model, recognise, check and split the data, and fit the two together.
+
+    Args:
+        model: See `models.take_model`.
+        data: PreparedData; a path or `digits`; samples x; (x, y); or (x_train, y_train, x_test, y_test).
+        options: Task, source, label, samples and seed.
+
+    Raises:
+        ModelError: If the model cannot be used, or does not fit the data or the task.
+        DataError: If the data cannot be used.
+    """
+    backend.start(options.seed)
+    folder = Path(tempfile.mkdtemp(prefix="qatflow-"))
+    try:
+        float_model = take_model(model, folder)
+        prepared, notes = _prepared(data, float_model, options, folder)
+        check_fits(float_model, prepared)
+        fitted = fit_to_task(float_model, prepared.input_shape, prepared.num_outputs, prepared.task)
+        _check_calibration(prepared, options)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    weakref.finalize(prepared, shutil.rmtree, folder, ignore_errors=True)
+    return Inputs(fitted, prepared, notes)
+
+
+def _prepared(data: Any, model: keras.Model, options: Options, folder: Path) -> tuple[PreparedData, tuple[str, ...]]:
+    if isinstance(data, PreparedData):
+        return data, ()
+    if not isinstance(data, (str, Path)):
+        data = _saved(data, model, folder)
+    source, path = recognise(data, options.source)
+    taken, _ = shapes(model)
+    size = (taken[0], taken[1]) if source == "image_folder" and len(taken) == IMAGE_RANK else None
+    wanted = DataParams(source=source, path=path, label=options.label, image_size=size, max_samples=options.max_samples)
+    task = options.task or infer_task(model, _labels(wanted))
+    return _prepare(wanted.model_copy(update={"task": task}), options, folder)
+
+
+def _labels(data: DataParams) -> str:
+    """Tell the kind of labels; a table without the label column may still suit an autoencoder."""
+    try:
+        return labels_of(data)
+    except DataError:
+        if data.source != "csv":
+            raise
+        return "none"
+
+
+def _prepare(data: DataParams, options: Options, folder: Path) -> tuple[PreparedData, tuple[str, ...]]:
+    try:
+        return _written(data, folder / "prepared", options.seed, options.progress), ()
+    except DataError as error:
+        if data.task != "anomaly":
+            raise
+        unlabelled = without_labels(data, folder)
+        prepared = _written(unlabelled, folder / "prepared", options.seed, options.progress)
+        note = f"labels are not used, the autoencoder is judged by how well it reconstructs its inputs: {error}"
+        return as_anomaly(prepared, data.source), (note,)
+
+
+def _written(data: DataParams, out: Path, seed: int, progress: Progress) -> PreparedData:
+    with stage_output(out, "prepare") as place:
+        prepare_data(data, "none", seed, place, progress)
+    return open_prepared(out)
+
+
+def _saved(data: Any, model: keras.Model, folder: Path) -> Path:
+    """Write arrays as the npz that the source `arrays` reads."""
+    parts = list(data) if isinstance(data, (tuple, list)) else [data]
+    if len(parts) not in NAMES:
+        raise DataError(f"Data are {len(parts)} arrays; expected x, (x, y) or (x_train, y_train, x_test, y_test)")
+    arrays = {name: np.asarray(part) for name, part in zip(NAMES[len(parts)], parts, strict=True) if part is not None}
+    path = folder / "data.npz"
+    save_arrays(path, {name: _as_source(name, array, model) for name, array in arrays.items()})
+    return path
+
+
+def _as_source(name: str, array: Array, model: keras.Model) -> Array:
+    """Make class ids of one-hot labels; keep (h, w) samples from being taken for gray images (h, w, 1)."""
+    taken, given = shapes(model)
+    if name.startswith("y") and array.ndim == 2 and array.shape[1:] == given and _is_one_hot(array):
+        return np.asarray(array.argmax(axis=1))
+    if name.startswith("x") and array.dtype == np.uint8 and array.ndim == 3 and len(taken) == 2:
+        return array.astype(np.float32)
+    return array
+
+
+def _is_one_hot(array: Array) -> bool:
+    return array.shape[1] > 1 and bool(np.isin(array, (0, 1)).all() and (array.sum(axis=1) == 1).all())
+
+
+def _check_calibration(data: PreparedData, options: Options) -> None:
+    """Ranges of activations cannot be told from a single sample."""
+    samples = min(data.train.count, options.settings.calibration_samples)
+    if samples < MIN_CALIBRATION:
+        raise DataError(
+            f"Calibration would see {samples} sample; the ranges of activations need at least {MIN_CALIBRATION}, "
+            f"better some hundred"
+        )

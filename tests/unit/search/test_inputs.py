@@ -1,0 +1,161 @@
+import tempfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from qatflow.backend import keras, start
+from qatflow.errors import DataError, ModelError
+from qatflow.params import QuantizeParams
+from qatflow.search.inputs import take_inputs
+from qatflow.search.options import Options
+
+layers = keras.layers
+RNG = np.random.default_rng(0)
+
+
+def built(shape, *stack):
+    start(0)
+    return keras.Sequential([layers.InputLayer(shape), *stack], name="user")
+
+
+def classifier(shape=(6,), classes=3):
+    return built(shape, layers.Flatten(), layers.Dense(classes, activation="softmax"))
+
+
+def autoencoder():
+    return built((6,), layers.Dense(6))
+
+
+X, Y = RNG.normal(size=(60, 6)).astype(np.float32), np.arange(60) % 3
+
+
+@pytest.mark.parametrize(
+    "data", [(X, Y), (X[:40], Y[:40], X[40:], Y[40:]), [X, np.eye(3)[Y]], (X.astype(np.float64), Y.astype(np.int8))]
+)
+def test_arrays_go_in_as_they_are(data):
+    taken = take_inputs(classifier(), data, Options())
+
+    assert taken.data.task == "classification"
+    assert (taken.data.num_outputs, taken.notes) == (3, ())
+    assert taken.data.preprocessing.scale == (1.0,)
+    x, _ = taken.data.train.arrays()
+    assert {row.tobytes() for row in x} <= {row.tobytes() for row in X}
+
+
+def test_prepared_data_are_used_as_they_are():
+    first = take_inputs(classifier(), (X, Y), Options()).data
+
+    assert take_inputs(classifier(), first, Options()).data is first
+
+
+def test_the_temporary_folder_lives_as_long_as_the_data(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    taken = take_inputs(classifier(), (X, Y), Options())
+    assert len(list(tmp_path.iterdir())) == 1
+
+    del taken
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_left_of_what_failed(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    with pytest.raises(ModelError):
+        take_inputs(classifier(), (X[:, :5], Y), Options())
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_real_labels_make_a_regression():
+    taken = take_inputs(built((6,), layers.Dense(1)), (X, X.mean(axis=1)), Options())
+
+    assert taken.data.task == "regression"
+
+
+def test_logits_get_a_softmax():
+    taken = take_inputs(built((6,), layers.Dense(3)), (X, Y), Options())
+
+    assert taken.data.task == "classification"
+    np.testing.assert_allclose(taken.model(X).numpy().sum(axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("data", [X, (X,), (X, None), (X, np.zeros(60, int)), (X, Y)])
+def test_an_autoencoder_needs_no_labels(data):
+    taken = take_inputs(autoencoder(), data, Options())
+
+    assert taken.data.task == "anomaly"
+    assert taken.data.num_outputs == 6
+    assert "judged by how well it reconstructs" in taken.notes[0]
+    assert taken.data.train.arrays(2)[0].shape == (2, 6)
+
+
+def test_an_autoencoder_with_anomalies_keeps_its_labels():
+    taken = take_inputs(autoencoder(), (X, (Y == 0).astype(int)), Options())
+
+    assert taken.notes == ()
+    assert set(taken.data.test.labels()) == {0, 1}
+
+
+def test_an_autoencoder_takes_tables_without_labels_and_folders(tmp_path):
+    table = "a,b,c,d,e,f\n" + "".join(",".join(map(str, row)) + "\n" for row in X)
+    (tmp_path / "plain.csv").write_text(table)
+    assert take_inputs(autoencoder(), tmp_path / "plain.csv", Options()).data.input_shape == (6,)
+
+    images = folder_of_images(tmp_path / "images")
+    model = built((8, 8, 3), layers.Conv2D(3, 3, padding="same"))
+    assert take_inputs(model, images, Options()).data.card["source"] == "image_folder"
+
+
+def folder_of_images(root):
+    for name in ("cat", "dog"):
+        (root / name).mkdir(parents=True)
+        for number in range(20):
+            Image.fromarray(RNG.integers(0, 255, (12, 10, 3), np.uint8)).save(root / name / f"{number}.png")
+    return root
+
+
+def test_images_get_the_size_that_the_model_takes(tmp_path):
+    taken = take_inputs(classifier((8, 9, 3), 2), str(folder_of_images(tmp_path / "images")), Options())
+
+    x, _ = taken.data.train.arrays()
+    assert x.shape[1:] == (8, 9, 3)
+    assert x.max() > 100
+    assert taken.data.class_names == ("cat", "dog")
+
+
+def test_gray_bytes_go_into_a_model_without_channels():
+    x = RNG.integers(0, 255, (60, 4, 5), np.uint8)
+
+    assert take_inputs(classifier((4, 5)), (x, Y), Options()).data.input_shape == (4, 5)
+    assert take_inputs(classifier((4, 5, 1)), (x, Y), Options()).data.input_shape == (4, 5, 1)
+
+
+def test_samples_are_limited():
+    assert take_inputs(classifier(), (X, Y), Options(max_samples=9)).data.train.count == 9
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "words"),
+    [
+        ((X[:, :5], Y), ModelError, r"takes samples of shape \(6,\), the data have \(5,\)"),
+        ((X, Y % 2), ModelError, r"gives \(3,\), but classification on these data needs \(2,\)"),
+        ((X, Y[:-1]), DataError, "'x' has 60 samples, 'y' has 59"),
+        ((X, Y, X), DataError, "3 arrays; expected"),
+        ((X[:1], Y[:1]), DataError, "one class"),
+        ((X, np.array(["a"] * 60)), DataError, "dtype"),
+        ((np.where(X > 1, np.nan, X), Y), DataError, "finite|NaN"),
+        ("nowhere.npz", DataError, "do not exist"),
+    ],
+)
+def test_bad_data_are_explained(data, error, words):
+    with pytest.raises(error, match=words):
+        take_inputs(classifier(), data, Options())
+
+
+def test_a_single_sample_cannot_calibrate():
+    options = Options(settings=QuantizeParams(calibration_samples=1))
+
+    with pytest.raises(DataError, match="Calibration would see 1 sample"):
+        take_inputs(classifier(), (X, Y), options)
