@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -45,8 +47,17 @@ class Bundle:
         return artifacts.digest(self.manifest.model_dump(mode="json"))
 
 
-def build_bundle(out: Path, candidate: Candidate, data: PreparedData, lineage: Lineage) -> Path:
+def build_bundle(
+    out: Path, candidate: Candidate, data: PreparedData, lineage: Lineage, extras: Mapping[str, Any] | None = None
+) -> Path:
     """Write a bundle into the new folder `out` and return `out`. Equal arguments give equal bytes.
+
+    Args:
+        out: Made here.
+        candidate: The measured model.
+        data: The first test samples become the golden ones.
+        lineage: What the model was made from.
+        extras: Name of a further file -> its content, written as JSON and listed like the others.
 
     Raises:
         ConversionError: If the flatbuffer does not run.
@@ -63,6 +74,7 @@ def build_bundle(out: Path, candidate: Candidate, data: PreparedData, lineage: L
         input=Tensor.of(runner.input),
         output=Tensor.of(runner.output),
         preprocessing=Preprocessing(scale=data.preprocessing.scale, offset=data.preprocessing.offset),
+        metric=candidate.evaluation.get("metric"),
         score=candidate.score,
         float_score=candidate.evaluation["float"]["score"],
         samples=candidate.evaluation["samples"],
@@ -70,7 +82,9 @@ def build_bundle(out: Path, candidate: Candidate, data: PreparedData, lineage: L
         files={},
     )
     artifacts.write_text(out / CARD, model_card.render(manifest, candidate, data.card))
-    files = {name: _file(out / name) for name in (MODEL, GOLDEN, CARD)}
+    for name, content in (extras or {}).items():
+        artifacts.write_json(out / name, content)
+    files = {name: _file(out / name) for name in (MODEL, GOLDEN, CARD, *(extras or {}))}
     artifacts.write_json(out / artifacts.MANIFEST, manifest.model_copy(update={"files": files}).model_dump(mode="json"))
     return out
 

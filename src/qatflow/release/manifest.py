@@ -88,6 +88,7 @@ class BundleManifest(Section):
     Attributes:
         labels: Class names in the order of the outputs; empty unless the task is classification.
         kernels: The LiteRT kernels that the figures were measured with.
+        metric: What `score` is; None for the task's usual one: accuracy, R² or AUC.
         score: The task's figure of merit on the test split; `float_score` is the float model's.
     """
 
@@ -99,6 +100,7 @@ class BundleManifest(Section):
     input: Tensor
     output: Tensor
     preprocessing: Preprocessing
+    metric: Literal["accuracy", "r2", "auc", "reconstruction_r2"] | None = None
     score: Finite
     float_score: Finite
     samples: Annotated[int, Field(ge=1)]

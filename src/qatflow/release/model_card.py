@@ -9,6 +9,7 @@ from qatflow.release.base import Candidate
 from qatflow.release.manifest import BundleManifest
 
 SCORES = {"classification": "accuracy", "regression": "R²", "anomaly": "AUC"}
+RECONSTRUCTION = "R² of the reconstruction (the data have no anomalies to tell apart)"
 
 
 def render(manifest: BundleManifest, candidate: Candidate, card: Mapping[str, Any]) -> str:
@@ -36,12 +37,13 @@ def render(manifest: BundleManifest, candidate: Candidate, card: Mapping[str, An
 
 def _details(manifest: BundleManifest, candidate: Candidate) -> list[str]:
     lineage = manifest.lineage
+    commit = f"from git commit `{lineage.git_commit}` " if lineage.git_commit else ""
     tensors = [f"`{tensor.dtype}` {list(tensor.shape)}" for tensor in (manifest.input, manifest.output)]
     return [
         f"- TFLite flatbuffer, {candidate.size_bytes} bytes, SHA-256 `{candidate.sha256}`",
         f"- quantization: `{manifest.strategy}`, {'trained (QAT)' if candidate.trained else 'post-training'}",
         f"- input {tensors[0]}, output {tensors[1]}",
-        f"- made by QATFlow from git commit `{lineage.git_commit}`, parameters `{lineage.params_sha256[:12]}`",
+        f"- made by QATFlow {commit}with parameters `{lineage.params_sha256[:12]}`",
     ]
 
 
@@ -65,7 +67,7 @@ def _factors(manifest: BundleManifest, candidate: Candidate) -> list[str]:
 
 
 def _metrics(manifest: BundleManifest, candidate: Candidate) -> list[str]:
-    name = SCORES[manifest.task]
+    name = RECONSTRUCTION if manifest.metric == "reconstruction_r2" else SCORES[manifest.task]
     lines = [f"- {name}: {manifest.score:.4f} (float model: {manifest.float_score:.4f}), measured on the flatbuffer"]
     interval = candidate.evaluation.get("score_interval")
     if interval:

@@ -1,0 +1,81 @@
+"""What a search found."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from qatflow.data.prepared import PreparedData
+from qatflow.search.options import Goal
+from qatflow.search.trial import Trial
+
+
+@dataclass(frozen=True, eq=False)
+class SearchResult:
+    """The chosen flatbuffer, why it was chosen, and what became of all candidates.
+
+    Attributes:
+        chosen: The winner, a member of `trials`.
+        reason: One sentence that says why it won.
+        metric: Name of the score: accuracy, r2, auc or reconstruction_r2.
+        trials: All candidates in the order in which they were tried.
+        evaluation: Of the chosen flatbuffer on the test split, as `evaluation.evaluate` words it: score, metrics,
+            score_interval, agreement_float, samples, float.
+        timings: latency_us and float_latency_us with p50, p95 and p99, and latency_ratio.
+        notes: What a user should know of model and data.
+        seconds: That everything took.
+        seed: That everything was drawn with.
+        data: The prepared data; their temporary folder lives as long as this object.
+    """
+
+    chosen: Trial
+    reason: str
+    metric: str
+    trials: tuple[Trial, ...]
+    evaluation: Mapping[str, Any]
+    timings: Mapping[str, Any]
+    notes: tuple[str, ...]
+    goal: Goal
+    seconds: float
+    seed: int
+    data: PreparedData = field(repr=False)
+
+    @property
+    def strategy(self) -> str:
+        """Name of the strategy that won."""
+        return self.chosen.strategy
+
+    @property
+    def flatbuffer(self) -> bytes:
+        """The TFLite model."""
+        return self.chosen.flatbuffer
+
+    @property
+    def pareto_front(self) -> tuple[Trial, ...]:
+        """The candidates that no other one beats in size, score and latency."""
+        return tuple(trial for trial in self.trials if trial.on_pareto_front)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of result.json."""
+        return {
+            "strategy": self.strategy,
+            "reason": self.reason,
+            "task": self.data.task,
+            "metric": self.metric,
+            "float_accuracy": self.evaluation["float"]["score"],
+            "tflite_accuracy": self.evaluation["score"],
+            "agreement": self.evaluation["agreement_float"],
+            "test_samples": self.evaluation["samples"],
+            "size_bytes": len(self.flatbuffer),
+            "float_size_bytes": self.evaluation["float"]["size_bytes"],
+            "sha256": self.evaluation["sha256"],
+            "latency_us": self.timings["latency_us"]["p50"],
+            "float_latency_us": self.timings["float_latency_us"]["p50"],
+            "widths": dict(self.chosen.widths),
+            "notes": [*self.notes, *self.chosen.notes],
+            "max_drop": self.goal.max_drop,
+            "size_budget": self.goal.size_budget,
+            "time_budget": self.goal.time_budget,
+            "seconds": round(self.seconds, 3),
+            "seed": self.seed,
+            "candidates": [trial.to_dict() for trial in self.trials],
+        }
