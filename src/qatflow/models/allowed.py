@@ -1,7 +1,7 @@
 """What a model from outside may be made of: built-in Keras classes whose config is data and can hold no code.
 
-Left out on purpose: Lambda and TFOpLambda (code), layers that read files (StringLookup, TextVectorization), layers with
-random or token inputs, and recurrent ones, which do not convert to TFLite with a free batch size.
+Left out on purpose: Lambda (code), layers that read files (StringLookup, TextVectorization), and RNN, which takes cells
+of any class. Operators between tensors have a list of their own, see `operators`.
 """
 
 from qatflow.errors import ModelError
@@ -26,9 +26,12 @@ LAYERS = frozenset(
         "Activation",
         "ActivityRegularization",
         "Add",
+        "AdditiveAttention",
         "AlphaDropout",
+        "Attention",
         "Average",
         "BatchNormalization",
+        "Bidirectional",
         "Concatenate",
         "Dense",
         "DepthwiseConv1D",
@@ -36,16 +39,21 @@ LAYERS = frozenset(
         "Dot",
         "Dropout",
         "ELU",
+        "EinsumDense",
+        "Embedding",
         "Flatten",
+        "GRU",
         "GaussianDropout",
         "GaussianNoise",
         "GroupNormalization",
         "Identity",
         "InputLayer",
+        "LSTM",
         "LayerNormalization",
         "LeakyReLU",
         "Maximum",
         "Minimum",
+        "MultiHeadAttention",
         "Multiply",
         "Normalization",
         "PReLU",
@@ -56,9 +64,11 @@ LAYERS = frozenset(
         "Reshape",
         "SeparableConv1D",
         "SeparableConv2D",
+        "SimpleRNN",
         "Softmax",
         "Subtract",
         "ThresholdedReLU",
+        "TimeDistributed",
         "UnitNormalization",
     }
 )
@@ -72,6 +82,7 @@ HELPERS = frozenset(
         "LecunNormal",
         "LecunUniform",
         "Ones",
+        "Identity",
         "Orthogonal",
         "RandomNormal",
         "RandomUniform",
@@ -90,6 +101,8 @@ HELPERS = frozenset(
     }
 )
 """Initializers, regularizers and constraints."""
+OPERATORS = frozenset({"TFOpLambda", "SlicingOpLambda"})
+"""How tf_keras writes operators between tensors."""
 POLICIES = frozenset({"DTypePolicy", "Policy"})
 PACKAGES = frozenset({"keras", "tf_keras", "tensorflow"})
 ACTIVATIONS = frozenset(
@@ -98,6 +111,9 @@ ACTIVATIONS = frozenset(
         "exponential",
         "gelu",
         "hard_sigmoid",
+        "hard_sigmoid_keras3",
+        "hard_silu",
+        "hard_swish",
         "leaky_relu",
         "linear",
         "mish",

@@ -1,23 +1,34 @@
 """Builds a model from the config of one from outside (Keras 2 or 3), which is data only once `plain_config` has run."""
 
 import json
+from copy import deepcopy
 from typing import Any
 
 from qatflow.backend import keras, tf
 from qatflow.errors import ModelError
-from qatflow.models.allowed import CONTAINERS, POLICIES, check_activation, check_class
-from qatflow.models.graph import plain_graph
+from qatflow.models.activations import SETTINGS, activation_name, renamed
+from qatflow.models.allowed import CONTAINERS, OPERATORS, POLICIES, check_activation, check_class
+from qatflow.models.graph import OPERATOR, plain_graph
+from qatflow.models.operators import function_name
 
 MAX_CONFIG_BYTES = 16 << 20
 MALFORMED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError, tf.errors.OpError)
 """What Keras raises on a config that makes no sense."""
 NEW_IN_KERAS_3 = frozenset(
     {"optional", "quantization_config", "renorm", "renorm_clipping", "synchronized", "rms_scaling"}
-    | {"lora_rank", "lora_alpha", "input_axes", "output_axes"}
+    | {"lora_rank", "lora_alpha", "input_axes", "output_axes", "use_gate", "sliding_window", "zero_output_for_mask"}
 )
 """Settings that tf_keras lacks; left out where they are off."""
 RENAMED = {("InputLayer", "batch_shape"): "batch_input_shape", ("LeakyReLU", "negative_slope"): "alpha"}
 MEANINGLESS = frozenset({"renorm_momentum", "build_config", "shared_object_id"})
+SEEDLESS = frozenset(
+    {"LSTM", "GRU", "SimpleRNN", "Attention", "AdditiveAttention", "MultiHeadAttention", "Bidirectional"}
+)
+"""Layers whose dropout cannot be seeded in tf_keras."""
+_SHAPES = dict.fromkeys(("query_shape", "key_shape", "value_shape"))
+"""Settings of tf_keras' MultiHeadAttention; where they are not known it builds itself when it is called."""
+WRITTEN_BY_KERAS_3 = ("DTypePolicy", '"batch_shape"')
+"""What is in every config of Keras 3 and in none of tf_keras."""
 
 
 def plain_config(text: bytes | str) -> dict[str, Any]:
@@ -29,7 +40,9 @@ def plain_config(text: bytes | str) -> dict[str, Any]:
     if len(text) > MAX_CONFIG_BYTES:
         raise ModelError(f"its config has {len(text)} bytes; at most {MAX_CONFIG_BYTES} are read")
     try:
-        config = _plain(json.loads(text), "model")
+        text = text if isinstance(text, str) else text.decode()
+        is_keras_3 = any(mark in text for mark in WRITTEN_BY_KERAS_3)
+        config = renamed(_plain(json.loads(text), "model"), is_keras_3=is_keras_3)
         if config["class_name"] not in CONTAINERS:
             raise ModelError(f"it holds a {config['class_name']}, not a Functional or Sequential model")
     except MALFORMED as error:
@@ -52,10 +65,10 @@ def build_from_config(config: dict[str, Any], elements: int) -> keras.Model:
     try:
         with tf.Graph().as_default() as graph:
             graph.seed = 0  # dropout asks for one
-            wanted = container.from_config(config["config"]).count_params()
+            wanted = container.from_config(deepcopy(config["config"])).count_params()  # some layers take it apart
         if wanted != elements:
             raise ModelError(f"its layers need {wanted} weights, it holds {elements}")
-        return container.from_config(config["config"])
+        return container.from_config(deepcopy(config["config"]))
     except MALFORMED as error:
         raise ModelError(f"its config does not describe a model: {error!r:.300}") from None
 
@@ -71,18 +84,47 @@ def _plain(value: Any, where: str) -> Any:
 def _plain_object(node: dict[str, Any], where: str) -> Any:
     kind, settings = node["class_name"], node["config"]
     name = str(settings.get("name", where))
-    check_class(name, kind, node.get("module"), node.get("registered_name"))
-    if kind in POLICIES:
-        return settings["name"]
-    plain = {"class_name": kind, "config": _plain_settings(kind, settings, name)}
+    if _is_operator(node):
+        plain = _plain_operator(kind, settings, name)
+    else:
+        check_class(name, kind, node.get("module"), node.get("registered_name"))
+        if kind in POLICIES:
+            return settings["name"]
+        plain = {"class_name": kind, "config": _plain_settings(kind, settings, name)}
+        if kind == "MultiHeadAttention":
+            plain["config"] = _SHAPES | node.get("build_config", {}).get("shapes_dict", {}) | plain["config"]
     return plain | {key: node[key] for key in ("name", "inbound_nodes") if key in node}
 
 
+def _is_operator(node: dict[str, Any]) -> bool:
+    """Tell operators from layers of the same class name: Keras 3 says where they come from, except in `.h5`."""
+    kind, module = node["class_name"], node.get("module")
+    if kind in OPERATORS or str(module).startswith("keras.src.ops."):
+        return True
+    is_layer = "trainable" in node["config"] or kind in CONTAINERS
+    return module is None and bool(node.get("inbound_nodes")) and not is_layer
+
+
+def _plain_operator(kind: str, settings: dict[str, Any], name: str) -> dict[str, Any]:
+    function = function_name(name, settings["function"] if kind in OPERATORS else kind)
+    known = {"name", "trainable", "dtype", "function"}
+    arguments = {key: value for key, value in settings.items() if key not in known}
+    return {"class_name": OPERATOR, "config": {"name": name, "function": function, "arguments": arguments}}
+
+
 def _plain_settings(kind: str, settings: dict[str, Any], name: str) -> dict[str, Any]:
-    check_activation(name, settings.get("activation"))
+    settings = settings | {key: activation_name(settings[key]) for key in SETTINGS if key in settings}
+    for key in SETTINGS:
+        check_activation(name, settings.get(key))
+    if settings.get("stateful"):
+        raise ModelError(f"layer '{name}' is stateful: what it gives for a sample depends on the samples before it")
     plain = {
         RENAMED.get((kind, key), key): _plain(value, name)
         for key, value in settings.items()
         if key not in MEANINGLESS and (value or key not in NEW_IN_KERAS_3)
     }
+    if kind in SEEDLESS:
+        plain.pop("seed", None)
+    if kind == "InputLayer":
+        plain["batch_input_shape"] = [None, *plain["batch_input_shape"][1:]]  # any batch: it is no part of a model
     return plain_graph(plain) if "input_layers" in plain else plain

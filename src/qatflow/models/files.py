@@ -9,6 +9,7 @@ from qatflow.backend import keras
 from qatflow.errors import ModelError
 from qatflow.models.hdf5 import MAX_BYTES, load_hdf5
 from qatflow.models.keras_zip import load_keras_zip
+from qatflow.models.weights import settle
 
 LOADERS = {b"\x89HDF": load_hdf5, b"PK\x03\x04": load_keras_zip}
 """By the first four bytes of the file; names of files say little."""
@@ -26,11 +27,13 @@ def load_model_file(path: Path) -> keras.Model:
         ModelError: If the file is missing, broken, no Keras model, or holds anything but built-in layers.
     """
     try:
-        return _loader(path)(path)
+        model = _loader(path)(path)
     except ModelError as error:
         raise ModelError(f"Cannot load {path}: {error}") from None
     except UNREADABLE as error:
         raise ModelError(f"Cannot load {path}: it is missing, truncated or damaged ({error!r:.200})") from None
+    settle(model)
+    return model
 
 
 def _loader(path: Path) -> Callable[[Path], keras.Model]:

@@ -17,8 +17,15 @@ from qatflow.models.config import MAX_CONFIG_BYTES, build_from_config, plain_con
 from qatflow.models.hdf5 import MAX_BYTES, follow, read_array
 from qatflow.models.weights import assign
 
-Named = dict[tuple[str, ...], dict[str, Array]]
-"""Arrays of each layer, under the names of the models around it and its own."""
+Names = tuple[str, ...]
+"""Names of the models around a layer and its own; WRAPPED for the model inside a TimeDistributed."""
+Named = dict[Names, dict[str, Array]]
+WRAPPED = ""
+PARTS = (
+    *("query_dense", "key_dense", "value_dense", "output_dense"),
+    *("forward_layer", "backward_layer", "layer", "cell"),
+)
+"""Layers inside layers, in the order of the outer one's weights."""
 
 
 def load_keras_zip(path: Path) -> keras.Model:
@@ -36,7 +43,7 @@ def load_keras_zip(path: Path) -> keras.Model:
     for names, saved in arrays.items():
         layer = model
         for name in names:
-            layer = layer.get_layer(name)
+            layer = layer.layer if name == WRAPPED else layer.get_layer(name)
         assign(layer.weights, saved, f"layer '{'/'.join(names)}'")
     return model
 
@@ -49,24 +56,33 @@ def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     return archive.read(name)
 
 
-def _read(
-    group: Any, settings: dict[str, Any], outer: tuple[str, ...]
-) -> Iterator[tuple[tuple[str, ...], dict[str, Array]]]:
+def _read(group: Any, settings: dict[str, Any], outer: Names) -> Iterator[tuple[Names, dict[str, Array]]]:
     """Yield the arrays of each layer.
 
     Keras names the groups after the class, numbered in the order of the config: conv2d, conv2d_1, …
     """
     seen: Counter[str] = Counter()
-    for layer in settings["layers"]:
+    for layer in filter(lambda layer: not layer.get("is_operator"), settings["layers"]):
         key = _snake_case(layer["class_name"])
         place = f"layers/{key}_{seen[key]}" if seen[key] else f"layers/{key}"
         seen[key] += 1
         names = (*outer, layer["config"]["name"])
         if "layers" in layer["config"]:
             yield from _read(follow(group, place), layer["config"], names)
+        elif "layers" in (inner := layer["config"].get("layer", {}).get("config", {})):
+            yield from _read(follow(group, f"{place}/layer"), inner, (*names, WRAPPED))
         elif layer["class_name"] != "InputLayer":
-            variables = follow(group, f"{place}/vars")
-            yield names, {str(index): read_array(follow(variables, str(index))) for index in range(len(variables))}
+            yield names, {str(index): array for index, array in enumerate(_arrays(follow(group, place)))}
+
+
+def _arrays(group: Any) -> Iterator[Array]:
+    """Yield the arrays of one layer and of those inside it."""
+    variables = follow(group, "vars")
+    yield from (read_array(follow(variables, str(index))) for index in range(len(variables)))
+    for part in PARTS:
+        for name in (part, f"_{part}"):  # tf_keras hides some
+            if name in group:
+                yield from _arrays(follow(group, name))
 
 
 def _snake_case(name: str) -> str:

@@ -6,7 +6,7 @@ from qatflow.artifacts import load_arrays, save_arrays, write_text
 from qatflow.backend import keras
 from qatflow.errors import ArtifactError, ModelError
 from qatflow.models.config import build_from_config, plain_config
-from qatflow.models.weights import assign, named
+from qatflow.models.weights import assign, named, settle
 
 
 def save_model(model: keras.Model, directory: Path) -> None:
@@ -26,6 +26,7 @@ def load_model(directory: Path) -> keras.Model:
         arrays = load_arrays(directory / "weights.npz")
         model = build_from_config(config, sum(array.size for array in arrays.values()))
         assign(model.weights, arrays, "the model")
+        settle(model)
     except (OSError, ModelError) as error:
         raise ArtifactError(f"{directory} holds no usable model: {error}") from None
     return model

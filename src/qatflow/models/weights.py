@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from qatflow.artifacts import Array
+from qatflow.backend import keras
 from qatflow.errors import ModelError
 
 
@@ -30,3 +31,10 @@ def assign(variables: Sequence[Any], arrays: Mapping[str, Array], where: str) ->
             raise ModelError(f"{where}: {name} holds values that are not finite")
     for variable, array in zip(variables, arrays.values(), strict=True):
         variable.assign(array.astype(variable.dtype.as_numpy_dtype))
+
+
+def settle(model: keras.Model) -> None:
+    """Let Normalization layers compute with the statistics that were assigned to them; they keep a copy."""
+    for layer in model.submodules:
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()

@@ -32,7 +32,11 @@ def test_builds_what_it_describes():
     ("changes", "message"),
     [
         ({"layer": {"class_name": "Lambda"}}, "layer 'd' is a Lambda, which holds code"),
-        ({"layer": {"class_name": "TFOpLambda"}}, "layer 'd' is a TFOpLambda, which is not loaded from files"),
+        (
+            {"layer": {"class_name": "TFOpLambda"}, "function": "io.read_file"},
+            "layer 'd' is the function io.read_file, which is not loaded from files. Known: add",
+        ),
+        ({"stateful": True}, "layer 'd' is stateful"),
         ({"layer": {"module": "os", "class_name": "Dense"}}, "layer 'd' is os.Dense, code of somebody else"),
         ({"layer": {"registered_name": "evil>Dense"}}, "code of somebody else"),
         ({"activation": "evil"}, "layer 'd' has activation 'evil'. Known: elu"),

@@ -11,7 +11,8 @@ def keras3_call(*sources, **kwargs):
 
 def settings(*layers, outputs):
     table = [
-        {"name": name, "config": {"name": name, **config}, "inbound_nodes": calls} for name, config, calls in layers
+        {"class_name": "Dense", "name": name, "config": {"name": name, **config}, "inbound_nodes": calls}
+        for name, config, calls in layers
     ]
     return {"layers": table, "input_layers": ["x", 0, 0], "output_layers": outputs}
 
@@ -26,7 +27,7 @@ def test_reads_both_forms_alike():
     )
     keras3 = settings(
         ("x", {}, []),
-        ("a", {}, [keras3_call(("x", 0, 0), mask=None, training=False)]),
+        ("a", {}, [keras3_call(("x", 0, 0), mask=None)]),
         ("s", {}, [keras3_call(("x", 0, 0), ("a", 0, 0))]),
         outputs=["s", 0, 0],
     )
@@ -62,3 +63,31 @@ def test_refuses_calls_with_settings(call):
 def test_refuses_graphs_that_keras_would_wait_for_for_ever(circle):
     with pytest.raises(ModelError, match="layer 'a' is called on an output that never comes to be"):
         plain_graph(settings(("x", {}, []), *circle, outputs=[["a", 0, 0]]))
+
+
+def attention(call):
+    graph = settings(("x", {}, []), ("m", {}, [call]), outputs=["m", 0, 0])
+    graph["layers"][1]["class_name"] = "MultiHeadAttention"
+    return plain_graph(graph)["layers"][1]["inbound_nodes"]
+
+
+def test_reads_tensors_by_position_and_by_name():
+    x = {"class_name": "__keras_tensor__", "config": {"keras_history": ["x", 0, 0]}}
+    expected = [[["x", 0, 0, {"value": ["x", 0, 0], "use_causal_mask": True}]]]
+
+    assert attention({"args": [x, x], "kwargs": {"use_causal_mask": True}}) == expected
+    assert attention({"args": [], "kwargs": {"query": x, "value": x, "use_causal_mask": True}}) == expected
+    assert attention([["x", 0, 0, {"value": ["x", 0, 0], "use_causal_mask": True}]]) == expected
+
+
+@pytest.mark.parametrize("call", [keras3_call(("x", 0, 0), training=False), [["x", 0, 0, {"training": False}]]])
+def test_keeps_calls_for_inference(call):
+    graph = plain_graph(settings(("x", {}, []), ("a", {}, [call]), outputs=["a", 0, 0]))
+
+    assert calls(graph)["a"] == [[["x", 0, 0, {"training": False}]]]
+
+
+@pytest.mark.parametrize("call", [keras3_call(("x", 0, 0), initial_state=1), [["x", 0, 0, {"mask": ["x", 0, 0]}]]])
+def test_refuses_other_options(call):
+    with pytest.raises(ModelError, match=r"layer 'a' is called with .*; only outputs of layers are read"):
+        plain_graph(settings(("x", {}, []), ("a", {}, [call]), outputs=["a", 0, 0]))
