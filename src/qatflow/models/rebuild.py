@@ -41,7 +41,7 @@ def rebuild(model: keras.Model, replace: Replace) -> keras.Model:
     return rebuilt
 
 
-def copied(layer: Any, **changes: Any) -> Part:
+def copied(layer: Any, /, **changes: Any) -> Part:
     """Return a layer of the same class and config with the same weights.
 
     Args:

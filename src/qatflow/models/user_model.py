@@ -12,10 +12,7 @@ def fit_to_task(model: keras.Model, input_shape: tuple[int, ...], num_outputs: i
     Raises:
         ModelError: If the model has other inputs or outputs.
     """
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise ModelError(
-            f"the model has {len(model.inputs)} inputs and {len(model.outputs)} outputs; one of each is right"
-        )
+    check_shapes(model)
     outputs = input_shape if task == "anomaly" else (num_outputs,)
     for what, found, wanted in (("takes", model.inputs[0], input_shape), ("gives", model.outputs[0], outputs)):
         if tuple(found.shape[1:]) != wanted:
@@ -23,6 +20,21 @@ def fit_to_task(model: keras.Model, input_shape: tuple[int, ...], num_outputs: i
     if task != "classification" or _ends_in_softmax(model):
         return model
     return keras.Model(model.inputs, keras.layers.Softmax(name="probabilities")(model.outputs[0]), name=model.name)
+
+
+def check_shapes(model: keras.Model) -> None:
+    """Check that a model takes one tensor and gives one, both of a fixed shape but for the batch.
+
+    Raises:
+        ModelError: If it is not so.
+    """
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise ModelError(
+            f"the model has {len(model.inputs)} inputs and {len(model.outputs)} outputs; one of each is right"
+        )
+    for what, tensor in (("takes", model.inputs[0]), ("gives", model.outputs[0])):
+        if None in tensor.shape[1:]:
+            raise ModelError(f"the model {what} {tuple(tensor.shape[1:])}; TFLite needs a number in place of each None")
 
 
 def _ends_in_softmax(model: keras.Model) -> bool:

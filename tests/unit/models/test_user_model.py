@@ -3,7 +3,7 @@ import pytest
 
 from qatflow.backend import keras
 from qatflow.errors import ModelError
-from qatflow.models.user_model import fit_to_task
+from qatflow.models.user_model import check_shapes, fit_to_task
 
 layers = keras.layers
 
@@ -62,3 +62,12 @@ def test_refuses_two_inputs():
 
     with pytest.raises(ModelError, match="2 inputs and 1 outputs"):
         fit_to_task(keras.Model([a, b], layers.Add()([a, b])), (4,), 4, "regression")
+
+
+def test_refuses_shapes_that_are_not_fixed():
+    x = layers.Input((None, 4))
+
+    with pytest.raises(ModelError, match=r"takes \(None, 4\); TFLite needs a number in place of each None"):
+        check_shapes(keras.Model(x, layers.GlobalAveragePooling1D()(x)))
+    with pytest.raises(ModelError, match=r"takes \(None, 4\); TFLite needs a number in place of each None"):
+        fit_to_task(keras.Model(x, layers.LSTM(3)(x)), (6, 4), 3, "classification")
