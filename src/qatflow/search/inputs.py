@@ -21,7 +21,7 @@ from qatflow.params import DataParams
 from qatflow.progress import Progress
 from qatflow.search.models import check_fits, infer_task, shapes, take_model
 from qatflow.search.options import Options
-from qatflow.search.recognise import labels_of, recognise
+from qatflow.search.recognise import labels_of, recognise, sample_shape
 from qatflow.search.unlabelled import as_anomaly, without_labels
 
 NAMES: Mapping[int, Sequence[str]] = {1: ("x",), 2: ("x", "y"), 4: ("x_train", "y_train", "x_test", "y_test")}
@@ -61,7 +61,7 @@ def take_inputs(model: Any, data: Any, options: Options) -> Inputs:
     try:
         float_model = take_model(model, folder)
         prepared, notes = _prepared(data, float_model, options, folder)
-        check_fits(float_model, prepared)
+        check_fits(float_model, prepared.input_shape)
         fitted = fit_to_task(float_model, prepared.input_shape, prepared.num_outputs, prepared.task)
         _check_calibration(prepared, options)
     except BaseException:
@@ -81,7 +81,7 @@ def _prepared(data: Any, model: keras.Model, options: Options, folder: Path) -> 
     size = (taken[0], taken[1]) if source == "image_folder" and len(taken) == IMAGE_RANK else None
     wanted = DataParams(source=source, path=path, label=options.label, image_size=size, max_samples=options.max_samples)
     task = options.task or infer_task(model, _labels(wanted))
-    return _prepare(wanted.model_copy(update={"task": task}), options, folder)
+    return _prepare(wanted.model_copy(update={"task": task}), model, options, folder)
 
 
 def _labels(data: DataParams) -> str:
@@ -94,8 +94,11 @@ def _labels(data: DataParams) -> str:
         return "none"
 
 
-def _prepare(data: DataParams, options: Options, folder: Path) -> tuple[PreparedData, tuple[str, ...]]:
+def _prepare(
+    data: DataParams, model: keras.Model, options: Options, folder: Path
+) -> tuple[PreparedData, tuple[str, ...]]:
     try:
+        check_fits(model, sample_shape(data))  # before all of them are read
         return _written(data, folder / "prepared", options.seed, options.progress), ()
     except DataError as error:
         if data.task != "anomaly":

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from qatflow.backend import keras
-from qatflow.data.prepared import PreparedData
 from qatflow.errors import ModelError
 from qatflow.models.files import load_model_file
 
@@ -73,15 +72,15 @@ def infer_task(model: keras.Model, labels: str) -> str:
     return "classification" if labels == "classes" and len(given) == 1 and given[0] > 1 else "regression"
 
 
-def check_fits(model: keras.Model, data: PreparedData) -> None:
-    """Compare the model's input with the samples, before anything is made of them.
+def check_fits(model: keras.Model, sample: Shape) -> None:
+    """Compare the model's input with the shape of a sample.
 
     Raises:
-        ModelError: If the shapes differ.
+        ModelError: If they differ.
     """
     taken, _ = shapes(model)
-    if taken != data.input_shape:
-        raise ModelError(f"The model takes samples of shape {taken}, the data have {data.input_shape}")
+    if taken != sample:
+        raise ModelError(f"The model takes samples of shape {taken}, the data have {sample}")
 
 
 def _from_path(path: Path) -> keras.Model:

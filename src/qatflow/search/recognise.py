@@ -54,6 +54,19 @@ def labels_of(data: DataParams) -> Labels:
     return _column_labels(Path(data.path), data.label) if data.source == "csv" else "classes"
 
 
+def sample_shape(data: DataParams) -> tuple[int, ...]:
+    """Return the shape of the first sample; reads no more than a chunk.
+
+    Raises:
+        DataError: If the data cannot be opened for the task, or hold no sample.
+    """
+    raw = SOURCES[data.source](data)
+    for read in raw.splits.values():
+        for chunk in read():
+            return chunk.x.shape[1:]
+    raise DataError(f"{data.path} holds no sample")
+
+
 def _folder_kind(path: Path) -> str | None:
     names = [entry.name for entry in path.iterdir()]
     if any("-images-idx3-ubyte" in name for name in names):

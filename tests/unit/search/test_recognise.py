@@ -3,7 +3,7 @@ import pytest
 
 from qatflow.errors import DataError, ParamsError
 from qatflow.params import DataParams
-from qatflow.search.recognise import labels_of, recognise
+from qatflow.search.recognise import labels_of, recognise, sample_shape
 
 
 @pytest.fixture
@@ -70,3 +70,11 @@ def test_folders_have_classes_and_arrays_need_samples(tmp_path):
     np.savez(tmp_path / "a.npz", z=np.zeros(3))
     with pytest.raises(DataError, match="holds the arrays z"):
         labels_of(DataParams(source="arrays", path=str(tmp_path / "a.npz")))
+
+
+def test_the_first_sample_tells_the_shape(place):
+    assert sample_shape(DataParams()) == (8, 8, 1)
+    assert sample_shape(DataParams(source="csv", path=str(place / "a.csv"), task="regression")) == (1,)
+    np.savez(place / "none.npz", x=np.zeros((0, 2)), y=np.zeros((0, 1)))
+    with pytest.raises(DataError, match="holds no sample"):
+        sample_shape(DataParams(source="arrays", path=str(place / "none.npz"), task="regression"))
