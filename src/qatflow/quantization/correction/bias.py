@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
 from qatflow.artifacts import Array
@@ -18,6 +19,8 @@ BIAS_TYPES = {"INT8": "INT32", "INT16": "INT64"}
 """By the type of the activations."""
 MAX_ERROR = 0.5
 """Largest |W_float - W_quantized| / |W_float|, Frobenius norms; beyond it the two are not the same layer."""
+MAX_MOVE = 2.0**61
+"""In steps of a bias: keeps sums within 64 bits."""
 
 
 def correct_biases(flatbuffer: bytes, float_model: bytes, samples: Iterable[Array]) -> bytes:
@@ -82,10 +85,17 @@ def _shift(operator: Operator, shift: Float64) -> None:
     if operator.bias_index < 0 or _readers(operator.tree, operator.tensor(operator.bias_index).buffer) > 1:
         _give_bias(operator, len(shift), scale * weight_scale)
     old = constant(operator.tree, operator.bias_index)
+    moved = old.astype(np.int64) + _in_steps(shift, scale * weight_scale)
     limits = np.iinfo(old.dtype)
-    new = old.astype(np.int64) + np.rint(shift / (scale * weight_scale)).astype(np.int64)
-    data = np.clip(new, limits.min, limits.max).astype(old.dtype)
+    data = np.clip(moved, limits.min, limits.max).astype(old.dtype)
     operator.tree.buffers[operator.tensor(operator.bias_index).buffer].data = data.view(np.uint8)
+
+
+def _in_steps(shift: Float64, steps: Float64) -> npt.NDArray[np.int64]:
+    """Return the shift in whole steps, 0 where it or the step says nothing (NaN weights, a dead channel)."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        moves = np.rint(shift / steps)
+    return np.where(np.isfinite(moves), np.clip(moves, -MAX_MOVE, MAX_MOVE), 0).astype(np.int64)
 
 
 def _give_bias(operator: Operator, channels: int, steps: Float64) -> None:

@@ -3,7 +3,7 @@ import pytest
 
 from qatflow.backend import keras, tf
 from qatflow.errors import DataError
-from qatflow.quantization.correction.bias import correct_biases
+from qatflow.quantization.correction.bias import _in_steps, correct_biases
 from qatflow.quantization.correction.operators import constant, operators
 from qatflow.tflite.convert import convert_float
 from qatflow.tflite.inspect import inventory, layer_weights
@@ -130,6 +130,26 @@ def test_layers_with_other_weights_are_left_alone(golden, edited, images):
     assert dense == biases(shifted)[2]
     assert first != biases(shifted)[0]
     assert second != biases(shifted)[1]
+
+
+def test_a_channel_that_is_nan_in_the_float_model_is_left_alone(golden, edited, images):
+    def spoil(tree):
+        buffer = tree.buffers[tree.subgraphs[0].tensors[tree.subgraphs[0].operators[3].inputs[2]].buffer]
+        buffer.data = np.r_[buffer.data.view(np.float32)[:-1], np.float32("nan")].view(np.uint8)
+
+    shifted = edited(golden["int8"], drift)
+    dense = biases(correct_biases(shifted, edited(golden["float32"], spoil), images[:50]))[2]
+
+    assert dense[-1] == biases(shifted)[2][-1]
+    assert (
+        dense[:-1] == biases(correct_biases(shifted, golden["float32"], images[:50]))[2][:-1] != biases(shifted)[2][:-1]
+    )
+
+
+def test_shifts_in_steps_are_rounded_and_safe():
+    shift, steps = np.array([0.26, -0.26, 1.0, np.nan, 1e300, 1.0]), np.array([0.1, 0.1, 0.0, 1.0, 1e-300, 1e-30])
+
+    assert _in_steps(shift, steps).tolist() == [3, -3, 0, 0, 0, 2**61]
 
 
 @pytest.mark.parametrize(("name", "other"), [("float32", "float32"), ("regressor", "autoencoder")])
