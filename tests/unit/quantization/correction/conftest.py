@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from qatflow.backend import keras
 from qatflow.tflite.rewrite import pack, parse
+
+layers = keras.layers
 
 GOLDEN = Path(__file__).parents[3] / "golden"
 
@@ -31,3 +34,20 @@ def edited():
         return pack(tree)
 
     return edit
+
+
+@pytest.fixture
+def stack(sequence):
+    """A model of the four ways in which kernels are laid out: conv, dw, on_images and dense."""
+    model = sequence(
+        (7, 8, 3),
+        layers.Conv2D(4, 3, strides=2, padding="same", name="conv"),
+        layers.ReLU(name="relu"),
+        layers.DepthwiseConv2D(2, depth_multiplier=2, activation="relu", name="dw"),
+        layers.Dense(6, use_bias=False, name="on_images"),
+        layers.Flatten(name="flatten"),
+        layers.Dense(5, name="dense"),
+    )
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.normal(0, 1, weight.shape) for weight in model.get_weights()])
+    return model

@@ -5,20 +5,12 @@ from sklearn.datasets import load_digits
 from qatflow.backend import keras, start
 from qatflow.errors import ModelError
 from qatflow.models import ARCHITECTURES
-from qatflow.quantization.correction.adaround import Grouped, adaround
+from qatflow.quantization.correction.adaround import adaround
 from qatflow.quantization.correction.graph import copied
 from qatflow.quantization.fold import KERNELS, fold
 
 layers = keras.layers
 
-STACK = [
-    lambda: layers.Conv2D(4, 3, strides=2, padding="same", name="conv"),
-    lambda: layers.ReLU(name="relu"),
-    lambda: layers.DepthwiseConv2D(2, depth_multiplier=2, activation="relu", name="dw"),
-    lambda: layers.Dense(6, use_bias=False, name="on_images"),
-    lambda: layers.Flatten(name="flatten"),
-    lambda: layers.Dense(5, name="dense"),
-]
 NAMES = ["conv", "dw", "on_images", "dense"]
 
 
@@ -41,14 +33,6 @@ def nearest(model, steps):
         on_grid = np.rint(columns(copy.get_layer(name)) / step) * step
         copy.get_layer(name).set_weights([on_grid.reshape(kernel.shape), *rest])
     return copy
-
-
-@pytest.fixture
-def stack(sequence):
-    model = sequence((7, 8, 3), *(make() for make in STACK))
-    rng = np.random.default_rng(0)
-    model.set_weights([rng.normal(0, 1, weight.shape) for weight in model.get_weights()])
-    return model
 
 
 def test_weights_lie_on_the_grid_next_to_the_float_ones(stack, samples):
@@ -76,41 +60,6 @@ def test_the_seed_decides(stack, samples):
 
     assert all(np.array_equal(a, b) for a, b in zip(one, same, strict=True))
     assert not all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_layer_in_groups_gives_the_outputs_of_the_layer(stack, samples, name):
-    grouped, x = Grouped(stack, copied(stack), name), samples((7, 8, 3), 5)
-    source, expected = grouped.sources()[0](x).numpy(), stack.get_layer(name)(grouped.sources()[0](x)).numpy()
-    expected = expected.reshape(5, -1, expected.shape[-1])
-    picks = np.argsort(np.random.default_rng(0).uniform(size=expected.shape[:2]), axis=1)[:, :4]
-
-    bias = 0 if name == "on_images" else stack.get_layer(name).bias
-    outputs = np.moveaxis(grouped.inputs(source, picks) @ grouped.weights(), 0, 1).reshape(picks.size, -1) + bias
-    if name == "dw":  # has its activation inside
-        outputs = np.maximum(outputs, 0)
-
-    wanted = expected[np.arange(5)[:, None], picks].reshape(picks.size, -1)
-    np.testing.assert_allclose(outputs, wanted, rtol=1e-3, atol=1e-4)
-    np.testing.assert_array_equal(grouped.kernel(grouped.weights()), stack.get_layer(name).get_weights()[0])
-
-
-@pytest.mark.parametrize(
-    ("first", "behind", "limits"),
-    [
-        ("linear", layers.ReLU, (0, np.inf)),
-        ("linear", lambda: layers.ReLU(6.0), (0, 6)),
-        ("linear", lambda: layers.Activation("relu"), (0, np.inf)),
-        ("relu6", layers.Flatten, (0, 6)),
-        ("linear", lambda: layers.ReLU(negative_slope=0.1), (-np.inf, np.inf)),
-        ("tanh", layers.ReLU, (-np.inf, np.inf)),
-        ("linear", layers.Softmax, (-np.inf, np.inf)),
-    ],
-)
-def test_what_the_activation_leaves(sequence, first, behind, limits):
-    model = copied(sequence((5,), layers.Dense(4, first, name="a"), behind()))
-
-    assert Grouped(model, model, "a").limits() == limits
 
 
 def test_other_layers_stay_float(sequence, samples):

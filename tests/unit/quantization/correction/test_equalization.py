@@ -101,7 +101,7 @@ def test_a_depthwise_convolution_in_the_middle_gets_the_range_of_its_neighbours(
     np.testing.assert_allclose(ranges_out(dw), ranges_in(b, 6 * multiplier), rtol=1e-2)
 
 
-@pytest.mark.parametrize("name", ["resnet8", "mobilenet_v1", "ds_cnn", "mlp"])
+@pytest.mark.parametrize("name", ["resnet8", "ds_cnn", "mlp", pytest.param("mobilenet_v1", marks=pytest.mark.slow)])
 def test_architectures_compute_the_same(samples, name):
     start(0)
     model = fold(uneven(ARCHITECTURES[name]((16, 16, 3), 5, 0.25, "regression")), tuple(KERNELS))
