@@ -25,7 +25,7 @@ SEEDLESS = frozenset(
     {"LSTM", "GRU", "SimpleRNN", "Attention", "AdditiveAttention", "MultiHeadAttention", "Bidirectional"}
 )
 """Layers whose dropout cannot be seeded in tf_keras."""
-_SHAPES = dict.fromkeys(("query_shape", "key_shape", "value_shape"))
+SHAPES = ("query_shape", "key_shape", "value_shape")
 """Settings of tf_keras' MultiHeadAttention; where they are not known it builds itself when it is called."""
 WRITTEN_BY_KERAS_3 = ("DTypePolicy", '"batch_shape"')
 """What is in every config of Keras 3 and in none of tf_keras."""
@@ -92,8 +92,14 @@ def _plain_object(node: dict[str, Any], where: str) -> Any:
             return settings["name"]
         plain = {"class_name": kind, "config": _plain_settings(kind, settings, name)}
         if kind == "MultiHeadAttention":
-            plain["config"] = _SHAPES | node.get("build_config", {}).get("shapes_dict", {}) | plain["config"]
+            plain["config"] = _shapes(node.get("build_config", {}).get("shapes_dict", {})) | plain["config"]
     return plain | {key: node[key] for key in ("name", "inbound_nodes") if key in node}
+
+
+def _shapes(known: dict[str, Any]) -> dict[str, list[int | None] | None]:
+    found = {key: known.get(key) for key in SHAPES}
+    is_plain = all(isinstance(shape, list) and {*map(type, shape)} <= {int, type(None)} for shape in found.values())
+    return found if is_plain else dict.fromkeys(SHAPES)
 
 
 def _is_operator(node: dict[str, Any]) -> bool:

@@ -96,8 +96,11 @@ def _read(call: Any, layer: Mapping[str, Any]) -> Call:
     operands = first if isinstance(first, list) and not is_reference(first) else [first]
     if layer["class_name"] == OPERATOR:
         return Call([*operands, *([kept.pop("y")] if "y" in kept else [])], kept)
-    known = {"value", "key", "use_causal_mask"} if layer["class_name"] in ATTENTION else set()
-    if not all(map(is_reference, operands)) or not kept.keys() <= {*known, "training"}:
+    known = {"value", "key"} if layer["class_name"] in ATTENTION else set()
+    flags = {"use_causal_mask", "training"} if known else {"training"}
+    tensors = [*operands, *(x for key, x in kept.items() if key not in flags)]
+    are_flags = all(isinstance(kept[key], bool) for key in flags & kept.keys())
+    if not all(map(is_reference, tensors)) or not kept.keys() <= known | flags or not are_flags:
         raise ModelError(f"layer '{layer['name']}' is called with {kept!r:.100}; only outputs of layers are read")
     return Call(operands, kept)
 

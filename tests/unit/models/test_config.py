@@ -70,6 +70,19 @@ def test_refuses_settings_that_make_no_sense(changes):
         build_from_config(plain_config(dense_config(**changes)), 10)
 
 
+@pytest.mark.parametrize("shape", [[None, 4, 3], {"class_name": "Lambda", "config": {}}, "4", None])
+def test_settings_of_a_build_hold_no_code(shape):
+    layer = {"class_name": "MultiHeadAttention", "config": {"name": "m", "num_heads": 1, "key_dim": 2}}
+    shapes = dict.fromkeys(("query_shape", "key_shape", "value_shape"), shape)
+    layer["build_config"] = {"shapes_dict": shapes | {"kernel_initializer": {"class_name": "Lambda", "config": {}}}}
+
+    config = plain_config(json.dumps({"class_name": "Sequential", "config": {"layers": [layer]}}))
+
+    expected = shape if isinstance(shape, list) else None
+    settings = {"name": "m", "num_heads": 1, "key_dim": 2}
+    assert config["config"]["layers"][0]["config"] == settings | dict.fromkeys(shapes, expected)
+
+
 def test_refuses_another_number_of_weights():
     with pytest.raises(ModelError, match="need 10 weights, it holds 11"):
         build_from_config(plain_config(dense_config()), 11)

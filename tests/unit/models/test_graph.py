@@ -80,6 +80,12 @@ def test_reads_tensors_by_position_and_by_name():
     assert attention([["x", 0, 0, {"value": ["x", 0, 0], "use_causal_mask": True}]]) == expected
 
 
+@pytest.mark.parametrize("options", [{"use_causal_mask": {"class_name": "Lambda"}}, {"value": 1}, {"dropout": 1}])
+def test_refuses_options_of_attention_that_are_no_tensors(options):
+    with pytest.raises(ModelError, match="layer 'm' is called with"):
+        attention(keras3_call(("x", 0, 0), **options))
+
+
 @pytest.mark.parametrize("call", [keras3_call(("x", 0, 0), training=False), [["x", 0, 0, {"training": False}]]])
 def test_keeps_calls_for_inference(call):
     graph = plain_graph(settings(("x", {}, []), ("a", {}, [call]), outputs=["a", 0, 0]))
