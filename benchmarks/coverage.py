@@ -33,12 +33,16 @@ TITLE = f"""# What can be quantized
 Written by `python -m benchmarks.coverage`: for each layer type a small classifier (3 classes, 600 samples, 6 epochs),
 then strategy `{STRATEGY}` with 2 more epochs.
 
-- *quantized*: trained with fake-quants where the strategy knows the layer (QAT), or only after training (PTQ) and why.
+- *quantized*: QAT, trained with fake-quants at the layers that the strategy knows (the converter quantizes the others);
+  or PTQ, quantized after training only, and why.
 - *full-integer*: whether all operators compute in integers, or which stay float.
 - *agreement*: share of 2000 other samples for which the flatbuffer picks the class that the model picked before
   conversion.
 - *accuracy*: on these samples, of the float model and of the flatbuffer.
 - *stock tfmot*: what `quantize_model` of tensorflow_model_optimization does with the same model.
+
+Ids that an Embedding reads stay float at the input and are cast: as int8 most would be other ids. Recurrent layers
+are unrolled.
 """
 HEAD = """| layer | quantized | full-integer | agreement | accuracy | stock tfmot |
 | --- | --- | --- | ---: | --- | --- |"""

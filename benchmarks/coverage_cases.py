@@ -87,6 +87,10 @@ def _nested() -> keras.Model:
     return classifier(IMAGE, inner, layers.ReLU(name="relu"))
 
 
+def _masked() -> keras.Model:
+    return classifier(IDS, layers.Embedding(VOCABULARY, 6, mask_zero=True, name="ids"), layers.LSTM(12, name="layer"))
+
+
 def _slices() -> keras.Model:
     x = layers.Input(IMAGE, name="input")
     return _ending(x, _conv(activation="relu")(x)[:, 1:7, ::2])
@@ -136,6 +140,8 @@ CASES: dict[str, tuple[tuple[int, ...], Callable[[], keras.Model]]] = {
     "GlobalMaxPooling2D": (IMAGE, _behind_conv(lambda: layers.GlobalMaxPooling2D(name="layer"))),
     "ZeroPadding2D": (IMAGE, lambda: classifier(IMAGE, layers.ZeroPadding2D(name="layer"), _conv())),
     "Embedding": (IDS, lambda: classifier(IDS, layers.Embedding(VOCABULARY, 6, name="layer"))),
+    "Embedding, LSTM": (IDS, lambda: classifier(IDS, layers.Embedding(VOCABULARY, 6), layers.LSTM(12, name="layer"))),
+    "Embedding with mask, LSTM": (IDS, _masked),
     "SimpleRNN": (SEQUENCE, lambda: classifier(SEQUENCE, layers.SimpleRNN(12, name="layer"))),
     "LSTM": (SEQUENCE, lambda: classifier(SEQUENCE, layers.LSTM(12, name="layer"))),
     "GRU": (SEQUENCE, lambda: classifier(SEQUENCE, layers.GRU(12, name="layer"))),
