@@ -8,6 +8,7 @@ import numpy as np
 from qatflow.backend import keras
 from qatflow.errors import ModelError
 from qatflow.models.files import load_model_file
+from qatflow.models.user_model import check_shapes
 
 Shape = tuple[int, ...]
 
@@ -34,19 +35,8 @@ def shapes(model: keras.Model) -> tuple[Shape, Shape]:
     Raises:
         ModelError: If there are several inputs or outputs, or a dimension is open.
     """
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise ModelError(
-            f"{model.name} has {len(model.inputs)} inputs and {len(model.outputs)} outputs; QATFlow quantizes models "
-            f"with one of each"
-        )
-    found = tuple(model.inputs[0].shape[1:]), tuple(model.outputs[0].shape[1:])
-    for what, shape in zip(("input", "output"), found, strict=True):
-        if None in shape:
-            raise ModelError(
-                f"{model.name} has {what} shape {shape}; None is a dimension left open, a flatbuffer needs it fixed: "
-                f"build the model with a full shape"
-            )
-    return found
+    check_shapes(model)
+    return tuple(model.inputs[0].shape[1:]), tuple(model.outputs[0].shape[1:])
 
 
 def ends_in_softmax(model: keras.Model) -> bool:
