@@ -25,6 +25,7 @@ class TestFigures:
         self.judge = Judge(data, data.test)
         self._data, self._float_model = data, float_model
         self._float_values = self.judge.values(float_model)
+        self._latencies: dict[bytes, dict[str, float]] = {}
 
     def complete(self, trials: Sequence[Trial], runs: int, progress: Progress) -> list[Trial]:
         """Return measured trials with score, agreement, latency and their place on the Pareto front."""
@@ -32,9 +33,9 @@ class TestFigures:
         times = interleaved_latency(
             [trial.flatbuffer for trial in trials], sample, threads=1, runs=runs, progress=progress
         )
+        self._latencies = {trial.flatbuffer: latency for trial, latency in zip(trials, times, strict=True)}
         finished = [
-            replace(self._scored(trial), latency_us=latency["p50"])
-            for trial, latency in zip(trials, times, strict=True)
+            replace(self._scored(trial), latency_us=self._latencies[trial.flatbuffer]["p50"]) for trial in trials
         ]
         costs = [(trial.size_bytes or 0, -(trial.score or 0.0), trial.latency_us or 0.0) for trial in finished]
         return [replace(trial, on_pareto_front=on) for trial, on in zip(finished, pareto_front(costs), strict=True)]
@@ -60,10 +61,9 @@ class TestFigures:
             },
         }
 
-    def timings(self, model: bytes, runs: int) -> Mapping[str, Any]:
-        """Return the latency of one flatbuffer beside the float one, interleaved."""
-        sample, _ = self._data.test.arrays(1)
-        latency, float_latency = interleaved_latency((model, self._float_model), sample, threads=1, runs=runs)
+    def timings(self, model: bytes) -> Mapping[str, Any]:
+        """Return the latency of one flatbuffer beside the float one, both among those that `complete` timed."""
+        latency, float_latency = self._latencies[model], self._latencies[self._float_model]
         ratio = latency["p50"] / float_latency["p50"]
         return {"latency_us": latency, "float_latency_us": float_latency, "latency_ratio": ratio}
 
