@@ -5,7 +5,7 @@ import sys
 import typer
 
 from qatflow import errors
-from qatflow.cli import doctor, models, registry, run
+from qatflow.cli import doctor, models, quantize, registry, run
 
 app = typer.Typer(
     name="qatflow",
@@ -16,6 +16,7 @@ app = typer.Typer(
 )
 app.command()(run.run)
 app.command()(run.status)
+app.command()(quantize.quantize)
 app.command()(models.evaluate)
 app.command()(models.infer)
 app.command()(registry.promote)
