@@ -3,33 +3,34 @@
 import numpy as np
 
 from qatflow import backend
-from qatflow.artifacts import write_bytes
+from qatflow.artifacts import write_bytes, write_json
 from qatflow.data.prepared import open_prepared
 from qatflow.errors import lookup
-from qatflow.models.store import load_model
 from qatflow.quantization import STRATEGIES
+from qatflow.quantization.deployed import device_form
+from qatflow.quantization.run import notes_on
 from qatflow.quantization.store import load_quantized
 from tasks.common import Stage, main
 
 
 def run(stage: Stage) -> None:
-    """Write artifacts/convert/<variant>: model.tflite, and keras_outputs.npy for trained strategies."""
+    """Write artifacts/convert/<variant>: model.tflite, notes.json, and keras_outputs.npy for trained strategies."""
     params = stage.params
     strategy = lookup("quantization strategy", stage.variant, STRATEGIES)
-    prepared, pretrained = stage.read("prepare"), stage.read("pretrain")
-    quantized = stage.read("quantize", variant=True)
+    prepared, kept = stage.read("prepare"), stage.read("quantize", variant=True)
     data = open_prepared(prepared)
     backend.start(params.seed)
-    model = load_model(pretrained)
-    if strategy.trained:
-        model = load_quantized(strategy, model, quantized)
+    quantized = load_quantized(kept)
     samples, _ = data.train.arrays(limit=params.quantize.calibration_samples)
-    with stage.write("convert", prepared, pretrained, quantized) as out:
+    with stage.write("convert", prepared, kept) as out:
         stage.progress(f"converting {stage.variant}", 0, 1)
-        write_bytes(out / "model.tflite", strategy.convert(model, samples))
+        flatbuffer = strategy.convert(quantized, samples)
+        write_bytes(out / "model.tflite", flatbuffer)
+        write_json(out / "notes.json", list(notes_on(quantized, flatbuffer)))
         if strategy.trained:
             inputs, _ = data.test.arrays(limit=params.convert.parity_samples)
-            np.save(out / "keras_outputs.npy", model.predict(inputs, batch_size=256, verbose=0), allow_pickle=False)
+            outputs = device_form(quantized).predict(inputs, batch_size=256, verbose=0)
+            np.save(out / "keras_outputs.npy", outputs, allow_pickle=False)
         stage.progress(f"converting {stage.variant}", 1, 1)
 
 

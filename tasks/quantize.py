@@ -1,4 +1,4 @@
-"""Stage `quantize@variant`: make the fake-quant model and train it; post-training strategies pass through untrained."""
+"""Stage `quantize@variant`: plan, calibrate and train; strategies that leave all to the converter pass through."""
 
 from qatflow import backend
 from qatflow.artifacts import write_json
@@ -6,27 +6,27 @@ from qatflow.data.prepared import open_prepared
 from qatflow.errors import lookup
 from qatflow.models.store import load_model
 from qatflow.quantization import STRATEGIES
+from qatflow.quantization.base import Work
 from qatflow.quantization.store import save_quantized
-from qatflow.training.fit import fit
 from tasks.common import Stage, main
 
 
 def run(stage: Stage) -> None:
-    """Write artifacts/quantize/<variant>: weights, history and recipe."""
-    params, training = stage.params, stage.params.quantize.training
+    """Write artifacts/quantize/<variant>: the quantized model, history and recipe."""
+    params = stage.params
     strategy = lookup("quantization strategy", stage.variant, STRATEGIES)
     prepared, pretrained = stage.read("prepare"), stage.read("pretrain")
     with stage.write("quantize", prepared, pretrained) as out:
-        history: list[dict[str, float]] = []
-        if strategy.trained:
-            backend.start(params.seed)
-            data = open_prepared(prepared)
-            model = strategy.prepare(load_model(pretrained))
-            history = fit(model, data, training, params.seed, f"training {stage.variant}", stage.progress)
-            save_quantized(model, out)
+        backend.start(params.seed)
+        model = load_model(pretrained)
+        label = f"{'training' if strategy.trained else 'calibrating'} {stage.variant}"
+        work = Work(open_prepared(prepared), params.quantize, params.seed, label, stage.progress)
+        quantized, history = strategy.train(strategy.prepare(model, work), model, work)
+        save_quantized(quantized, out)
         write_json(out / "history.json", history)
-        recipe = {"strategy": stage.variant, "trained": strategy.trained, "training": training.model_dump()}
-        write_json(out / "recipe.json", recipe)
+        settings = params.quantize.model_dump(exclude={"variants"})
+        recipe = {"strategy": stage.variant, "trained": strategy.trained, "widths": dict(quantized.plan.weights)}
+        write_json(out / "recipe.json", recipe | settings)
 
 
 if __name__ == "__main__":

@@ -71,12 +71,43 @@ class PretrainParams(TrainingParams):
     epochs: Annotated[int, Field(ge=0)] = 30
 
 
+class QatParams(TrainingParams):
+    """Quantization-aware training; what each switch gains stands in docs/quantization.md."""
+
+    epochs: Count = 10
+    grid_learning_rate: Rate = 0.001
+    learn_ranges: bool = True
+    distillation: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+    batch_norm: Literal["train", "freeze", "fold"] = "train"
+    reestimate_batches: Annotated[int, Field(ge=0)] = 0
+    dampening: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 0.0
+    freeze_oscillating: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+
+
+class CorrectionParams(Section):
+    """Error correction without training, of strategies that are not trained."""
+
+    equalize: bool = False
+    adaround: bool = True
+    bias: bool = False
+
+
+class MixedParams(Section):
+    """Widths of the layers of `qat_mixed`."""
+
+    size_ratio: Annotated[float, Field(gt=0.0, le=1.0)] = 0.75
+    probe_samples: Count = 500
+
+
 class QuantizeParams(Section):
-    """The variants to make, and how the trained ones are trained."""
+    """The variants to make, and how they are calibrated, corrected and trained."""
 
     variants: Annotated[tuple[str, ...], Field(min_length=1)] = ("ptq_w8a8", "qat_w8a8_per_channel", "qat_w4a8")
     calibration_samples: Count = 300
-    training: TrainingParams = TrainingParams(epochs=10)
+    calibration: Literal["min_max", "percentile", "mse"] = "mse"
+    corrections: CorrectionParams = CorrectionParams()
+    mixed: MixedParams = MixedParams()
+    training: QatParams = QatParams()
 
     @model_validator(mode="after")
     def _variants_differ(self) -> QuantizeParams:

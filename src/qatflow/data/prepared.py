@@ -33,7 +33,13 @@ class Split:
         self.x_shape = self._shards.x_shape
 
     def batches(
-        self, batch_size: int, seed: int | None = None, epoch: int = 0, *, drop_remainder: bool = False
+        self,
+        batch_size: int,
+        seed: int | None = None,
+        epoch: int = 0,
+        *,
+        drop_remainder: bool = False,
+        targets: Array | None = None,
     ) -> Iterator[tuple[Array, Array]]:
         """Yield every sample once, as (x, y): (b, *x_shape) float32 model inputs and their (b, ...) targets.
 
@@ -42,13 +48,16 @@ class Split:
             seed: Order of the samples, a new one each epoch; None keeps the stored order.
             epoch: Number of the epoch, from 0.
             drop_remainder: Leave out a smaller last batch.
+            targets: (count, ...) in stored order, to yield instead of the split's own.
         """
         positions = np.arange(self.count)
         if seed is not None:
             positions = np.random.default_rng((seed, epoch)).permutation(self.count)
         stop = self.count - self.count % batch_size if drop_remainder else self.count
         for start in range(0, stop, batch_size):
-            yield self._take(positions[start : start + batch_size])
+            rows = positions[start : start + batch_size]
+            x, y = self._take(rows)
+            yield x, y if targets is None else targets[rows]
 
     def arrays(self, limit: int | None = None) -> tuple[Array, Array]:
         """Return the first `limit` samples (all if None) in stored order, as `batches` yields them."""

@@ -27,6 +27,11 @@ def unroll(model: keras.Model) -> keras.Model:
     return rebuild(model, lambda layer: [_unrolled(layer) if isinstance(layer, RECURRENT) else copied(layer)])
 
 
+def loops(model: keras.Model) -> bool:
+    """Tell whether a recurrent layer in a model computes in a loop."""
+    return any(isinstance(part, RECURRENT) and not getattr(part, "unroll", True) for part in model.submodules)
+
+
 def takes_ids(model: keras.Model) -> bool:
     """Tell whether an Embedding looks up the model's input: whole numbers, which a quantized input would blur."""
     readers = [node.layer for x in model.inputs for node in x.node.layer.outbound_nodes]

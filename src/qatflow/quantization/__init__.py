@@ -2,19 +2,33 @@
 
 from functools import partial
 
-from qatflow.backend import keras
 from qatflow.quantization.base import Strategy
-from qatflow.quantization.fold import KERNELS
+from qatflow.quantization.choose import by_sensitivity, uniform, within_budget
+from qatflow.quantization.emit import to_int8, to_int16
+from qatflow.quantization.fake_quantized import FakeQuantized
 from qatflow.quantization.post_training import PostTraining
-from qatflow.quantization.quantization_aware import QuantizationAware, w4a8, w8a8
-from qatflow.tflite.convert import convert_dynamic_range, convert_float, convert_float16, convert_full_integer
+from qatflow.tflite.convert import (
+    convert_dynamic_range,
+    convert_float,
+    convert_float16,
+    convert_int16_activations,
+    convert_integer,
+)
+
+W8, W4 = partial(uniform, 8), partial(uniform, 4)
+INT8, INT4 = partial(to_int8, "INT8"), partial(to_int8, "INT4")
 
 STRATEGIES: dict[str, Strategy] = {
     "float32": PostTraining(lambda model, _: convert_float(model)),
     "float16": PostTraining(lambda model, _: convert_float16(model)),
     "dynamic_range": PostTraining(lambda model, _: convert_dynamic_range(model)),
-    "ptq_w8a8": PostTraining(convert_full_integer),
-    "qat_w8a8_per_tensor": QuantizationAware(partial(w8a8, per_channel=False), folded=tuple(KERNELS)),
-    "qat_w8a8_per_channel": QuantizationAware(partial(w8a8, per_channel=True)),
-    "qat_w4a8": QuantizationAware(w4a8, excluded=(keras.layers.Conv2DTranspose,), weights="INT4"),
+    "ptq_w8a8": PostTraining(convert_integer, corrected=True),
+    "ptq_w8a16": PostTraining(convert_int16_activations, corrected=True),
+    "ptq_w4a8": FakeQuantized(W4, INT4, trained=False),
+    "qat_w8a8_per_tensor": FakeQuantized(W8, INT8, per_channel=False),
+    "qat_w8a8_per_channel": FakeQuantized(W8, INT8),
+    "qat_w4a8": FakeQuantized(W4, INT4),
+    "qat_mixed": FakeQuantized(within_budget, INT8),
+    "qat_progressive": FakeQuantized(W4, INT4, descent=by_sensitivity),
+    "qat_w8a16": FakeQuantized(W8, to_int16, activations=False),
 }

@@ -1,35 +1,72 @@
 """What a quantization strategy is."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
 from qatflow.artifacts import Array
 from qatflow.backend import keras
+from qatflow.data.prepared import PreparedData
+from qatflow.params import QuantizeParams
+from qatflow.progress import Progress, silent
+from qatflow.quantization.deployed import Deployable
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """What a strategy works with.
+
+    Attributes:
+        data: Training and validation samples; the first training samples calibrate.
+        settings: Section `quantize` of params.yaml.
+        seed: Order of the samples, and of whatever else is drawn.
+        label: Short phrase for progress.
+    """
+
+    data: PreparedData
+    settings: QuantizeParams
+    seed: int
+    label: str = "quantizing"
+    progress: Progress = silent
+
+    def calibration(self) -> Array:
+        """Return the preprocessed samples that calibrate, (n, *shape) float32."""
+        return self.data.train.arrays(limit=self.settings.calibration_samples)[0]
+
+
+History = list[dict[str, float]]
 
 
 class Strategy(Protocol):
     """Turns a trained float model into a flatbuffer of the promised number format.
 
     Names carry bit widths: `w4a8` has 4-bit weights and 8-bit activations. `ptq` is post-training quantization, `qat`
-    quantization-aware training. Equal models and samples give equal bytes, in any process on one kind of machine.
+    quantization-aware training. Equal models, data and seeds give equal bytes, in any process on one kind of machine.
     """
 
     @property
     def trained(self) -> bool:
-        """Whether the prepared model must be trained before it is converted."""
+        """Whether `train` trains."""
 
-    def prepare(self, model: keras.Model) -> keras.Model:
-        """Return the model to train: a new one with fake-quants, or for untrained strategies the model itself.
+    def prepare(self, model: keras.Model, work: Work) -> Deployable:
+        """Plan, calibrate and correct without training; the model stays as it is.
 
         Raises:
-            ModelError: If the strategy cannot quantize a model of this structure.
+            ModelError: If the model has no graph, or a layer that cannot be copied.
         """
 
-    def convert(self, model: keras.Model, representative: Iterable[Array]) -> bytes:
-        """Return the flatbuffer of a prepared (and, if so needed, trained) model.
+    def train(self, prepared: Deployable, model: keras.Model, work: Work) -> tuple[Deployable, History]:
+        """Train what `prepare` returned, with the float `model` as teacher; for untrained strategies do nothing.
+
+        Raises:
+            ModelError: If the loss became NaN or infinite.
+        """
+
+    def convert(self, quantized: Deployable, representative: Iterable[Array]) -> bytes:
+        """Return the flatbuffer.
 
         Args:
-            model: What `prepare` returned.
+            quantized: What `train` returned.
             representative: Preprocessed samples, each (*shape) float32, that show the range of activations.
 
         Raises:

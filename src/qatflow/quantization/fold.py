@@ -5,17 +5,24 @@ quantized per channel; with one scale for the whole tensor it does not, and what
 trained.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from qatflow.artifacts import Array
 from qatflow.backend import keras
-from qatflow.models.config import plain_config
+from qatflow.models.rebuild import Part, copied, rebuild
 
 layers = keras.layers
 
-KERNELS = {layers.Conv2D: "kernel", layers.DepthwiseConv2D: "depthwise_kernel", layers.Dense: "kernel"}
+KERNELS = {
+    layers.Conv1D: "kernel",
+    layers.Conv2D: "kernel",
+    layers.Dense: "kernel",
+    layers.DepthwiseConv2D: "depthwise_kernel",
+}
+"""Layers with weights that can be folded into and quantized, and the attribute that holds them."""
 
 
 def source_of(layer: Any) -> Any:
@@ -32,36 +39,38 @@ def normalizes(layer: Any, kinds: tuple[type, ...]) -> bool:
     return linear and len(before.outbound_nodes) == 1 and list(layer.axis) == [len(before.output_shape) - 1]
 
 
+def norms_of(model: keras.Model, kinds: tuple[type, ...]) -> dict[str, Any]:
+    """Return the batch normalization that can be folded into each layer of `kinds`, by the layer's name."""
+    return {source_of(layer).name: layer for layer in model.layers if normalizes(layer, kinds)}
+
+
+def gain_of(norm: Any) -> Array:
+    """Return what a batch normalization multiplies each channel by, gamma / sqrt(variance + epsilon), (c,) float32."""
+    scale = norm.gamma.numpy() if norm.scale else np.float32(1.0)
+    return np.asarray(scale / np.sqrt(norm.moving_variance.numpy() + norm.epsilon), np.float32)
+
+
 def fold(model: keras.Model, kinds: tuple[type, ...]) -> keras.Model:
     """Return a model that computes the same without the batch normalization behind layers of `kinds`.
 
     Per output channel: kernel * g and (bias - mean) * g + beta, where g = gamma / sqrt(variance + epsilon).
     """
-    pairs = {layer.name: source_of(layer).name for layer in model.layers if normalizes(layer, kinds)}
-    config = plain_config(model.to_json())
-    folded = type(model).from_config(_without(config["config"], pairs))
-    norms = {before: model.get_layer(name) for name, before in pairs.items()}
-    for layer in folded.layers:
-        origin = model.get_layer(layer.name)
-        layer.set_weights(_folded_weights(origin, norms[layer.name]) if layer.name in norms else origin.get_weights())
-    return folded
+    norms = norms_of(model, kinds)
+    gone = {norm.name for norm in norms.values()}
 
+    def replace(layer: Any) -> Sequence[Part]:
+        if layer.name in gone:
+            return []
+        if layer.name not in norms:
+            return [copied(layer)]
+        return [Part(copied(layer, use_bias=True).layer, _folded_weights(layer, norms[layer.name]))]
 
-def _without(settings: dict[str, Any], pairs: dict[str, str]) -> dict[str, Any]:
-    kept = [layer for layer in settings["layers"] if layer["config"]["name"] not in pairs]
-    for layer in kept:
-        if layer["config"]["name"] in pairs.values():
-            layer["config"]["use_bias"] = True
-    references = [source for layer in kept for call in layer.get("inbound_nodes", []) for source in call]
-    for reference in [*references, *settings.get("output_layers", [])]:
-        reference[0] = pairs.get(reference[0], reference[0])
-    return settings | {"layers": kept}
+    return rebuild(model, replace)
 
 
 def _folded_weights(layer: Any, norm: Any) -> list[Array]:
     kernel = getattr(layer, KERNELS[type(layer)]).numpy()
-    mean, variance = norm.moving_mean.numpy(), norm.moving_variance.numpy()
-    gain = (norm.gamma.numpy() if norm.scale else 1.0) / np.sqrt(variance + norm.epsilon)
+    mean, gain = norm.moving_mean.numpy(), gain_of(norm)
     shift = norm.beta.numpy() if norm.center else 0.0
     bias = layer.bias.numpy() if layer.use_bias else 0.0
     per_output = gain.reshape(kernel.shape[2:]) if isinstance(layer, layers.DepthwiseConv2D) else gain

@@ -1,27 +1,39 @@
-"""Strategies that quantize a float model as it is, without training."""
+"""Strategies that leave quantization to TFLite's converter, without training."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from qatflow.artifacts import Array
 from qatflow.backend import keras
+from qatflow.quantization.base import History, Work
+from qatflow.quantization.canonical import canonical
+from qatflow.quantization.correction.equalization import equalize
+from qatflow.quantization.deployed import Deployable, bias_corrected
 
 
 @dataclass(frozen=True)
 class PostTraining:
-    """Leaves the model alone and leaves quantization to the converter.
+    """Gives the float model to the converter.
 
     Attributes:
         converter: Makes the flatbuffer from a float model and representative samples.
+        corrected: Whether weights can be equalized before and biases corrected after, where the parameters say so.
     """
 
     converter: Callable[[keras.Model, Iterable[Array]], bytes]
+    corrected: bool = False
     trained: bool = False
 
-    def prepare(self, model: keras.Model) -> keras.Model:
-        """Return the model itself."""
-        return model
+    def prepare(self, model: keras.Model, work: Work) -> Deployable:
+        """Return the model without fake-quants; see `Strategy`."""
+        wanted = work.settings.corrections
+        equal = equalize(canonical(model)) if self.corrected and wanted.equalize else model
+        return Deployable(equal, reference=equal if self.corrected and wanted.bias else None)
 
-    def convert(self, model: keras.Model, representative: Iterable[Array]) -> bytes:
+    def train(self, prepared: Deployable, model: keras.Model, work: Work) -> tuple[Deployable, History]:  # noqa: ARG002
+        """Return what `prepare` returned."""
+        return prepared, []
+
+    def convert(self, quantized: Deployable, representative: Iterable[Array]) -> bytes:
         """Return the flatbuffer; see `Strategy`."""
-        return self.converter(model, representative)
+        return bias_corrected(self.converter(quantized.model, representative), quantized, representative)

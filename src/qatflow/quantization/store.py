@@ -1,29 +1,54 @@
-"""Keeps a trained fake-quant model between stages: its variables only; its structure is the float model's."""
+"""Keeps a quantized model between stages, exactly: weights, plan and grids, as arrays and JSON that hold no code."""
 
 from pathlib import Path
+from typing import Any
 
-from qatflow.artifacts import load_arrays, save_arrays
-from qatflow.backend import keras
-from qatflow.errors import ArtifactError, ModelError
-from qatflow.models.weights import assign, named
-from qatflow.quantization.base import Strategy
+from qatflow.artifacts import load_arrays, read_json, save_arrays, write_json
+from qatflow.errors import ArtifactError
+from qatflow.models.store import load_model, save_model
+from qatflow.quantization.deployed import Deployable
+from qatflow.quantization.fake_quant import Grids
+from qatflow.quantization.plan import Fixed, Output, Own, Plan, Tied
+
+KINDS: dict[str, type[Own | Fixed | Tied]] = {kind.__name__.lower(): kind for kind in (Own, Fixed, Tied)}
 
 
-def save_quantized(model: keras.Model, directory: Path) -> None:
-    """Write weights.npz: every variable, ranges included, under its name and in the model's order."""
-    save_arrays(directory / "weights.npz", named(model.weights))
+def save_quantized(quantized: Deployable, directory: Path) -> None:
+    """Write plan.json, steps.npz, the model's architecture.json and weights.npz, and reference/ if it has one."""
+    plan, grids = quantized.plan, quantized.grids
+    outputs = {name: {"kind": type(kind).__name__.lower(), **vars(kind)} for name, kind in plan.outputs.items()}
+    save_model(quantized.model, directory)
+    ranges = {name: list(found) for name, found in grids.ranges.items()}
+    write_json(directory / "plan.json", {"weights": dict(plan.weights), "outputs": outputs, "ranges": ranges})
+    save_arrays(directory / "steps.npz", grids.steps)
+    if quantized.reference is not None:
+        (directory / "reference").mkdir()
+        save_model(quantized.reference, directory / "reference")
 
 
-def load_quantized(strategy: Strategy, float_model: keras.Model, directory: Path) -> keras.Model:
-    """Prepare the float model once more and give it the variables that `save_quantized` wrote; outputs are bit-equal.
+def load_quantized(directory: Path) -> Deployable:
+    """Read what `save_quantized` wrote; every form of the model computes the same, bit for bit.
 
     Raises:
-        ArtifactError: If the file is missing, or belongs to another model or strategy.
-        ModelError: See `Strategy.prepare`.
+        ArtifactError: If a file is missing or does not hold what it should.
     """
-    model = strategy.prepare(float_model)
+    kept = read_json(directory / "plan.json")
+    reference = directory / "reference"
     try:
-        assign(model.weights, load_arrays(directory / "weights.npz"), f"the fake-quant {float_model.name}")
-    except ModelError as error:
-        raise ArtifactError(f"{directory} was not made from this model and strategy: {error}") from None
-    return model
+        plan = Plan(
+            weights={str(name): int(bits) for name, bits in kept["weights"].items()},
+            outputs={str(name): _output(dict(kind)) for name, kind in kept["outputs"].items()},
+        )
+        ranges = {str(name): (float(low), float(high)) for name, (low, high) in kept["ranges"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ArtifactError(f"{directory / 'plan.json'} holds no plan: {error!r:.200}") from None
+    return Deployable(
+        model=load_model(directory),
+        plan=plan,
+        grids=Grids(load_arrays(directory / "steps.npz"), ranges),
+        reference=load_model(reference) if reference.is_dir() else None,
+    )
+
+
+def _output(kept: dict[str, Any]) -> Output:
+    return KINDS[kept.pop("kind")](**kept)

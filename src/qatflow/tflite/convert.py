@@ -1,15 +1,20 @@
 """Converts Keras models, float or fake-quant, to flatbuffers. Equal models give equal bytes."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from qatflow.artifacts import Array
 from qatflow.backend import ConverterError, keras, tf
 from qatflow.errors import ConversionError
+from qatflow.models.unroll import loops, takes_ids, unroll
 from qatflow.tflite.inspect import inventory
 
 FAILURES = (ConverterError, ValueError, RuntimeError, TypeError, tf.errors.OpError)
 """What the converter raises on models that it cannot express."""
+
+
+Configure = Callable[[Any], None]
+"""Sets a converter up."""
 
 
 def convert_float(model: keras.Model) -> bytes:
@@ -48,30 +53,58 @@ def convert_dynamic_range(model: keras.Model) -> bytes:
     return require(_convert(model, configure), "INT8")
 
 
-def convert_full_integer(model: keras.Model, representative: Iterable[Array], weights: str = "INT8") -> bytes:
-    """Return the model in integers throughout, with int8 input and output.
+def convert_integer(model: keras.Model, representative: Iterable[Array], weights: str | None = "INT8") -> bytes:
+    """Return the model in integers, with int8 input and output; operators without an integer form stay float.
 
-    Ranges come from the model's fake-quants where it has them, and elsewhere from the representative samples.
+    Ranges come from the model's fake-quants where it has them, and elsewhere from the representative samples. A model
+    that looks up its input in an embedding keeps a float input: whole numbers must stay whole.
 
     Args:
         model: Float or fake-quant.
         representative: Preprocessed samples, each (*shape) float32.
-        weights: Type that weights must have become: INT8 or INT4.
+        weights: Type that some weights must have become: INT8 or INT4; None for a model without any.
+
+    Raises:
+        ConversionError: If TFLite has no operator for a layer, or no weights of that type come out.
+    """
+    held = list(representative)
+    try:
+        flatbuffer = _convert(model, _integer(held, model, [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]))
+    except ConversionError:
+        both = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8, tf.lite.OpsSet.TFLITE_BUILTINS]
+        flatbuffer = _convert(model, _integer(held, model, both))
+    return require(flatbuffer, weights) if weights else flatbuffer
+
+
+def convert_full_integer(model: keras.Model, representative: Iterable[Array], weights: str = "INT8") -> bytes:
+    """Return the model in integers throughout; see `convert_integer`.
 
     Raises:
         ConversionError: If TFLite has no operator for a layer, or anything stays float.
     """
+    return require(convert_integer(model, representative, weights), weights, integer=True)
 
-    def samples() -> Iterator[list[Array]]:
-        return ([sample[None]] for sample in representative)
 
+def convert_int16_activations(model: keras.Model, representative: Iterable[Array]) -> bytes:
+    """Return the model with int8 weights and int16 activations, input and output (16x8).
+
+    Raises:
+        ConversionError: If TFLite has no operator for a layer.
+    """
+    sixteen = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+    configure = _integer(list(representative), model, [sixteen, tf.lite.OpsSet.TFLITE_BUILTINS], tf.int16)
+    return require(_convert(model, configure), "INT8")
+
+
+def _integer(samples: Sequence[Array], model: keras.Model, operators: list[Any], ends: Any = tf.int8) -> Configure:
     def configure(converter: Any) -> None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = samples
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = converter.inference_output_type = tf.int8
+        converter.representative_dataset = lambda: ([sample[None]] for sample in samples)
+        converter.target_spec.supported_ops = operators
+        converter.inference_input_type = tf.float32 if takes_ids(model) else ends
+        converter.inference_output_type = ends
 
-    return require(_convert(model, configure), weights, integer=True)
+    return configure
 
 
 def require(flatbuffer: bytes, dtype: str, *, integer: bool = False) -> bytes:
@@ -88,8 +121,9 @@ def require(flatbuffer: bytes, dtype: str, *, integer: bool = False) -> bytes:
     return flatbuffer
 
 
-def _convert(model: keras.Model, configure: Callable[[Any], None]) -> bytes:
+def _convert(model: keras.Model, configure: Configure) -> bytes:
     """Convert through a frozen graph: many times faster than through a SavedModel, and with our names only."""
+    model = unroll(model) if loops(model) else model
     shape = (None, *model.inputs[0].shape[1:])
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="input")])

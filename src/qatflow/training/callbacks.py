@@ -44,11 +44,20 @@ class Watch(keras.callbacks.Callback):
 
 
 class KeepBest(keras.callbacks.Callback):
-    """Ends the training with the weights of the epoch whose validation loss was lowest."""
+    """Ends the training with the weights of the epoch whose validation loss was lowest.
+
+    Args:
+        initial: Validation loss before the training; the first weights come back if no epoch is better.
+    """
+
+    def __init__(self, initial: float = math.inf) -> None:
+        super().__init__()
+        self._initial = initial
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
         """Forget the former training."""
-        self._lowest, self._weights = math.inf, list[Array]()
+        self._lowest = self._initial
+        self._weights: list[Array] = self.model.get_weights() if math.isfinite(self._initial) else []
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
         """Keep the weights if they are the best so far."""

@@ -1,5 +1,6 @@
 """Trains a model, float or fake-quant, on prepared data. The same seed gives the same weights, bit for bit."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qatflow.backend import keras
@@ -60,7 +61,12 @@ def fit(
             callbacks=[Watch(label, training.epochs, steps, progress), KeepBest()],
             verbose=0,
         ).history
+    return history_of(history, training.epochs)
+
+
+def history_of(history: Mapping[str, Sequence[float]], epochs: int) -> list[dict[str, float]]:
+    """Return Keras' history, a list a figure, as a dict an epoch."""
     return [
         {"epoch": float(epoch + 1)} | {name: float(values[epoch]) for name, values in history.items()}
-        for epoch in range(training.epochs)
+        for epoch in range(epochs)
     ]

@@ -1,0 +1,67 @@
+"""How many bits the weights of each layer get: one width for all, or by measured sensitivity under a budget."""
+
+from functools import partial
+
+from qatflow.backend import keras
+from qatflow.quantization.base import Work
+from qatflow.quantization.calibration import ranges
+from qatflow.quantization.deployed import Deployable
+from qatflow.quantization.emit import to_int8
+from qatflow.quantization.fake_quant import Grids, initial_steps, own_outputs
+from qatflow.quantization.fold import KERNELS, fold
+from qatflow.quantization.plan import Plan, plan_outputs
+from qatflow.quantization.sensitivity import LayerSensitivity, Probe, sensitivities
+from qatflow.quantization.widths import allocate
+from qatflow.quantization.wiring import quantizable
+from qatflow.tflite.convert import convert_float
+
+Widths = dict[str, int]
+
+
+def uniform(bits: int, model: keras.Model, work: Work) -> Widths:  # noqa: ARG001 (as every rule is called)
+    """Return `bits` for every layer."""
+    return {layer.name: bits for layer in quantizable(model)}
+
+
+def within_budget(model: keras.Model, work: Work) -> Widths:
+    """Return 4 or 8 bits for each layer: the least total loss within `mixed.size_ratio` of the int8 flatbuffer.
+
+    Raises:
+        ParamsError: If no choice meets the budget; the message names the nearest that can be met.
+    """
+    found, base = measured(model, work)
+    budget = int(len(base) * work.settings.mixed.size_ratio)
+    return uniform(8, model, work) | allocate(found, size_bytes=len(base), byte_budget=budget)
+
+
+def by_sensitivity(model: keras.Model, work: Work) -> list[str]:
+    """Return all layers with weights, the least sensitive to 4 bits first."""
+    return [entry.layer for entry in sorted(measured(model, work)[0], key=lambda entry: entry.loss)]
+
+
+def measured(model: keras.Model, work: Work) -> tuple[list[LayerSensitivity], bytes]:
+    """Return the sensitivity of every layer to 4 bits, calibrated and untrained, and the all-8-bit flatbuffer.
+
+    Args:
+        model: Canonical model; batch normalization in it is folded first.
+        work: Gives calibration and validation samples.
+    """
+    flat = fold(model, tuple(KERNELS))
+    outputs = plan_outputs(flat)
+    found = ranges(flat, own_outputs(Plan({}, outputs)), work.calibration(), work.settings.calibration)
+    build = partial(_flatbuffer, flat, Plan({}, outputs), Grids({}, found), work)
+    x, y = work.data.val.arrays(limit=work.settings.mixed.probe_samples)
+    probe = Probe(x, y, work.data.task, convert_float(flat))
+    names = [layer.name for layer in quantizable(flat)]
+    return sensitivities(build, names, probe, progress=work.progress), build({})
+
+
+def _flatbuffer(flat: keras.Model, plan: Plan, grids: Grids, work: Work, widths: Widths) -> bytes:
+    bits = uniform(8, flat, work) | widths
+    steps = {
+        name: initial_steps(layer := flat.get_layer(name), width, per_channel=not isinstance(layer, keras.layers.Dense))
+        for name, width in bits.items()
+    }
+    quantized = Deployable(keras.models.clone_model(flat), Plan(bits, plan.outputs), Grids(steps, grids.ranges))
+    quantized.model.set_weights(flat.get_weights())
+    return to_int8("INT8", quantized, work.calibration())

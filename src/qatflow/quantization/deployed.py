@@ -1,0 +1,122 @@
+"""The fake-quant model as the device computes it: biases on their integer grid, and the kernels' own rounding.
+
+LiteRT's and TFLite Micro's portable kernels, which run all 4-bit layers, requantize in two steps (gemmlowp's
+MultiplyByQuantizedMultiplier): the accumulator times M = s_in * s_w / s_out = m * 2^-n, with m in [1/2, 1), is rounded
+to 2^-n of an output step, then to a whole one, halves up. With 4-bit weights n is small and the first rounding is seen:
+0.45 becomes 1. XNNPACK, which runs 8-bit layers, rounds once.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from qatflow.artifacts import Array
+from qatflow.backend import keras
+from qatflow.quantization.correction.bias import correct_biases
+from qatflow.quantization.fake_quant import NO_GRIDS, Grids, build
+from qatflow.quantization.fold import KERNELS, fold, gain_of, norms_of
+from qatflow.quantization.grid import TINY
+from qatflow.quantization.plan import NO_PLAN, Fixed, Plan, Tied, plan_outputs
+from qatflow.quantization.wiring import fuses_into_reader, grid_of, reader_of
+from qatflow.tflite.convert import convert_float
+
+STEPS = 255
+"""Of an 8-bit activation range."""
+
+
+@dataclass(frozen=True, eq=False)
+class Deployable:
+    """All that a quantized model is.
+
+    Attributes:
+        model: Flat float model that holds weights and biases.
+        plan: Where its fake-quants are.
+        grids: What their grids are.
+        reference: Float model whose mean outputs the biases of the flatbuffer are corrected to; None for no correction.
+    """
+
+    model: keras.Model
+    plan: Plan = NO_PLAN
+    grids: Grids = NO_GRIDS
+    reference: keras.Model | None = None
+
+    def scale(self, name: str) -> np.float32 | None:
+        """Return the step of a layer's output; None if it has no grid."""
+        kind = self.plan.outputs.get(name)
+        if isinstance(kind, Tied):
+            return self.scale(kind.to)
+        if kind is None:
+            return None
+        low, high = (kind.low, kind.high) if isinstance(kind, Fixed) else self.grids.ranges[name]
+        return np.float32((np.float64(np.float32(high)) - np.float32(low)) / STEPS)
+
+
+def snap_biases(quantized: Deployable) -> None:
+    """Round every bias, in place, to the grid s_in * s_w on which TFLite stores it as an int32."""
+    for name in quantized.plan.weights:
+        layer = quantized.model.get_layer(name)
+        step = _accumulator_step(quantized, layer)
+        if layer.use_bias and step is not None:
+            layer.bias.assign(np.rint(layer.bias.numpy() / step) * step)
+
+
+def _accumulator_step(quantized: Deployable, layer: Any) -> Array | None:
+    """Return s_in * s_w, (c,) or () float64; None if the input has no grid."""
+    source = grid_of(layer)
+    scale = None if source is None else quantized.scale(source.name)
+    return None if scale is None else np.float64(scale) * np.asarray(quantized.grids.steps[layer.name], np.float64)
+
+
+def requantization(quantized: Deployable) -> dict[str, Array]:
+    """Return 2^n of each layer's output that comes from 4-bit weights, (c,) or () float32, by the output's layer."""
+    fractions: dict[str, Array] = {}
+    for name, bits in quantized.plan.weights.items():
+        end = quantized.model.get_layer(name)
+        step = _accumulator_step(quantized, end)
+        while fuses_into_reader(end):
+            end = reader_of(end)
+        scale = quantized.scale(end.name)
+        if bits == 4 and step is not None and scale is not None and not isinstance(end, keras.layers.Concatenate):
+            _, exponent = np.frexp(step / np.float64(scale))
+            fractions[end.name] = np.asarray(2.0 ** np.maximum(-exponent, 0), np.float32)
+    return fractions
+
+
+def converted_form(quantized: Deployable) -> keras.Model:
+    """Return the fake-quant model that TFLite's converter takes."""
+    return build(quantized.model, quantized.plan, quantized.grids)
+
+
+def device_form(quantized: Deployable) -> keras.Model:
+    """Return the fake-quant model that rounds as the device's kernels do, for comparison with the flatbuffer."""
+    return build(quantized.model, quantized.plan, quantized.grids, fractions=requantization(quantized))
+
+
+def folded(quantized: Deployable) -> Deployable:
+    """Return the same model with batch normalization folded into weights, steps and biases.
+
+    Per channel the kernel is multiplied by one factor; its grid too, so that every weight keeps its q.
+    """
+    norms = norms_of(quantized.model, tuple(KERNELS))
+    model = fold(quantized.model, tuple(KERNELS))
+    steps = {
+        name: np.maximum(step * np.abs(gain_of(norms[name])), TINY) if name in norms else step
+        for name, step in quantized.grids.steps.items()
+    }
+    ends = {norm.name: name for name, norm in norms.items()}
+    ranges = {ends.get(name, name): found for name, found in quantized.grids.ranges.items()}
+    plan = Plan(quantized.plan.weights, plan_outputs(model) if quantized.plan.outputs else {})
+    return replace(quantized, model=model, plan=plan, grids=Grids(steps, ranges))
+
+
+def bias_corrected(flatbuffer: bytes, quantized: Deployable, samples: Iterable[Array]) -> bytes:
+    """Return the flatbuffer with its biases corrected, if the model asks for it; see `correct_biases`.
+
+    Raises:
+        ConversionError: If LiteRT cannot run the flatbuffer.
+    """
+    if quantized.reference is None:
+        return flatbuffer
+    return correct_biases(flatbuffer, convert_float(quantized.reference), samples)

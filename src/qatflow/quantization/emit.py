@@ -1,0 +1,46 @@
+"""Makes flatbuffers of quantized models, of the type that a strategy's name promises."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from qatflow.artifacts import Array
+from qatflow.backend import keras
+from qatflow.quantization.deployed import Deployable, converted_form, snap_biases
+from qatflow.quantization.fake_quant import columns, initial_steps
+from qatflow.quantization.fold import KERNELS
+from qatflow.quantization.grid import on_grid
+from qatflow.tflite.convert import convert_int16_activations, convert_integer
+
+
+def to_int8(weights: str, quantized: Deployable, samples: Iterable[Array]) -> bytes:
+    """Return the flatbuffer with 8-bit activations and, if the model has any to quantize, weights of type `weights`.
+
+    Raises:
+        ConversionError: If it would have no such weights.
+    """
+    snap_biases(quantized)
+    wanted = weights if quantized.plan.weights else None
+    return convert_integer(converted_form(quantized), samples, wanted)
+
+
+def to_int16(quantized: Deployable, samples: Iterable[Array]) -> bytes:
+    """Return the flatbuffer with int8 weights and int16 activations.
+
+    The converter has no int16 form of fake-quants. It gets a float model whose weights lie on the grid that it will
+    choose itself: the one that reaches each channel's largest weight.
+
+    Raises:
+        ConversionError: If TFLite has no such operators.
+    """
+    model = keras.models.clone_model(quantized.model)
+    model.set_weights(quantized.model.get_weights())
+    for name in quantized.plan.weights:
+        _round(model.get_layer(name))
+    return convert_int16_activations(model, samples)
+
+
+def _round(layer: keras.layers.Layer) -> None:
+    steps = initial_steps(layer, 8, per_channel=True, method="full")
+    kernel = getattr(layer, KERNELS[type(layer)])
+    kernel.assign(np.reshape(on_grid(columns(layer), steps, 8), kernel.shape))

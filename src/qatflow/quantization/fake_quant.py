@@ -1,0 +1,120 @@
+"""Builds fake-quant models from a flat float model, a plan and grids, and reads their grids back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qatflow.artifacts import Array
+from qatflow.backend import keras
+from qatflow.quantization.calibration import Range
+from qatflow.quantization.fold import KERNELS
+from qatflow.quantization.grid import full_steps, mse_steps
+from qatflow.quantization.plan import Fixed, Own, Plan, Tied
+from qatflow.quantization.planned import LayerConfig, PlannedScheme
+from qatflow.quantization.quantizers import RangeQuantizer, TiedQuantizer, WeightQuantizer
+
+layers = keras.layers
+
+
+@dataclass(frozen=True, eq=False)
+class Grids:
+    """The grids of a fake-quant model, by names of layers.
+
+    Attributes:
+        steps: Layer -> steps of its weights, (c,) or () float32.
+        ranges: Layer -> range of its output.
+    """
+
+    steps: Mapping[str, Array]
+    ranges: Mapping[str, Range]
+
+
+@dataclass(frozen=True)
+class Learn:
+    """Which grids are trained: weights' steps, activations' ranges."""
+
+    steps: bool = False
+    ranges: bool = False
+
+
+NOTHING = Learn()
+NO_GRIDS = Grids({}, {})
+
+
+def columns(layer: Any) -> Array:
+    """Return a layer's kernel with a column for each output channel, (n, c) float32."""
+    kernel = getattr(layer, KERNELS[type(layer)]).numpy()
+    channels = int(np.prod(kernel.shape[2:])) if isinstance(layer, layers.DepthwiseConv2D) else kernel.shape[-1]
+    return np.asarray(kernel.reshape(-1, channels))
+
+
+def initial_steps(layer: Any, bits: int, *, per_channel: bool, method: str = "mse") -> Array:
+    """Return steps for a layer's weights: (c,) per channel, () for the tensor."""
+    values = columns(layer) if per_channel else columns(layer).reshape(-1, 1)
+    steps = mse_steps(values, bits) if method == "mse" else full_steps(values, bits)
+    return steps if per_channel else steps.reshape(())
+
+
+def build(
+    model: keras.Model, plan: Plan, grids: Grids, learn: Learn = NOTHING, fractions: Mapping[str, Array] | None = None
+) -> keras.Model:
+    """Return a fake-quant copy of a flat float model.
+
+    Args:
+        model: The model that `plan` is for.
+        plan: Where fake-quants go.
+        grids: Where they start.
+        learn: Which grids are trained.
+        fractions: Layer -> fractions of an output step that its kernel rounds to first, see `deployed`.
+    """
+    outputs: dict[str, Any] = {}
+    for name, kind in plan.outputs.items():
+        if isinstance(kind, Tied):
+            outputs[name] = TiedQuantizer(outputs[kind.to])
+            continue
+        fixed = isinstance(kind, Fixed)
+        low, high = (kind.low, kind.high) if isinstance(kind, Fixed) else grids.ranges[name]
+        outputs[name] = RangeQuantizer(
+            low, high, learned=learn.ranges and not fixed, fractions=(fractions or {}).get(name)
+        )
+    weights = {
+        name: WeightQuantizer(bits, grids.steps[name], learned=learn.steps) for name, bits in plan.weights.items()
+    }
+    configs = {name: LayerConfig(weights.get(name), outputs.get(name)) for name in plan.layers}
+    return PlannedScheme(configs).wrap(model)
+
+
+def own_outputs(plan: Plan) -> list[str]:
+    """Return the layers whose output ranges are calibrated."""
+    return [name for name, kind in plan.outputs.items() if isinstance(kind, Own)]
+
+
+def wrappers(model: keras.Model) -> dict[str, Any]:
+    """Return the layers of a fake-quant model that hold quantizers, by the name of the layer inside."""
+    return {layer.layer.name: layer for layer in model.layers if hasattr(layer, "quantize_config")}
+
+
+def weights_of(model: keras.Model, into: keras.Model) -> None:
+    """Copy the float weights of a fake-quant model into the flat float model that it was built from."""
+    for layer in model.layers:
+        if not hasattr(layer, "quantize_config"):
+            into.get_layer(layer.name).set_weights(layer.get_weights())
+            continue
+        held = {_own_name(variable): variable for variable in layer.weights}  # tfmot moved the kernel to the wrapper
+        for variable in into.get_layer(layer.layer.name).weights:
+            variable.assign(held[_own_name(variable)])
+
+
+def _own_name(variable: Any) -> str:
+    return str(variable.name).rpartition("/")[2]
+
+
+def grids_of(model: keras.Model, plan: Plan) -> Grids:
+    """Return the present grids of a fake-quant model."""
+    held = wrappers(model)
+    return Grids(
+        steps={name: held[name].quantize_config.weights.present_steps() for name in plan.weights},
+        ranges={name: held[name].quantize_config.output.present_range() for name in own_outputs(plan)},
+    )

@@ -1,0 +1,122 @@
+"""Strategies with fake-quants: calibrated only, or trained."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from qatflow.artifacts import Array
+from qatflow.backend import keras
+from qatflow.quantization.base import History, Work
+from qatflow.quantization.calibration import ranges
+from qatflow.quantization.canonical import canonical
+from qatflow.quantization.correction.adaround import adaround
+from qatflow.quantization.correction.equalization import equalize
+from qatflow.quantization.deployed import Deployable, bias_corrected, folded
+from qatflow.quantization.fake_quant import Grids, Learn, build, grids_of, initial_steps, own_outputs, weights_of
+from qatflow.quantization.oscillation import callbacks_of, dampening
+from qatflow.quantization.plan import Fixed, Plan, plan_outputs
+from qatflow.quantization.progressive import Descend
+from qatflow.quantization.training import fit_fake_quant, reestimate, steps_of
+
+layers = keras.layers
+Widths = Callable[[keras.Model, Work], Mapping[str, int]]
+"""Says how many bits the weights of each layer of a canonical model get."""
+Order = Callable[[keras.Model, Work], Sequence[str]]
+"""Names the layers whose widths come down in training, the least sensitive first."""
+Convert = Callable[[Deployable, Iterable[Array]], bytes]
+
+
+@dataclass(frozen=True)
+class FakeQuantized:
+    """Puts fake-quants where TFLite rounds, calibrates them, and perhaps trains with them.
+
+    Attributes:
+        widths: Bits of each layer's weights.
+        converter: Makes the flatbuffer from the quantized model and representative samples.
+        per_channel: Whether each output channel of a convolution has a step of its own; dense layers have one step.
+        activations: Whether outputs are fake-quantized too.
+        trained: Whether it is trained.
+        descent: Order in which widths come down while it trains; None if they do not.
+    """
+
+    widths: Widths
+    converter: Convert
+    per_channel: bool = True
+    activations: bool = True
+    trained: bool = True
+    descent: Order | None = None
+
+    def prepare(self, model: keras.Model, work: Work) -> Deployable:
+        """Return the model on calibrated grids; see `Strategy`."""
+        wanted = work.settings.corrections
+        flat = canonical(model, folded=self._folded(work))
+        if not self.trained and wanted.equalize:
+            flat = equalize(flat)
+        plan = Plan(self.widths(flat, work), plan_outputs(flat) if self.activations else {})
+        prepared = Deployable(flat, plan, self._calibrated(flat, plan, work))
+        return prepared if self.trained else _corrected(prepared, work)
+
+    def train(self, prepared: Deployable, model: keras.Model, work: Work) -> tuple[Deployable, History]:
+        """Train; see `Strategy`."""
+        if not self.trained:
+            return prepared, []
+        settings = work.settings.training
+        network = build(prepared.model, _in_training(prepared), prepared.grids, Learn(True, settings.learn_ranges))
+        if settings.batch_norm == "freeze":
+            freeze_statistics(network)
+        callbacks = [*callbacks_of(network, settings.freeze_oscillating), *self._descent(network, prepared, work)]
+        penalties = [dampening(network, settings.dampening)] if settings.dampening else []
+        history = fit_fake_quant(network, model, work, callbacks, penalties)
+        reestimate(network, work)
+        weights_of(network, prepared.model)
+        return folded(replace(prepared, grids=grids_of(network, prepared.plan))), history
+
+    def convert(self, quantized: Deployable, representative: Iterable[Array]) -> bytes:
+        """Return the flatbuffer; see `Strategy`."""
+        samples = list(representative)
+        return bias_corrected(self.converter(quantized, samples), quantized, samples)
+
+    def _folded(self, work: Work) -> bool:
+        return not (self.trained and self.per_channel and work.settings.training.batch_norm != "fold")
+
+    def _calibrated(self, model: keras.Model, plan: Plan, work: Work) -> Grids:
+        steps = {
+            name: initial_steps(model.get_layer(name), bits, per_channel=self._has_channels(model.get_layer(name)))
+            for name, bits in plan.weights.items()
+        }
+        return Grids(steps, ranges(model, own_outputs(plan), work.calibration(), work.settings.calibration))
+
+    def _has_channels(self, layer: keras.layers.Layer) -> bool:
+        """Tell whether a layer has a step a channel; per-channel dense weights do not survive conversion."""
+        return self.per_channel and not isinstance(layer, layers.Dense)
+
+    def _descent(self, network: keras.Model, prepared: Deployable, work: Work) -> list[Descend]:
+        if self.descent is None:
+            return []
+        steps = steps_of(work) * work.settings.training.epochs
+        return [Descend(network, self.descent(prepared.model, work), steps)]
+
+
+def freeze_statistics(network: keras.Model) -> None:
+    """Let batch normalization use its statistics as they are; its gain and shift still train."""
+    for layer in network.layers:
+        inner = getattr(layer, "layer", layer)
+        if isinstance(inner, layers.BatchNormalization):
+            inner.trainable = False
+
+
+def _corrected(prepared: Deployable, work: Work) -> Deployable:
+    """Return an untrained model with its weights' rounding learned and its biases to be corrected, where so wished."""
+    wanted, four_bits = work.settings.corrections, {n: b for n, b in prepared.plan.weights.items() if b == 4}
+    reference = prepared.model if wanted.bias else None
+    if not (wanted.adaround and four_bits):
+        return replace(prepared, reference=reference)
+    steps = {name: prepared.grids.steps[name] for name in four_bits}
+    rounded = adaround(prepared.model, steps, 4, work.calibration(), seed=work.seed)
+    return replace(prepared, model=rounded, reference=reference)
+
+
+def _in_training(prepared: Deployable) -> Plan:
+    """Return the plan without the rounding of the last output: the loss takes exact probabilities."""
+    last = prepared.model.output_names[0]
+    outputs = {k: v for k, v in prepared.plan.outputs.items() if not (k == last and isinstance(v, Fixed))}
+    return Plan(prepared.plan.weights, outputs)

@@ -1,0 +1,54 @@
+"""The grids that TFLite stores: symmetric, narrow-range weights and affine 8-bit activations. NumPy only.
+
+A weight is q * step with q from -levels(bits) to levels(bits), so that 0 and both ends are exact.
+"""
+
+import numpy as np
+
+from qatflow.artifacts import Array
+
+WIDTHS = (4, 8)
+"""Weight bits whose grid survives conversion; TFLite stores 3-bit weights as int4 and 6-bit ones as int8, rescaled."""
+FLOAT = 32
+"""Stands for weights that stay as they are."""
+TINY = 1e-8
+"""The least step: a channel of zeros still has a grid."""
+SHRINKS = np.linspace(0.2, 1.0, 81)
+"""Shares of the full range that the search for the least squared error tries."""
+
+
+def levels(bits: int) -> int:
+    """Return the highest q of a weight, 2^(bits - 1) - 1."""
+    return int(2 ** (bits - 1) - 1)
+
+
+def on_grid(values: Array, step: Array, bits: int) -> Array:
+    """Return `values` (n, c) rounded to the nearest point of each column's grid; `step` is (c,) or ()."""
+    return np.asarray(np.clip(np.rint(values / step), -levels(bits), levels(bits)) * step, np.float32)
+
+
+def full_steps(values: Array, bits: int) -> Array:
+    """Return the step of each column of (n, c) that just reaches its largest magnitude, (c,) float32."""
+    return np.asarray(np.maximum(np.abs(values).max(axis=0) / levels(bits), TINY), np.float32)
+
+
+def mse_steps(values: Array, bits: int) -> Array:
+    """Return the step of each column of (n, c) with the least squared rounding and clipping error, (c,) float32."""
+    full = full_steps(values, bits)
+    errors = [np.square(on_grid(values, full * share, bits) - values).sum(axis=0) for share in SHRINKS]
+    return np.asarray(full * SHRINKS[np.argmin(errors, axis=0)], np.float32)
+
+
+def affine(values: Array, low: float, high: float, bits: int = 8) -> Array:
+    """Return `values` rounded to 2^bits points from `low` to `high`, with the zero point moved to an integer."""
+    top = 2**bits - 1
+    scale = (high - low) / top
+    zero = np.clip(np.rint(-low / scale), 0, top)
+    return np.asarray((np.clip(np.rint(values / scale + zero), 0, top) - zero) * scale)
+
+
+def mse_range(values: Array, low: float, high: float) -> tuple[float, float]:
+    """Return the part of [low, high] whose 8-bit grid has the least squared error on `values` (n,)."""
+    errors = [np.square(affine(values, low * share, high * share) - values).sum() for share in SHRINKS]
+    share = float(SHRINKS[int(np.argmin(errors))])
+    return low * share, high * share

@@ -1,0 +1,99 @@
+"""Decides where a model gets fake-quants: exactly where TFLite will have a quantized tensor, and nowhere else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from qatflow.backend import keras
+from qatflow.quantization.fold import KERNELS, source_of
+from qatflow.quantization.wiring import ARITHMETIC, activation_of, fuses_into_reader, grid_of, is_relu
+
+layers = keras.layers
+
+COMPUTING = (
+    *KERNELS,
+    *ARITHMETIC,
+    layers.Average,
+    layers.BatchNormalization,
+    layers.Concatenate,
+    layers.GlobalAveragePooling1D,
+    layers.GlobalAveragePooling2D,
+    layers.LeakyReLU,
+    layers.PReLU,
+)
+"""Layers whose output has a scale of its own."""
+SAME_SCALE = (layers.AveragePooling1D, layers.AveragePooling2D)
+"""Layers that round, but whose output must have their input's scale."""
+FIXED = {"softmax": (0.0, 255 / 256), "sigmoid": (0.0, 255 / 256), "tanh": (-1.0, 127 / 128)}
+"""Activations whose output range TFLite prescribes."""
+OPEN = frozenset({"swish", "silu", "gelu"})
+"""Activations whose output range is measured."""
+
+
+@dataclass(frozen=True)
+class Own:
+    """An output with a range of its own, calibrated and perhaps learned."""
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """An output whose range TFLite prescribes."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Tied:
+    """An output on the grid of another layer's output."""
+
+    to: str
+
+
+Output = Own | Fixed | Tied
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where fake-quants go, by names of layers.
+
+    Attributes:
+        weights: Layer -> bits of its weights, 4 or 8.
+        outputs: Layer -> what its output is quantized to.
+    """
+
+    weights: Mapping[str, int]
+    outputs: Mapping[str, Output]
+
+    @property
+    def layers(self) -> frozenset[str]:
+        """Names of all layers with any fake-quant."""
+        return frozenset(self.weights) | frozenset(self.outputs)
+
+
+NO_PLAN = Plan({}, {})
+
+
+def plan_outputs(model: keras.Model) -> dict[str, Output]:
+    """Return what the outputs of the layers of a flat model are quantized to; others have no tensor of their own."""
+    outputs: dict[str, Output] = {}
+    for layer in model.layers:
+        if len(layer.inbound_nodes) == 1 and not fuses_into_reader(layer):
+            found = _tied(layer, outputs) if isinstance(layer, SAME_SCALE) else _output(layer)
+            outputs |= {layer.name: found} if found else {}
+    return outputs
+
+
+def _output(layer: Any) -> Output | None:
+    if isinstance(layer, (layers.Activation, layers.Softmax)):
+        name = activation_of(layer)
+        if name in FIXED:
+            return Fixed(*FIXED[name])
+        starts = name == "linear" and isinstance(source_of(layer), layers.InputLayer)
+        return Own() if name in OPEN or is_relu(layer) or starts else None
+    return Own() if isinstance(layer, COMPUTING) or is_relu(layer) else None
+
+
+def _tied(layer: Any, outputs: Mapping[str, Output]) -> Output | None:
+    origin = grid_of(layer)
+    return Tied(origin.name) if origin is not None and origin.name in outputs else None

@@ -1,0 +1,188 @@
+"""Fake-quants in tfmot's form. Each layer has quantizers of its own, which know the variables they were built with.
+
+In training any mathematics will do. In inference each one is TensorFlow's own fake-quant operator on the same grid,
+which TFLite's converter turns into integers.
+"""
+
+from typing import Any
+
+import numpy as np
+from tensorflow_model_optimization.python.core.quantization.keras.quantizers import Quantizer
+
+from qatflow.artifacts import Array
+from qatflow.backend import keras, tf
+from qatflow.quantization.grid import levels
+
+Variables = dict[str, Any]
+constant = keras.initializers.Constant
+
+
+class WeightQuantizer(Quantizer):
+    """Weights on a symmetric grid with learned steps (LSQ; Esser et al., "Learned Step Size Quantization", 2020).
+
+    The logarithm of a step is what is learned (as in Jain et al., "Trained Quantization Thresholds", 2019), so that a
+    learning rate means a relative change, whatever the layer's weights are like.
+
+    Args:
+        bits: 4 or 8.
+        steps: Initial steps; (c,) float32 for one a channel, () for one for the tensor.
+        learned: Whether steps are trained.
+    """
+
+    def __init__(self, bits: int, steps: Array, *, learned: bool) -> None:
+        self.bits, self.steps, self.learned = bits, np.asarray(steps, np.float32), learned
+        self.variables: Variables = {}
+
+    def build(self, tensor_shape: Any, name: str, layer: Any) -> Variables:  # noqa: ARG002 (tfmot's names)
+        """Make the variables `log_step`, of the steps' shape, and `top`, the highest q."""
+        log_step = layer.add_weight(
+            f"{name}_log_step", self.steps.shape, initializer=constant(np.log(self.steps)), trainable=self.learned
+        )
+        top = layer.add_weight(f"{name}_top", (), initializer=constant(float(levels(self.bits))), trainable=False)
+        self.variables = {"log_step": log_step, "top": top}
+        return self.variables
+
+    def step_of(self, kernel: Any) -> Any:
+        """Return the steps in a shape that divides the kernel."""
+        step = tf.exp(self.variables["log_step"])
+        depthwise = step.shape.rank and step.shape[0] != kernel.shape[-1]
+        return tf.reshape(step, kernel.shape[2:]) if depthwise else step
+
+    def present_steps(self) -> Array:
+        """Return the steps as they are now, shaped as `steps`."""
+        return np.asarray(np.exp(self.variables["log_step"].numpy()))
+
+    def __call__(self, inputs: Any, training: bool, weights: Variables, **kwargs: Any) -> Any:  # noqa: ARG002
+        """Return the kernel on its grid; channels lie along its last axis, or its last two for depthwise kernels."""
+        step = tf.exp(weights["log_step"])
+        columns = _columns(inputs, self.steps.size)
+        if training:
+            quantized = lsq(columns, step, weights["top"])
+        else:
+            quantized = _fake_quant(columns, step * levels(self.bits), self.bits)
+        return quantized if columns is inputs else tf.reshape(quantized, inputs.shape)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments."""
+        return {"bits": self.bits, "steps": self.steps.tolist(), "learned": self.learned}
+
+
+def _columns(kernel: Any, channels: int) -> Any:
+    """Return a kernel with its channels along the last axis and a rank that TensorFlow's operator takes.
+
+    Depthwise (h, w, c, m) becomes (h, w, 1, c * m), one-dimensional (k, i, o) becomes (1, k, i, o).
+    """
+    if kernel.shape.rank == 3:
+        return kernel[None]
+    if channels in {1, kernel.shape[-1]}:
+        return kernel
+    return tf.reshape(kernel, (*kernel.shape[:2], 1, channels))
+
+
+def _fake_quant(values: Any, limit: Any, bits: int) -> Any:
+    operator = tf.quantization.fake_quant_with_min_max_vars
+    if limit.shape.rank:
+        operator = tf.quantization.fake_quant_with_min_max_vars_per_channel
+    return operator(values, -limit, limit, num_bits=bits, narrow_range=True)
+
+
+@tf.custom_gradient
+def lsq(values: Any, step: Any, top: Any) -> Any:
+    """Return clip(round(values / step), -top, top) * step, with LSQ's gradients.
+
+    d/dvalues is 1 inside the range and 0 outside. d/dstep is round(v) - v inside, with v = values / step, and -top or
+    top outside, scaled by 1 / sqrt(n * top) for n values a step (Esser et al. 2020, eq. 3 and section 2.2).
+    """
+    scaled = values / step
+    q = tf.clip_by_value(tf.round(scaled), -top, top)
+
+    def gradient(upstream: Any) -> tuple[Any, Any, None]:
+        inside = tf.cast(tf.abs(scaled) <= top, values.dtype)
+        slopes = upstream * (q - scaled * inside)
+        axes = range(values.shape.rank - step.shape.rank)
+        count = tf.cast(tf.size(values) // tf.size(step), values.dtype)
+        return upstream * inside, tf.reduce_sum(slopes, axes) / tf.sqrt(count * top), None
+
+    return q * step, gradient
+
+
+class RangeQuantizer(Quantizer):
+    """Activations on an affine 8-bit grid over a range that is calibrated, and may be learned.
+
+    The logarithms of -low and high are learned. A bound that starts at 0, such as that behind a ReLU, stays there. The
+    gradient is that of TensorFlow's operator: clipped values move the bound that clipped them (Choi et al., "PACT",
+    2018).
+
+    Args:
+        low: At most 0.
+        high: At least 0.
+        learned: Whether the range is trained.
+        fractions: Fractions of a step to which values are rounded first, (c,) float32; see `deployed`.
+    """
+
+    def __init__(self, low: float, high: float, *, learned: bool, fractions: Array | None = None) -> None:
+        self.low, self.high, self.learned, self.fractions = float(low), float(high), learned, fractions
+        self.variables: Variables = {}
+
+    def build(self, tensor_shape: Any, name: str, layer: Any) -> Variables:  # noqa: ARG002 (tfmot's names)
+        """Make the variables `log_low` and `log_high`; none for a bound at 0."""
+        bounds = {"low": -self.low, "high": self.high}
+        self.variables = {
+            key: layer.add_weight(f"{name}_log_{key}", (), initializer=constant(np.log(size)), trainable=self.learned)
+            for key, size in bounds.items()
+            if size > 0
+        }
+        if (
+            self.fractions is not None
+        ):  # a variable: constants would be moved by the graph optimizer, and round otherwise
+            self.variables["fractions"] = layer.add_weight(
+                f"{name}_fractions", self.fractions.shape, initializer=constant(self.fractions), trainable=False
+            )
+        return self.variables
+
+    def present_range(self) -> tuple[float, float]:
+        """Return the range as it is now."""
+        low, high = (
+            float(np.exp(self.variables[key].numpy())) if key in self.variables else 0.0 for key in ("low", "high")
+        )
+        return -low, high
+
+    def __call__(self, inputs: Any, training: bool, weights: Variables, **kwargs: Any) -> Any:  # noqa: ARG002
+        """Return the activations on their grid."""
+        low, high = (tf.exp(weights[key]) if key in weights else 0.0 for key in ("low", "high"))
+        if self.fractions is not None:
+            scale, fractions = (low + high) / 255, weights["fractions"]
+            inputs = tf.floor(tf.round(inputs / scale * fractions) / fractions + 0.5) * scale
+        return tf.quantization.fake_quant_with_min_max_vars(inputs, -low, high)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments."""
+        return {"low": self.low, "high": self.high, "learned": self.learned}
+
+
+class TiedQuantizer(Quantizer):
+    """Activations on the grid of another quantizer, whose variables it reads.
+
+    Args:
+        origin: The quantizer of a layer before this one.
+    """
+
+    def __init__(self, origin: "RangeQuantizer | TiedQuantizer") -> None:
+        self._origin = origin
+
+    def build(self, tensor_shape: Any, name: str, layer: Any) -> Variables:  # noqa: ARG002 (tfmot's names)
+        """Return the other's variables."""
+        return self.variables
+
+    @property
+    def variables(self) -> Variables:
+        """The other's variables."""
+        return self._origin.variables
+
+    def __call__(self, inputs: Any, training: bool, weights: Variables, **kwargs: Any) -> Any:
+        """Return the activations on the other's grid."""
+        return self._origin(inputs, training, weights, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments."""
+        return {"origin": self._origin.get_config()}

@@ -1,0 +1,93 @@
+"""From a float model and a strategy's name to a flatbuffer, in one call."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from qatflow.backend import keras
+from qatflow.data.prepared import PreparedData
+from qatflow.errors import lookup
+from qatflow.params import QuantizeParams
+from qatflow.progress import Progress, silent
+from qatflow.quantization import STRATEGIES
+from qatflow.quantization.base import History, Work
+from qatflow.quantization.deployed import Deployable, device_form
+from qatflow.tflite.inspect import inventory
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """A quantized model and what it was made of.
+
+    Attributes:
+        strategy: Its name.
+        flatbuffer: What deploys.
+        model: The fake-quant model, rounding as the device does; the float model for strategies without fake-quants.
+        history: An entry an epoch; empty if nothing was trained.
+        widths: Layer -> bits of its weights.
+        notes: A line for each thing that was treated otherwise than asked.
+        quantized: What `store.save_quantized` keeps.
+    """
+
+    strategy: str
+    flatbuffer: bytes
+    model: keras.Model
+    history: History
+    widths: Mapping[str, int]
+    notes: tuple[str, ...]
+    quantized: Deployable
+
+
+def make(
+    strategy: str,
+    model: keras.Model,
+    data: PreparedData,
+    settings: QuantizeParams,
+    *,
+    seed: int,
+    progress: Progress = silent,
+) -> Made:
+    """Prepare, train and convert.
+
+    Args:
+        strategy: A name of `STRATEGIES`.
+        model: Float model of the data's input shape and task; stays as it is.
+        data: Training and validation samples.
+        settings: Section `quantize` of params.yaml.
+        seed: Order of the samples, and of whatever else is drawn.
+        progress: Told how far it is.
+
+    Raises:
+        ConversionError: If the flatbuffer would not be what the strategy's name promises.
+        ModelError: If the model cannot be quantized, or training loses it.
+        ParamsError: If there is no such strategy, or a budget cannot be met.
+    """
+    chosen = lookup("quantization strategy", strategy, STRATEGIES)
+    keras.utils.set_random_seed(seed)
+    work = Work(data, settings, seed, strategy, progress)
+    quantized, history = chosen.train(chosen.prepare(model, work), model, work)
+    flatbuffer = chosen.convert(quantized, work.calibration())
+    return Made(
+        strategy=strategy,
+        flatbuffer=flatbuffer,
+        model=device_form(quantized) if quantized.plan.layers else quantized.model,
+        history=history,
+        widths=quantized.plan.weights,
+        notes=notes_on(quantized, flatbuffer),
+        quantized=quantized,
+    )
+
+
+def notes_on(quantized: Deployable, flatbuffer: bytes) -> tuple[str, ...]:
+    """Return a line for each layer whose weights had no fake-quants, and one for operators that stay float."""
+    if not quantized.plan.layers:
+        return ()
+    untreated = [
+        f"{layer.name} ({type(layer).__name__}): trains in float, quantized by the converter"
+        for layer in quantized.model.layers
+        if layer.weights and layer.name not in quantized.plan.layers
+    ]
+    floats = inventory(flatbuffer)["tensor_dtypes"].get("FLOAT32", 0)
+    return (
+        *untreated,
+        *([f"{floats} tensors stay float: TFLite has no integer form of some operators"] if floats else []),
+    )

@@ -1,0 +1,119 @@
+"""Trains fake-quant models: soft targets from the float model, grids at their own rate, never worse than at first."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from qatflow.artifacts import Array
+from qatflow.backend import keras, tf
+from qatflow.data.prepared import PreparedData, Split
+from qatflow.data.streams import to_tf_dataset
+from qatflow.params import QatParams
+from qatflow.quantization.base import History, Work
+from qatflow.training.callbacks import KeepBest, Watch
+from qatflow.training.fit import history_of
+from qatflow.training.optimizers import make_optimizer
+from qatflow.training.rates import with_two_rates
+
+LOSSES = {
+    "classification": "categorical_crossentropy",
+    "regression": "mean_squared_error",
+    "anomaly": "mean_squared_error",
+}
+BATCH_SIZE = 256
+
+
+def fit_fake_quant(
+    model: keras.Model,
+    teacher: keras.Model,
+    work: Work,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    penalties: Sequence[Callable[[], Any]] = (),
+) -> History:
+    """Train a fake-quant model in place; it ends with the best state on the validation split, perhaps its first.
+
+    Args:
+        model: Fake-quant model.
+        teacher: The float model, for distillation.
+        work: Data and settings.
+        callbacks: Told besides.
+        penalties: What is added to the loss.
+
+    Returns:
+        As `training.fit.fit`.
+
+    Raises:
+        ModelError: If the loss became NaN or infinite.
+        ParamsError: If there is no such optimizer.
+    """
+    settings, data = work.settings.training, work.data
+    steps = steps_of(work)
+    trained = with_two_rates(model)
+    trained.penalties = list(penalties)
+    trained.compile(make_optimizer(settings, steps * settings.epochs), loss=LOSSES[data.task], metrics=_metrics(data))
+    trained.grid_optimizer = make_optimizer(_for_grids(settings), steps * settings.epochs)
+    validation = _stream(data.val, settings, data, hard_targets(data.val, data), None)
+    best = KeepBest(float(trained.evaluate(validation, verbose=0, return_dict=True)["loss"]))
+    history = trained.fit(
+        _stream(data.train, settings, data, soft_targets(teacher, data, settings.distillation), work.seed),
+        validation_data=validation,
+        epochs=settings.epochs,
+        callbacks=[Watch(work.label, settings.epochs, steps, work.progress), *callbacks, best],
+        verbose=0,
+    ).history
+    return history_of(history, settings.epochs)
+
+
+def steps_of(work: Work) -> int:
+    """Return the batches of one epoch."""
+    return -(-work.data.train.count // work.settings.training.batch_size)
+
+
+def soft_targets(teacher: keras.Model, data: PreparedData, share: float) -> Array:
+    """Return what the training split's targets and the teacher's outputs give together, (n, …) float32.
+
+    (1 - share) * target + share * output: for cross-entropy and squared error alike this is the weighted sum of the
+    two losses (Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015, at temperature 1).
+    """
+    targets = hard_targets(data.train, data)
+    if not share:
+        return targets
+    batches = (x for x, _ in data.train.batches(BATCH_SIZE))
+    outputs = np.concatenate([teacher.predict_on_batch(x) for x in batches]).reshape(targets.shape)
+    return np.asarray((1 - share) * targets + share * outputs, np.float32)
+
+
+def hard_targets(split: Split, data: PreparedData) -> Array:
+    """Return a split's targets as the loss takes them: one-hot, real, or the inputs themselves; float32."""
+    if data.task == "classification":
+        return np.eye(data.num_outputs, dtype=np.float32)[split.labels()]
+    return np.asarray(split.arrays()[0] if data.task == "anomaly" else split.labels(), np.float32)
+
+
+def reestimate(model: keras.Model, work: Work) -> None:
+    """Set the statistics of batch normalization to their means over some training batches, in training mode.
+
+    Statistics that lag behind the weights cost accuracy at few bits (Nagel et al., "Overcoming Oscillations in
+    Quantization-Aware Training", 2022, section 3.3).
+    """
+    settings = work.settings.training
+    inner = [getattr(layer, "layer", layer) for layer in model.layers]
+    norms = [layer for layer in inner if isinstance(layer, keras.layers.BatchNormalization)]
+    batches = work.data.train.batches(settings.batch_size, work.seed)
+    for count, (x, _) in zip(range(settings.reestimate_batches if norms else 0), batches, strict=False):
+        for norm in norms:
+            norm.momentum = count / (count + 1)
+        model(x, training=True)
+
+
+def _metrics(data: PreparedData) -> list[str]:
+    return ["accuracy"] if data.task == "classification" else []
+
+
+def _for_grids(settings: QatParams) -> QatParams:
+    return settings.model_copy(update={"learning_rate": settings.grid_learning_rate})
+
+
+def _stream(split: Split, settings: QatParams, data: PreparedData, targets: Array, seed: int | None) -> tf.data.Dataset:
+    return to_tf_dataset(split, settings.batch_size, seed, data.task, targets)

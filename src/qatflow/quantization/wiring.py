@@ -1,0 +1,73 @@
+"""Questions about a flat model's graph: who reads whom, and which operators TFLite makes one."""
+
+from typing import Any
+
+from qatflow.backend import keras
+from qatflow.models.activations import activation_name
+from qatflow.quantization.fold import KERNELS, normalizes, source_of
+
+layers = keras.layers
+
+ARITHMETIC = (layers.Add, layers.Multiply, layers.Subtract)
+PASSING = (
+    layers.Dropout,
+    layers.Flatten,
+    layers.GaussianDropout,
+    layers.GaussianNoise,
+    layers.MaxPooling1D,
+    layers.MaxPooling2D,
+    layers.Permute,
+    layers.Reshape,
+    layers.SpatialDropout1D,
+    layers.SpatialDropout2D,
+    layers.ZeroPadding1D,
+    layers.ZeroPadding2D,
+)
+"""Layers whose output lies on their input's grid."""
+
+
+def quantizable(model: keras.Model) -> list[Any]:
+    """Return the layers whose weights can be fake-quantized: of known kinds, and called once."""
+    return [layer for layer in model.layers if type(layer) in KERNELS and len(layer.inbound_nodes) == 1]
+
+
+def reader_of(layer: Any) -> Any:
+    """Return the one layer that reads the output of `layer`; None if none or several do."""
+    nodes = layer.outbound_nodes
+    return nodes[0].layer if len(nodes) == 1 and len(nodes[0].layer.inbound_nodes) == 1 else None
+
+
+def activation_of(layer: Any) -> str:
+    """Return the name of a layer's activation; `linear` if it has none."""
+    if isinstance(layer, layers.Softmax):
+        return "softmax"
+    return str(activation_name(layer.get_config().get("activation", "linear")))
+
+
+def is_relu(layer: Any) -> bool:
+    """Tell whether a layer is a ReLU or ReLU6 that TFLite can fuse into the operator before it."""
+    if isinstance(layer, layers.ReLU):
+        settings = layer.get_config()
+        return settings["max_value"] in {None, 6} and not settings["negative_slope"] and not settings["threshold"]
+    return isinstance(layer, layers.Activation) and activation_of(layer) in {"relu", "relu6"}
+
+
+def fuses_into_reader(layer: Any) -> bool:
+    """Tell whether TFLite keeps no tensor between a layer and the one that reads it, or not one of its own scale."""
+    reader = reader_of(layer)
+    if reader is None:
+        return False
+    if isinstance(reader, layers.Concatenate):
+        return True
+    if normalizes(reader, tuple(KERNELS)):
+        return True
+    linear = type(layer) in KERNELS and activation_of(layer) == "linear"
+    return is_relu(reader) and (linear or isinstance(layer, (*ARITHMETIC, layers.BatchNormalization)))
+
+
+def grid_of(layer: Any) -> Any:
+    """Return the layer on whose output's grid the input of `layer` lies; None if it reads several."""
+    source = source_of(layer)
+    while isinstance(source, PASSING):
+        source = source_of(source)
+    return source
