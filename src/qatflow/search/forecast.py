@@ -1,17 +1,24 @@
 """What a candidate will weigh at least and how long its training will take, before it is made."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from time import monotonic
 
+from qatflow.artifacts import Array
 from qatflow.backend import keras
 from qatflow.data.prepared import PreparedData
-from qatflow.params import TrainingParams
+from qatflow.params import QuantizeParams, TrainingParams
+from qatflow.quantization.canonical import canonical
+from qatflow.quantization.correction.adaround import adaround
+from qatflow.quantization.fake_quant import initial_steps
+from qatflow.quantization.wiring import quantizable
 from qatflow.search.names import weight_bits
 from qatflow.search.trial import Trial
 from qatflow.tflite.inspect import inventory, layer_weights
 from qatflow.training.fit import LOSSES
 
 TIMED_STEPS = 4
+ROUNDING_PROBES, ROUNDING_ITERATIONS = (10, 100), 1000
+"""Iterations of AdaRound: timed, and of a layer by default."""
 FAKE_QUANT_COST = 1.5
 """Fake-quant training over float training, the same steps; stock tfmot measured 1.25 to 1.4."""
 
@@ -63,3 +70,30 @@ def training_seconds(model: keras.Model, data: PreparedData, training: TrainingP
     step_s = (monotonic() - started) / TIMED_STEPS
     steps = -(-data.train.count // training.batch_size) + data.val.count / training.batch_size / 3
     return FAKE_QUANT_COST * (2 * start_s + training.epochs * steps * step_s)
+
+
+def rounding_seconds(model: keras.Model, data: PreparedData, settings: QuantizeParams) -> float:
+    """Return how long `ptq_w4a8` will learn the rounding of weights, from two short runs; 0 if it does not.
+
+    Args:
+        model: The float model; it is left alone.
+        data: Its training split calibrates.
+        settings: Say whether rounding is learned, and on how many samples.
+    """
+    if not settings.corrections.adaround:
+        return 0.0
+    flat = canonical(model, folded=True)
+    steps = {
+        layer.name: initial_steps(layer, 4, per_channel=not isinstance(layer, keras.layers.Dense))
+        for layer in quantizable(flat)
+    }
+    samples, _ = data.train.arrays(settings.calibration_samples)
+    few_s, more_s = (_adaround_seconds(flat, steps, samples, count) for count in ROUNDING_PROBES)
+    each_s = max(0.0, more_s - few_s) / (ROUNDING_PROBES[1] - ROUNDING_PROBES[0])
+    return few_s + each_s * ROUNDING_ITERATIONS
+
+
+def _adaround_seconds(flat: keras.Model, steps: Mapping[str, Array], samples: Array, iterations: int) -> float:
+    started = monotonic()
+    adaround(flat, steps, 4, samples, iterations=iterations)
+    return monotonic() - started

@@ -17,7 +17,7 @@ from qatflow.quantization.run import Made
 from qatflow.search.clock import Clock
 from qatflow.search.decide import best, fits, qualifies, reason_to_skip, why_chosen
 from qatflow.search.figures import TestFigures
-from qatflow.search.forecast import Sizes, training_seconds
+from qatflow.search.forecast import Sizes, rounding_seconds, training_seconds
 from qatflow.search.judge import Judge
 from qatflow.search.names import FIRST, ordered
 from qatflow.search.options import Goal, Options
@@ -25,7 +25,10 @@ from qatflow.search.result import SearchResult
 from qatflow.search.trial import Trial
 from qatflow.tflite.convert import convert_float
 
-FLOAT = "float32"
+FLOAT, ROUNDED, MIXED = "float32", "ptq_w4a8", "qat_mixed"
+
+MIXED_MARGIN = 0.98
+"""Share of the size budget that mixed widths aim at: their probe flatbuffers differ a little from the final one."""
 
 
 class Maker(Protocol):
@@ -126,10 +129,19 @@ class Search:
 
     def _attempt(self, name: str) -> Trial:
         started = monotonic()
-        settings, seed, progress = self._options.quantization, self._options.seed, self._options.progress
+        settings, seed, progress = self._settings(name), self._options.seed, self._options.progress
         backend.start(seed)  # the bytes must not depend on what was tried before
         made = self._make(name, self._model, self._data, settings, seed=seed, progress=progress)
         return replace(self._measured(name, made.flatbuffer, started), widths=dict(made.widths), notes=made.notes)
+
+    def _settings(self, name: str) -> QuantizeParams:
+        """Return the engine's settings; layers of mixed widths aim at the size budget where that is narrower."""
+        settings, budget = self._options.quantization, self._goal.size_budget
+        sizes = [trial.size_bytes for trial in self._finished() if trial.strategy == FIRST[0] and trial.size_bytes]
+        if name != MIXED or budget is None or not sizes:
+            return settings
+        ratio = min(settings.mixed.size_ratio, MIXED_MARGIN * budget / sizes[0])
+        return settings.model_copy(update={"mixed": settings.mixed.model_copy(update={"size_ratio": ratio})})
 
     def _measured(self, name: str, flatbuffer: bytes, started: float) -> Trial:
         judging = monotonic()
@@ -153,9 +165,11 @@ class Search:
             yield name
 
     def _expected_seconds(self, name: str) -> float:
-        """Predict from the candidates before, or for the first training from timed steps. 0 without a time budget."""
+        """Predict from the candidates before, or the first of its kind from timed steps. 0 without a time budget."""
         if self._clock.budget is None:
             return 0.0
+        if name == ROUNDED:
+            return rounding_seconds(self._model, self._data, self._options.quantization)
         trained = STRATEGIES[name].trained
         before = [trial.seconds for trial in self._finished() if STRATEGIES[trial.strategy].trained == trained]
         if before or not trained:

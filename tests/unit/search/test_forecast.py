@@ -1,7 +1,7 @@
 import pytest
 
-from qatflow.params import TrainingParams
-from qatflow.search.forecast import Sizes, least_bytes, training_seconds
+from qatflow.params import CorrectionParams, QuantizeParams, TrainingParams
+from qatflow.search.forecast import Sizes, least_bytes, rounding_seconds, training_seconds
 from qatflow.search.trial import Trial
 
 
@@ -33,3 +33,11 @@ def test_training_time_grows_with_epochs_and_the_model_is_left_alone(classifier,
 
     assert 0 < short < long
     assert all((old == new).all() for old, new in zip(before, classifier.get_weights(), strict=True))
+
+
+@pytest.mark.slow
+def test_rounding_takes_time_only_where_it_is_learned(classifier, data):
+    expected = rounding_seconds(classifier, data, QuantizeParams())
+
+    assert expected > 0
+    assert rounding_seconds(classifier, data, QuantizeParams(corrections=CorrectionParams(adaround=False))) == 0

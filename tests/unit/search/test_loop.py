@@ -21,9 +21,11 @@ class Shelf:
 
     flatbuffers: dict
     asked: list = field(default_factory=list)
+    settings: dict = field(default_factory=dict)
 
     def __call__(self, strategy, model, data, settings, *, seed, progress):
         self.asked.append(strategy)
+        self.settings[strategy] = settings
         found = self.flatbuffers[strategy]
         if isinstance(found, Exception):
             raise found
@@ -106,6 +108,16 @@ def test_if_nothing_that_fits_is_good_enough_the_best_that_fits_wins_and_it_says
 
     assert len(result.flatbuffer) == len(guessing)
     assert "no candidate within" in result.reason
+
+
+@pytest.mark.slow
+def test_mixed_widths_aim_at_the_size_budget(start, shelf, guessing):
+    shelf.flatbuffers["qat_w4a8"] = guessing
+
+    start(Goal(max_drop=0.1, size_budget=5000)).auto(list(STRATEGIES))
+
+    assert shelf.settings["qat_mixed"].mixed.size_ratio == pytest.approx(0.98 * 5000 / 7232)
+    assert shelf.settings["qat_w4a8"].mixed.size_ratio == QuantizeParams().mixed.size_ratio
 
 
 @pytest.mark.slow
