@@ -82,6 +82,7 @@ class QatParams(TrainingParams):
     reestimate_batches: Annotated[int, Field(ge=0)] = 0
     dampening: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 0.0
     freeze_oscillating: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    parity_samples: Annotated[int, Field(ge=0)] = 0
 
 
 class CorrectionParams(Section):

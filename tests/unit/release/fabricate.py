@@ -24,6 +24,7 @@ GATES = {
     "agreement": {"min_agreement": 0.1},
     "size": {"max_ratio": 2.0},
     "latency": {"max_ratio": 4.0},
+    "parity": {"min_agreement": 0.1},
     "golden": {"max_lsb": 0.0},
     "beats_champion": {"alpha": 0.05, "min_saving": 0.05},
 }
@@ -60,6 +61,7 @@ def candidate(variant: str = "ptq_w8a8", model: bytes = b"", *, trained: bool = 
         "metrics": metrics,
         "float": {"score": score_of("classification", floats), "metrics": floats, "size_bytes": len(float_model)},
         "agreement_float": float((values.argmax(1) == reference.argmax(1)).mean()),
+        "agreement_fake_quant": None,
         "size_bytes": len(model),
         "sha256": artifacts.sha256_bytes(model),
     }

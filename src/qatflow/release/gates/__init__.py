@@ -7,6 +7,7 @@ from qatflow.release.gates.beats_champion import BeatsChampion
 from qatflow.release.gates.beats_ptq import BeatsPtq
 from qatflow.release.gates.golden import Golden
 from qatflow.release.gates.latency import Latency
+from qatflow.release.gates.parity import Parity
 from qatflow.release.gates.size import Size
 
 GATES: dict[str, Gate] = {
@@ -16,5 +17,6 @@ GATES: dict[str, Gate] = {
     "beats_ptq": BeatsPtq(),
     "golden": Golden(),
     "latency": Latency(),
+    "parity": Parity(),
     "size": Size(),
 }
