@@ -15,7 +15,9 @@ from tests.unit.release.fabricate import candidate, changed, context
 
 DEFAULTS = params_file.load(Path(__file__).parents[2] / "params.yaml").release.gates
 BAD = replace(
-    changed(candidate("bad", trained=True), score=0.0, agreement_float=0.0, agreement_fake_quant=0.0, model=bytes(10**6)),
+    changed(
+        candidate("bad", trained=True), score=0.0, agreement_float=0.0, agreement_fake_quant=0.0, model=bytes(10**6)
+    ),
     timings={"latency_us": {"p50": 1e9}, "latency_ratio": 1e9},
     correct=~candidate().correct & False,
 )

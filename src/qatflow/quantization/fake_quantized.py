@@ -13,6 +13,7 @@ from qatflow.quantization.correction.equalization import equalize
 from qatflow.quantization.deployed import Deployable, bias_corrected, folded
 from qatflow.quantization.fake_quant import Grids, Learn, build, grids_of, initial_steps, own_outputs, weights_of
 from qatflow.quantization.oscillation import callbacks_of, dampening
+from qatflow.quantization.parity import ParityMonitor
 from qatflow.quantization.plan import Fixed, Plan, plan_outputs
 from qatflow.quantization.progressive import Descend
 from qatflow.quantization.training import fit_fake_quant, reestimate, steps_of
@@ -63,7 +64,11 @@ class FakeQuantized:
         network = build(prepared.model, _in_training(prepared), prepared.grids, Learn(True, settings.learn_ranges))
         if settings.batch_norm == "freeze":
             freeze_statistics(network)
-        callbacks = [*callbacks_of(network, settings.freeze_oscillating), *self._descent(network, prepared, work)]
+        callbacks = [
+            *callbacks_of(network, settings.freeze_oscillating),
+            *self._descent(network, prepared, work),
+            *([ParityMonitor(network, prepared, self.converter, work)] if settings.parity_samples else []),
+        ]
         penalties = [dampening(network, settings.dampening)] if settings.dampening else []
         history = fit_fake_quant(network, model, work, callbacks, penalties)
         reestimate(network, work)
