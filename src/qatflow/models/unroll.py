@@ -38,6 +38,13 @@ def takes_ids(model: keras.Model) -> bool:
     return any(isinstance(layer, layers.Embedding) for layer in readers)
 
 
+def masks_steps(model: keras.Model) -> bool:
+    """Tell whether a recurrent layer in a model may be told to skip time steps."""
+    parts = model.submodules
+    masking = any(isinstance(part, layers.Masking) or getattr(part, "mask_zero", False) for part in parts)
+    return masking and any(isinstance(part, RECURRENT) for part in parts)
+
+
 def _unrolled(layer: Any) -> Part:
     steps = layer.input_shape[1]
     if steps is None:

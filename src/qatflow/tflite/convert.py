@@ -6,7 +6,7 @@ from typing import Any
 from qatflow.artifacts import Array
 from qatflow.backend import ConverterError, keras, tf
 from qatflow.errors import ConversionError
-from qatflow.models.unroll import loops, takes_ids, unroll
+from qatflow.models.unroll import loops, masks_steps, takes_ids, unroll
 from qatflow.tflite.inspect import inventory
 
 FAILURES = (ConverterError, ValueError, RuntimeError, TypeError, tf.errors.OpError)
@@ -124,7 +124,9 @@ def require(flatbuffer: bytes, dtype: str, *, integer: bool = False) -> bytes:
 def _convert(model: keras.Model, configure: Configure) -> bytes:
     """Convert through a frozen graph: many times faster than through a SavedModel, and with our names only."""
     model = unroll(model) if loops(model) else model
-    shape = (None, *model.inputs[0].shape[1:])
+    # The first state of a masked recurrent layer is no constant while the batch is free: zeros then get a scale near 0,
+    # and XNNPACK refuses what multiplies them.
+    shape = (1 if masks_steps(model) else None, *model.inputs[0].shape[1:])
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="input")])
     def serve(x: Any) -> Any:
