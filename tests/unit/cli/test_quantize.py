@@ -51,7 +51,7 @@ def fail(monkeypatch, *words):
 @pytest.mark.slow
 def test_a_program_call_makes_a_bundle_that_infers(place, tmp_path):
     out = tmp_path / "bundle"
-    words = ["quantize", place / "model.h5", "--data", place / "digits.npz", "--out", out, "--epochs", "1"]
+    words = ["quantize", place / "model.h5", "--data", place / "digits.npz", "--out", out, "--max-samples", "300"]
     command = [sys.executable, "-c", "from qatflow.cli import main; main()"]
 
     done = subprocess.run([*command, *words], capture_output=True, text=True, check=False)
