@@ -125,7 +125,7 @@ class Search:
             self._add(self._attempt(name))
         except Exception as error:  # noqa: BLE001 (one candidate's failure, of whatever kind, must not lose the others)
             told = " ".join(f"{error}".split()) or type(error).__name__
-            self._add(Trial(name, "failed", told[:400], monotonic() - started))
+            self._add(Trial(name, "failed", told[:200], monotonic() - started))
 
     def _attempt(self, name: str) -> Trial:
         started = monotonic()
