@@ -31,8 +31,10 @@ from qatflow.tflite.runtime import Runner
 from qatflow.training.fit import fit
 
 OURS = ("ptq_w8a8", "ptq_w4a8", "qat_w8a8_per_channel", "qat_w4a8", "qat_mixed")
-BASE_EPOCHS = {"digits": 30, "resnet8": 3, "mobilenet": 12}
-EPOCHS = {"digits": 10, "resnet8": 1, "mobilenet": 1}
+BASE_EPOCHS = {"digits": 30, "resnet8": 3, "mobilenet": 15}
+EPOCHS = {"digits": 10, "resnet8": 1, "mobilenet": 2}
+MAX_SAMPLES = {"digits": None, "resnet8": None, "mobilenet": 20_000}
+"""Of each split; the test split is whole."""
 Row = tuple[str, bytes, float | None]
 
 
@@ -120,7 +122,8 @@ def _base(arguments: argparse.Namespace, data: PreparedData) -> keras.Model:
 
 def _data(arguments: argparse.Namespace, folder: Path) -> PreparedData:
     digits = arguments.case == "digits"
-    source = DataParams() if digits else DataParams(source="image_folder", path=str(arguments.data))
+    images = DataParams(source="image_folder", path=str(arguments.data), max_samples=MAX_SAMPLES[arguments.case])
+    source = DataParams() if digits else images
     normalization = "none" if arguments.case == "resnet8" else "auto"
     with stage_output(folder, "prepare") as out:
         prepare_data(source, normalization, 42, out)

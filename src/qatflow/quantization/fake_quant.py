@@ -13,7 +13,8 @@ from qatflow.quantization.fold import KERNELS
 from qatflow.quantization.grid import full_steps, mse_steps
 from qatflow.quantization.plan import Fixed, Own, Plan, Tied
 from qatflow.quantization.planned import LayerConfig, PlannedScheme
-from qatflow.quantization.quantizers import RangeQuantizer, TiedQuantizer, WeightQuantizer
+from qatflow.quantization.quantizers import RangeQuantizer, TiedQuantizer, TwoSteps, WeightQuantizer
+from qatflow.quantization.wiring import rectifies
 
 layers = keras.layers
 
@@ -58,7 +59,11 @@ def initial_steps(layer: Any, bits: int, *, per_channel: bool, method: str = "ms
 
 
 def build(
-    model: keras.Model, plan: Plan, grids: Grids, learn: Learn = NOTHING, fractions: Mapping[str, Array] | None = None
+    model: keras.Model,
+    plan: Plan,
+    grids: Grids,
+    learn: Learn = NOTHING,
+    device: Mapping[str, TwoSteps] | None = None,
 ) -> keras.Model:
     """Return a fake-quant copy of a flat float model.
 
@@ -67,23 +72,28 @@ def build(
         plan: Where fake-quants go.
         grids: Where they start.
         learn: Which grids are trained.
-        fractions: Layer -> fractions of an output step that its kernel rounds to first, see `deployed`.
+        device: How the device rounds outputs of layers, to round so too; None to round as the converter expects.
     """
     outputs: dict[str, Any] = {}
     for name, kind in plan.outputs.items():
         if isinstance(kind, Tied):
-            outputs[name] = TiedQuantizer(outputs[kind.to])
+            outputs[name] = TiedQuantizer(outputs[kind.to], as_device=device is not None)
             continue
         fixed = isinstance(kind, Fixed)
         low, high = (kind.low, kind.high) if isinstance(kind, Fixed) else grids.ranges[name]
-        outputs[name] = RangeQuantizer(
-            low, high, learned=learn.ranges and not fixed, fractions=(fractions or {}).get(name)
-        )
+        rounding = (device or {}).get(name)
+        outputs[name] = RangeQuantizer(low, high, learned=learn.ranges and not fixed, rounding=rounding)
     weights = {
         name: WeightQuantizer(bits, grids.steps[name], learned=learn.steps) for name, bits in plan.weights.items()
     }
     configs = {name: LayerConfig(weights.get(name), outputs.get(name)) for name in plan.layers}
-    return PlannedScheme(configs).wrap(model)
+    clipped = {name for name in own_outputs(plan) if learn != NOTHING and _clips_like_relu(model, grids, name)}
+    return PlannedScheme(configs, clipped).wrap(model)
+
+
+def _clips_like_relu(model: keras.Model, grids: Grids, name: str) -> bool:
+    """Tell whether a layer's ReLU does nothing that its output's quantizer does not: in training that saves a pass."""
+    return grids.ranges[name][0] == 0 and rectifies(model.get_layer(name))
 
 
 def own_outputs(plan: Plan) -> list[str]:

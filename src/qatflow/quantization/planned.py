@@ -1,7 +1,8 @@
 """A tfmot quantization scheme that carries out a plan: its registry is keyed on the names of layers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from tensorflow_model_optimization.python.core.quantization.keras.quantize_config import QuantizeConfig
@@ -12,7 +13,7 @@ from tensorflow_model_optimization.python.core.quantization.keras.quantize_regis
 from tensorflow_model_optimization.python.core.quantization.keras.quantize_scheme import QuantizeScheme
 from tensorflow_model_optimization.quantization.keras import quantize_annotate_layer, quantize_apply
 
-from qatflow.backend import keras
+from qatflow.backend import keras, tf
 from qatflow.quantization.fold import KERNELS
 
 
@@ -35,9 +36,12 @@ class LayerConfig(QuantizeConfig):
         """Let the layer compute with the quantized kernel."""
         for weight in quantize_weights:
             setattr(layer, KERNELS[type(layer)], weight)
+            if isinstance(layer, keras.layers.Conv1D):
+                layer.convolution_op = partial(_convolve, layer)
 
     def set_quantize_activations(self, layer: Any, quantize_activations: list[Any]) -> None:
         """Do nothing."""
+        del layer, quantize_activations  # AutoGraph complains of empty functions
 
     def get_output_quantizers(self, layer: Any) -> list[Any]:  # noqa: ARG002
         """Return the output's quantizer."""
@@ -48,15 +52,27 @@ class LayerConfig(QuantizeConfig):
         return {name: part and part.get_config() for name, part in vars(self).items()}
 
 
+def _convolve(layer: Any, inputs: Any, kernel: Any) -> Any:
+    """Return a Conv1D of inputs (n, w, i) as a Conv2D with a kernel (1, k, i, o).
+
+    The converter refuses a fake-quant with a step a channel that is reshaped on its way to the convolution.
+    """
+    padding = "VALID" if layer.padding == "causal" else layer.padding.upper()
+    (stride,), (dilation,) = layer.strides, layer.dilation_rate
+    image = tf.expand_dims(inputs, 1)
+    return tf.squeeze(tf.nn.conv2d(image, kernel, (1, stride), padding, dilations=(1, dilation)), 1)
+
+
 class PlannedScheme(QuantizeScheme, QuantizeRegistry, QuantizeLayoutTransform):
     """Gives each layer that a plan names its quantizers, and leaves the graph as it is.
 
     Args:
         configs: Layer -> its quantizers.
+        clipped: Layers whose output's quantizer clips at 0, so that their own ReLU need not.
     """
 
-    def __init__(self, configs: Mapping[str, LayerConfig]) -> None:
-        self._configs = configs
+    def __init__(self, configs: Mapping[str, LayerConfig], clipped: Set[str] = frozenset()) -> None:
+        self._configs, self._clipped = configs, clipped
 
     def get_layout_transformer(self) -> "PlannedScheme":
         """Return what rewrites the graph: this, which does not."""
@@ -82,9 +98,16 @@ class PlannedScheme(QuantizeScheme, QuantizeRegistry, QuantizeLayoutTransform):
         """Return a copy of a flat model with these quantizers."""
 
         def annotate(layer: Any) -> Any:
-            copy = type(layer).from_config(layer.get_config())  # else the model itself would share the layer
+            copy = _linear(layer) if layer.name in self._clipped else type(layer).from_config(layer.get_config())
             return quantize_annotate_layer(copy) if self.supports(layer) else copy
 
         annotated = keras.models.clone_model(model, clone_function=annotate)
         annotated.set_weights(model.get_weights())
-        return quantize_apply(annotated, self)
+        return quantize_apply(annotated, self) if any(map(self.supports, model.layers)) else annotated
+
+
+def _linear(layer: Any) -> Any:
+    """Return a copy of a layer without its ReLU; a layer that is nothing else becomes one that does nothing."""
+    if isinstance(layer, keras.layers.ReLU):
+        return keras.layers.Activation("linear", name=layer.name)
+    return type(layer).from_config(layer.get_config() | {"activation": "linear"})

@@ -48,8 +48,14 @@ def is_relu(layer: Any) -> bool:
     """Tell whether a layer is a ReLU or ReLU6 that TFLite can fuse into the operator before it."""
     if isinstance(layer, layers.ReLU):
         settings = layer.get_config()
-        return settings["max_value"] in {None, 6} and not settings["negative_slope"] and not settings["threshold"]
+        top = settings["max_value"]  # an array of rank 0 where it was given as a number
+        return (top is None or float(top) == 6) and not settings["negative_slope"] and not settings["threshold"]
     return isinstance(layer, layers.Activation) and activation_of(layer) in {"relu", "relu6"}
+
+
+def rectifies(layer: Any) -> bool:
+    """Tell whether a layer ends in a ReLU without an upper bound."""
+    return activation_of(layer) == "relu" or (is_relu(layer) and layer.get_config().get("max_value", 6) is None)
 
 
 def fuses_into_reader(layer: Any) -> bool:
