@@ -1,51 +1,59 @@
 """What the corrections without training gain: accuracy of the flatbuffer and its agreement with the float model.
 
-`python -m benchmarks.corrections` trains `small_cnn` and `ds_cnn` on the digits (a minute). With
+`python -m benchmarks.corrections` trains `small_cnn` and `ds_cnn` on the digits, three times each. With
 `--data DIR --model FILE.h5` it takes a trained classifier of raw images, 0 to 255, and a folder train/CLASS, test/CLASS
-(MLPerf Tiny's pretrainedResnet.h5 on CIFAR-10: a few minutes). Prints a Markdown table.
+(MLPerf Tiny's pretrainedResnet.h5 on CIFAR-10: some minutes). Prints a Markdown table.
 
-Weights are 8-bit per tensor, 8-bit per channel, or lie on the 4-bit grid per channel with the least squared error. The
-latter are stored as int8 here, which moves them by at most 1/36 of a 4-bit step.
+`ptq_w8a8` and `ptq_w4a8` are the strategies, the latter with true INT4 weights; `w8a8 per-tensor` has one step for all
+weights of a layer. Corrections are switched by `quantize.corrections`, everything else is as in params.yaml.
 """
 
 import argparse
+import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
-from qatflow.artifacts import Array
-from qatflow.backend import keras, start, tf
+from qatflow.artifacts import Array, stage_output
+from qatflow.backend import keras, start
+from qatflow.cli.screen import hushed
+from qatflow.data.prepare import prepare_data
+from qatflow.data.prepared import PreparedData, open_prepared
 from qatflow.evaluation.agreement import agreement
 from qatflow.models import ARCHITECTURES
 from qatflow.models.files import load_model_file
-from qatflow.quantization.correction.adaround import adaround
-from qatflow.quantization.correction.bias import correct_biases
-from qatflow.quantization.correction.equalization import equalize
-from qatflow.quantization.correction.graph import copied, has_plain_kernel, kernel_of, outputs_of
-from qatflow.quantization.fold import KERNELS, fold
-from qatflow.quantization.grid import mse_steps, on_grid
-from qatflow.tflite.convert import convert_float, convert_full_integer
+from qatflow.params import CorrectionParams, DataParams, PretrainParams, QuantizeParams
+from qatflow.quantization import INT8, STRATEGIES, W8
+from qatflow.quantization.base import Strategy, Work
+from qatflow.quantization.fake_quantized import FakeQuantized
+from qatflow.tflite.convert import convert_float
 from qatflow.tflite.runtime import Runner
+from qatflow.training.fit import fit
 
-CALIBRATION, LEARNING = 200, 512
-"""Samples for ranges and biases, and for AdaRound."""
+SEEDS = 3
+TEST_SAMPLES = 10_000
 SWITCHES = ((), ("equalize",), ("bias",), ("equalize", "bias"))
-ROUNDED = (("adaround",), ("adaround", "bias"), ("equalize", "adaround"), ("equalize", "adaround", "bias"))
+ROUNDED = tuple((*switches, "adaround") for switches in SWITCHES)
+MEASURED: Mapping[str, tuple[Strategy, Sequence[tuple[str, ...]]]] = {
+    "w8a8 per-tensor": (FakeQuantized(W8, INT8, per_channel=False, trained=False), SWITCHES),
+    "ptq_w8a8": (STRATEGIES["ptq_w8a8"], SWITCHES),
+    "ptq_w4a8": (STRATEGIES["ptq_w4a8"], SWITCHES + ROUNDED),
+}
+HEAD = """| model | strategy | corrections | accuracy % | agreement with float % | output MSE | bytes | made in s |
+| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |"""
 
 
-@dataclass(frozen=True, eq=False)
-class Case:
-    """A float classifier without batch normalization, and its data: (n, *shape) float32 and (n,) class ids."""
+class Figures(NamedTuple):
+    """What is measured of one flatbuffer on the test split; accuracy and agreement in percent, time in seconds."""
 
-    name: str
-    model: keras.Model
-    train: Array
-    test: Array
-    labels: Array
+    accuracy: float
+    agreement: float
+    mse: float
+    size: float
+    seconds: float
 
 
 def main() -> None:
@@ -53,106 +61,71 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, help="folder with train/CLASS and test/CLASS of images")
     parser.add_argument("--model", type=Path, help="trained .h5 or .keras model of these images, 0 to 255")
+    parser.add_argument("--samples", type=int, default=TEST_SAMPLES, help="at most so many samples of each split")
     args = parser.parse_args()
-    print("| model | weights | corrections | accuracy % | agreement % | output MSE | correction s |")
-    print("| --- | --- | --- | ---: | ---: | ---: | ---: |")
-    for case in [image_case(args.data, args.model)] if args.data else map(digits_case, ("small_cnn", "ds_cnn")):
-        for row in rows(case):
-            print(row, flush=True)
+    with hushed(), tempfile.TemporaryDirectory() as folder:
+        source = DataParams(source="image_folder", path=str(args.data), max_samples=args.samples)
+        data = prepared(source if args.data else DataParams(), Path(folder) / "data", raw=bool(args.data))
+        print(HEAD, flush=True)
+        for name in [args.model.stem] if args.data else ["small_cnn", "ds_cnn"]:
+            models = [load_model_file(args.model)] if args.data else [on_digits(name, data, i) for i in range(SEEDS)]
+            for row in rows(name, models, data):
+                print(row, flush=True)
 
 
-def rows(case: Case) -> Iterator[str]:
-    """Yield the lines of the table."""
-    reference = Runner(convert_float(case.model)).predict(case.test)
-    yield f"| {case.name} | float32 | | {100 * np.mean(reference.argmax(1) == case.labels):.2f} | | | |"
-    for weights, convert, bits in (
-        ("w8 per-tensor", per_tensor, 8),
-        ("w8", convert_full_integer, 8),
-        ("w4", convert_full_integer, 4),
-    ):
-        for switches in SWITCHES + (ROUNDED if bits == 4 else ()):
-            flatbuffer, seconds = corrected(case, convert, bits, switches)
-            outputs = Runner(flatbuffer).predict(case.test)
-            figures = (
-                f"{100 * np.mean(outputs.argmax(1) == case.labels):.2f}",
-                f"{100 * agreement('classification', reference, outputs):.2f}",
-                f"{np.mean(np.square(outputs - reference)):.1e}",
-                f"{seconds:.1f}",
-            )
-            yield f"| {case.name} | {weights} | {' + '.join(switches) or 'none'} | {' | '.join(figures)} |"
+def rows(name: str, models: Sequence[keras.Model], data: PreparedData) -> Iterator[str]:
+    """Yield the lines of one architecture, each the mean over its trained models."""
+    x, y = data.test.arrays(TEST_SAMPLES)
+    references = [Runner(convert_float(model), threads=2).predict(x) for model in models]
+    accuracy = np.mean([np.mean(reference.argmax(1) == y) for reference in references])
+    yield f"| {name} | float32 | | {100 * accuracy:.2f} | | | | |"
+    for strategy_name, (strategy, choices) in MEASURED.items():
+        for switches in choices:
+            each = [
+                figures(strategy, switches, model, data, reference)
+                for model, reference in zip(models, references, strict=True)
+            ]
+            yield f"| {name} | {strategy_name} | {' + '.join(switches) or 'none'} | {_cells(each)} |"
 
 
-def corrected(
-    case: Case, convert: Callable[[keras.Model, Array], bytes], bits: int, switches: tuple[str, ...]
-) -> tuple[bytes, float]:
-    """Return the flatbuffer and how long the corrections took, in seconds."""
-    seconds, calibration = -time.monotonic(), case.train[:CALIBRATION]
-    model = equalize(case.model) if "equalize" in switches else case.model
-    ready = on_four_bits(model, case.train, learned="adaround" in switches) if bits == 4 else model
-    seconds += time.monotonic()
-    flatbuffer = convert(ready, calibration)
-    if "bias" in switches:
-        float_model, seconds = convert_float(model), seconds - time.monotonic()
-        flatbuffer = correct_biases(flatbuffer, float_model, calibration)
-        seconds += time.monotonic()
-    return flatbuffer, seconds
+def _cells(each: Sequence[Figures]) -> str:
+    mean = Figures(*np.mean(each, axis=0))
+    return f"{mean.accuracy:.2f} | {mean.agreement:.2f} | {mean.mse:.1e} | {mean.size:.0f} | {mean.seconds:.1f}"
 
 
-def on_four_bits(model: keras.Model, train: Array, *, learned: bool) -> keras.Model:
-    """Return the model with weights on the 4-bit grid, rounded to the nearest or by AdaRound."""
-    plain = [layer for layer in model.layers if has_plain_kernel(layer)]
-    columns = {layer.name: kernel_of(layer).numpy().reshape(-1, outputs_of(layer)) for layer in plain}
-    steps = {name: mse_steps(values, 4) for name, values in columns.items()}
-    if learned:
-        return adaround(model, steps, 4, train[:LEARNING])
-    rounded = copied(model)
-    for name, values in columns.items():
-        kernel, *rest = rounded.get_layer(name).get_weights()
-        rounded.get_layer(name).set_weights([on_grid(values, steps[name], 4).reshape(kernel.shape), *rest])
-    return rounded
+def figures(
+    strategy: Strategy, switches: tuple[str, ...], model: keras.Model, data: PreparedData, reference: Array
+) -> Figures:
+    """Quantize with these corrections and measure against the float model's outputs (n, k) on the test split."""
+    x, y = data.test.arrays(TEST_SAMPLES)
+    wanted = CorrectionParams(**{name: name in switches for name in CorrectionParams.model_fields})
+    work = Work(data, QuantizeParams(corrections=wanted), seed=0)
+    began = time.monotonic()
+    flatbuffer = strategy.convert(strategy.prepare(model, work), work.calibration())
+    seconds = time.monotonic() - began
+    outputs = Runner(flatbuffer, threads=2).predict(x)
+    return Figures(
+        accuracy=float(100 * np.mean(outputs.argmax(1) == y)),
+        agreement=100 * agreement("classification", reference, outputs),
+        mse=float(np.mean(np.square(outputs - reference))),
+        size=len(flatbuffer),
+        seconds=seconds,
+    )
 
 
-def per_tensor(model: keras.Model, representative: Array) -> bytes:
-    """Convert with one scale for all weights of a layer, which `convert_full_integer` does not offer."""
-    converter: Any = tf.lite.TFLiteConverter.from_keras_model(model)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([sample[None]] for sample in representative)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = converter.inference_output_type = tf.int8
-    converter._experimental_disable_per_channel = True  # noqa: SLF001
-    return bytes(converter.convert())
+def prepared(source: DataParams, folder: Path, *, raw: bool) -> PreparedData:
+    """Prepare the data; raw ones go into the model as they are."""
+    with stage_output(folder, "prepare") as out:
+        prepare_data(source, "none" if raw else "auto", 42, out)
+    return open_prepared(folder)
 
 
-def digits_case(name: str) -> Case:
+def on_digits(name: str, data: PreparedData, seed: int) -> keras.Model:
     """Train an architecture on scikit-learn's digits."""
-    from sklearn.datasets import load_digits
-
-    start(0)
-    x, y = load_digits(return_X_y=True)
-    order = np.random.default_rng(0).permutation(len(x))
-    x, y = (x.reshape(-1, 8, 8, 1) / 16).astype(np.float32)[order], y[order]
-    model = ARCHITECTURES[name]((8, 8, 1), 10, 1.0, "classification")
-    model.compile(keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy")
-    model.fit(x[:1200], y[:1200], batch_size=64, epochs=15, verbose=0)
-    return Case(f"{name}, digits", fold(model, tuple(KERNELS)), x[:1200], x[1200:], y[1200:])
-
-
-def image_case(data: Path, model: Path) -> Case:
-    """Load a trained model and images."""
-    start(0)
-    train, _ = images(data / "train", LEARNING)
-    return Case(model.stem, fold(load_model_file(model), tuple(KERNELS)), train, *images(data / "test", None))
-
-
-def images(folder: Path, limit: int | None) -> tuple[Array, Array]:
-    """Return `limit` images in random order, (n, h, w, 3) float32 from 0 to 255, and their class ids."""
-    from PIL import Image
-
-    classes = sorted(path for path in folder.iterdir() if path.is_dir())
-    files = [(path, number) for number, each in enumerate(classes) for path in sorted(each.iterdir())]
-    chosen = [files[i] for i in np.random.default_rng(0).permutation(len(files))[:limit]]
-    x = np.stack([np.asarray(Image.open(path).convert("RGB"), np.float32) for path, _ in chosen])
-    return x, np.array([number for _, number in chosen])
+    start(seed)
+    model = ARCHITECTURES[name](data.input_shape, data.num_outputs, 1.0, data.task)
+    fit(model, data, PretrainParams(epochs=15, learning_rate=0.003), seed, name)
+    return model
 
 
 if __name__ == "__main__":

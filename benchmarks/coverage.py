@@ -7,53 +7,48 @@ prints a table and, if no layer was named, writes `docs/coverage.md`. One row ta
 import argparse
 import contextlib
 import io
+import tempfile
 import warnings
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from benchmarks.coverage_cases import CASES, samples
-from qatflow.artifacts import Array
-from qatflow.backend import keras, start, tf
+from qatflow.artifacts import Array, save_arrays, stage_output
+from qatflow.backend import keras, start
+from qatflow.data.prepare import prepare_data
+from qatflow.data.prepared import PreparedData, open_prepared
 from qatflow.errors import ConversionError, QATFlowError
-from qatflow.models.flatten import flatten
-from qatflow.models.split import split
-from qatflow.models.unroll import unroll
-from qatflow.quantization import STRATEGIES
+from qatflow.params import DataParams, QatParams, QuantizeParams
+from qatflow.quantization.run import Made, make
 from qatflow.tflite.convert import convert_full_integer
 from qatflow.tflite.inspect import OPERATORS, TYPES
 from qatflow.tflite.runtime import Runner
 
 STRATEGY = "qat_w8a8_per_channel"
+SETTINGS = QuantizeParams(training=QatParams(epochs=2, batch_size=50, learning_rate=5e-4))
 PAGE = Path(__file__).parents[1] / "docs" / "coverage.md"
 TITLE = f"""# What can be quantized
 
 Written by `python -m benchmarks.coverage`: for each layer type a small classifier (3 classes, 600 samples, 6 epochs),
 then strategy `{STRATEGY}` with 2 more epochs.
 
-- *quantized*: QAT, trained with fake-quants at the layers that the strategy knows (the converter quantizes the others);
-  or PTQ, quantized after training only, and why.
+- *quantized*: QAT, all weights trained on their grid; or which layers trained in float and were quantized by the
+  converter.
 - *full-integer*: whether all operators compute in integers, or which stay float.
-- *agreement*: share of 2000 other samples for which the flatbuffer picks the class that the model picked before
-  conversion.
+- *parity*: share of 2000 other samples for which the flatbuffer picks the class that the fake-quant model picks, with
+  rounding as on the device.
+- *agreement*: the same against the float model, which did not train the 2 more epochs.
 - *accuracy*: on these samples, of the float model and of the flatbuffer.
 - *stock tfmot*: what `quantize_model` of tensorflow_model_optimization does with the same model.
 
 Ids that an Embedding reads stay float at the input and are cast: as int8 most would be other ids. Recurrent layers
 are unrolled.
 """
-HEAD = """| layer | quantized | full-integer | agreement | accuracy | stock tfmot |
-| --- | --- | --- | ---: | --- | --- |"""
-
-
-class Quantized(NamedTuple):
-    """What a strategy made: the model before conversion, how it was made, and the flatbuffer."""
-
-    model: keras.Model
-    way: str
-    flatbuffer: bytes
+HEAD = """| layer | quantized | full-integer | parity | agreement | accuracy | stock tfmot |
+| --- | --- | --- | ---: | ---: | --- | --- |"""
 
 
 def main() -> None:
@@ -64,60 +59,46 @@ def main() -> None:
     rows = [HEAD]
     print(HEAD)
     for name in chosen or CASES:
-        rows.append(_row(name))
+        with tempfile.TemporaryDirectory() as folder:
+            rows.append(_row(name, Path(folder)))
         print(rows[-1], flush=True)
     if not chosen:
         PAGE.write_text("\n".join([TITLE, *rows]) + "\n")
 
 
-def _row(name: str) -> str:
+def _row(name: str, folder: Path) -> str:
     shape, build = CASES[name]
     start(0)
     train, (x, y) = samples(shape, 600, 1), samples(shape, 2000, 2)
     model = build()
-    _fit(model, train, 6)
+    model.compile(keras.optimizers.Adam(5e-3), "sparse_categorical_crossentropy")
+    model.fit(*train, batch_size=50, epochs=6, verbose=0)
     stock = _stock(model, train[0])
     try:
         with warnings.catch_warnings(action="ignore"), contextlib.redirect_stderr(io.StringIO()):
-            made = quantized(model, train)
+            made = make(STRATEGY, model, _prepared(train, (x, y), folder), SETTINGS, seed=0)
         picked = Runner(made.flatbuffer).predict(x).argmax(1)
     except QATFlowError as error:
-        return f"| {name} | no: {_short(error)} | | | | {stock} |"
-    agreement = np.mean(picked == made.model.predict(x, verbose=0).argmax(1))
-    before = np.mean(model.predict(x, verbose=0).argmax(1) == y)
-    accuracy = f"{before:.3f}, {np.mean(picked == y):.3f}"
-    return f"| {name} | {made.way} | {_left_float(made.flatbuffer)} | {agreement:.2%} | {accuracy} | {stock} |"
+        return f"| {name} | no: {_short(error)} | | | | | {stock} |"
+    before, after = (each.predict(x, verbose=0).argmax(1) for each in (model, made.model))
+    shares = f"{np.mean(picked == after):.2%} | {np.mean(picked == before):.2%}"
+    accuracy = f"{np.mean(before == y):.3f}, {np.mean(picked == y):.3f}"
+    return f"| {name} | {_way(made)} | {_left_float(made.flatbuffer)} | {shares} | {accuracy} | {stock} |"
 
 
-def quantized(model: keras.Model, train: tuple[Array, Array]) -> Quantized:
-    """Quantize a model with `STRATEGY`; what fake-quants do not fit, after training."""
-    flat = unroll(split(flatten(model)))
-    strategy = STRATEGIES[STRATEGY]
-    try:
-        prepared = strategy.prepare(flat)
-        way = "QAT"
-        _fit(prepared, train, 2)
-    except Exception as error:  # noqa: BLE001 (a row says so, whatever it is)
-        prepared, way = flat, f"PTQ ({_short(error)})"
-    try:
-        return Quantized(prepared, way, strategy.convert(prepared, train[0][:200]))
-    except ConversionError:
-        return Quantized(prepared, way, _mixed(prepared, train[0][:200]))
+def _prepared(train: tuple[Array, Array], test: tuple[Array, Array], folder: Path) -> PreparedData:
+    """Prepare arrays as they are, (n, *shape) float32 and (n,) class ids."""
+    named = zip(("x_train", "y_train", "x_test", "y_test"), (*train, *test), strict=True)
+    save_arrays(folder / "data.npz", dict(named))
+    with stage_output(folder / "prepared", "prepare") as out:
+        prepare_data(DataParams(source="arrays", path=str(folder / "data.npz")), "none", 0, out)
+    return open_prepared(folder / "prepared")
 
 
-def _fit(model: keras.Model, train: tuple[Array, Array], epochs: int) -> None:
-    model.compile(keras.optimizers.Adam(5e-3 if epochs > 2 else 5e-4), "sparse_categorical_crossentropy")
-    model.fit(*train, batch_size=50, epochs=epochs, verbose=0)
-
-
-def _mixed(model: keras.Model, representative: Array) -> bytes:
-    """Convert with float operators where TFLite has no integer ones, and with float input and output."""
-    signature = [tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32, name="input")]
-    serve = tf.function(lambda x: model(x, training=False), input_signature=signature)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([serve.get_concrete_function()], model)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([sample[None]] for sample in representative)
-    return bytes(converter.convert())
+def _way(made: Made) -> str:
+    """Say which kinds of layers trained in float, from the notes "name (Kind): trains in float, …"."""
+    kinds = sorted({note.partition("(")[2].partition(")")[0] for note in made.notes if "trains in float" in note})
+    return f"QAT, but {', '.join(kinds)} after training" if kinds else "QAT"
 
 
 def _left_float(flatbuffer: bytes) -> str:
