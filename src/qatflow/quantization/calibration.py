@@ -7,7 +7,7 @@ import numpy as np
 
 from qatflow.artifacts import Array
 from qatflow.backend import keras
-from qatflow.errors import ParamsError, lookup
+from qatflow.errors import ModelError, ParamsError, lookup
 from qatflow.quantization.grid import mse_range
 
 BATCH_SIZE = 64
@@ -43,7 +43,7 @@ def percentile(observed: Observed) -> Range:
 
 def mse(observed: Observed) -> Range:
     """Return the part of the range with the least squared quantization error."""
-    return mse_range(observed.values, min(observed.low, 0.0), max(observed.high, 0.0))
+    return mse_range(observed.values, *_usable(observed.low, observed.high))
 
 
 METHODS: Mapping[str, Callable[[Observed], Range]] = {"min_max": min_max, "mse": mse, "percentile": percentile}
@@ -66,12 +66,17 @@ def ranges(model: keras.Model, names: Sequence[str], samples: Array, method: str
     """Return the range of each layer's output: it holds 0 and is not empty.
 
     Raises:
+        ModelError: If an output is NaN or infinite; the message names the layer.
         ParamsError: If there is no such method, or no sample.
     """
     choose = lookup("calibration method", method, METHODS)
     if not len(samples):
         raise ParamsError("Calibration needs at least one sample")
-    return {name: _usable(*choose(found)) for name, found in observe(model, names, samples).items()}
+    observed = observe(model, names, samples)
+    for name, found in observed.items():
+        if not np.isfinite((found.low, found.high)).all():
+            raise ModelError(f"outputs of layer '{name}' are not finite on the calibration samples")
+    return {name: _usable(*choose(found)) for name, found in observed.items()}
 
 
 def _usable(low: float, high: float) -> Range:

@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from qatflow.backend import keras
+from qatflow.errors import ModelError
 from qatflow.models.flatten import flatten
 from qatflow.models.rebuild import Part, copied, rebuild
 from qatflow.models.split import split
@@ -29,10 +32,23 @@ def canonical(model: keras.Model, *, folded: bool = True) -> keras.Model:
             the converter does not keep the grid of unfolded weights.
 
     Raises:
-        ModelError: If the model has no graph or holds a layer that cannot be copied.
+        ModelError: If the model has no graph, holds a layer that cannot be copied, or weights that are not finite.
     """
+    check_finite(model)
     flat = split(unroll(flatten(_with_input_grid(flatten(model)))))
     return rebuild(fold(flat, tuple(KERNELS) if folded else (layers.Dense,)), _pooled)
+
+
+def check_finite(model: keras.Model) -> None:
+    """Check that all weights are numbers.
+
+    Raises:
+        ModelError: If not; the message names the layer.
+    """
+    for variable in model.weights:
+        if variable.dtype.is_floating and not np.isfinite(variable.numpy()).all():
+            layer, _, name = variable.name.partition(":")[0].rpartition("/")
+            raise ModelError(f"layer '{layer}' of {model.name} has NaN or infinity in its {name}; train it anew")
 
 
 def _with_input_grid(model: keras.Model) -> keras.Model:

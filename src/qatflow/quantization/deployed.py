@@ -1,9 +1,10 @@
 """The fake-quant model as the device computes it: biases on their integer grid, and the kernels' own rounding.
 
-LiteRT's and TFLite Micro's portable kernels, which run all 4-bit layers, requantize in two steps (gemmlowp's
+LiteRT's and TFLite Micro's portable kernels, which run all 4-bit convolutions, requantize in two steps (gemmlowp's
 MultiplyByQuantizedMultiplier): the accumulator times M = s_in * s_w / s_out = m * 2^-n, with m in [1/2, 1), is rounded
-to 2^-n of an output step, then to a whole one, halves up. With 4-bit weights n is small and the first rounding is seen:
-0.45 becomes 1. XNNPACK, which runs 8-bit layers, rounds once.
+to 2^-n of an output step, then to a whole one; there halves go up in CONV_2D, and away from zero in DEPTHWISE_CONV_2D.
+With 4-bit weights n is small and the first rounding is seen: 0.45 becomes 1. XNNPACK, which runs 8-bit layers, and
+FULLY_CONNECTED of any width round once. AVERAGE_POOL_2D rounds halves of q away from zero.
 """
 
 from collections.abc import Iterable
@@ -19,8 +20,11 @@ from qatflow.quantization.fake_quant import NO_GRIDS, Grids, build
 from qatflow.quantization.fold import KERNELS, fold, gain_of, norms_of
 from qatflow.quantization.grid import TINY
 from qatflow.quantization.plan import NO_PLAN, Fixed, Plan, Tied, plan_outputs
+from qatflow.quantization.quantizers import TwoSteps
 from qatflow.quantization.wiring import fuses_into_reader, grid_of, reader_of
 from qatflow.tflite.convert import convert_float
+
+layers = keras.layers
 
 STEPS = 255
 """Of an 8-bit activation range."""
@@ -69,19 +73,21 @@ def _accumulator_step(quantized: Deployable, layer: Any) -> Array | None:
     return None if scale is None else np.float64(scale) * np.asarray(quantized.grids.steps[layer.name], np.float64)
 
 
-def requantization(quantized: Deployable) -> dict[str, Array]:
-    """Return 2^n of each layer's output that comes from 4-bit weights, (c,) or () float32, by the output's layer."""
-    fractions: dict[str, Array] = {}
+def requantization(quantized: Deployable) -> dict[str, TwoSteps]:
+    """Return how outputs of 4-bit convolutions are rounded, with 2^n fractions a step, by the output's layer."""
+    roundings: dict[str, TwoSteps] = {}
     for name, bits in quantized.plan.weights.items():
-        end = quantized.model.get_layer(name)
-        step = _accumulator_step(quantized, end)
+        end = layer = quantized.model.get_layer(name)
+        step = _accumulator_step(quantized, layer)
         while fuses_into_reader(end):
             end = reader_of(end)
         scale = quantized.scale(end.name)
-        if bits == 4 and step is not None and scale is not None and not isinstance(end, keras.layers.Concatenate):
+        twice = bits == 4 and not isinstance(layer, layers.Dense) and not isinstance(end, layers.Concatenate)
+        if twice and step is not None and scale is not None:
             _, exponent = np.frexp(step / np.float64(scale))
-            fractions[end.name] = np.asarray(2.0 ** np.maximum(-exponent, 0), np.float32)
-    return fractions
+            fractions = np.asarray(2.0 ** np.maximum(-exponent, 0), np.float32)
+            roundings[end.name] = TwoSteps(fractions, away=isinstance(layer, layers.DepthwiseConv2D))
+    return roundings
 
 
 def converted_form(quantized: Deployable) -> keras.Model:
@@ -91,7 +97,7 @@ def converted_form(quantized: Deployable) -> keras.Model:
 
 def device_form(quantized: Deployable) -> keras.Model:
     """Return the fake-quant model that rounds as the device's kernels do, for comparison with the flatbuffer."""
-    return build(quantized.model, quantized.plan, quantized.grids, fractions=requantization(quantized))
+    return build(quantized.model, quantized.plan, quantized.grids, device=requantization(quantized))
 
 
 def folded(quantized: Deployable) -> Deployable:

@@ -6,11 +6,13 @@ import numpy as np
 
 from qatflow.artifacts import Array
 from qatflow.backend import keras
+from qatflow.errors import ConversionError
 from qatflow.quantization.deployed import Deployable, converted_form, snap_biases
 from qatflow.quantization.fake_quant import columns, initial_steps
 from qatflow.quantization.fold import KERNELS
 from qatflow.quantization.grid import on_grid
 from qatflow.tflite.convert import convert_int16_activations, convert_integer
+from qatflow.tflite.inspect import layer_weights
 
 
 def to_int8(weights: str, quantized: Deployable, samples: Iterable[Array]) -> bytes:
@@ -31,13 +33,31 @@ def to_int16(quantized: Deployable, samples: Iterable[Array]) -> bytes:
     choose itself: the one that reaches each channel's largest weight.
 
     Raises:
-        ConversionError: If TFLite has no such operators.
+        ConversionError: If TFLite has no such operators, or see `require_finite`.
     """
     model = keras.models.clone_model(quantized.model)
     model.set_weights(quantized.model.get_weights())
     for name in quantized.plan.weights:
         _round(model.get_layer(name))
-    return convert_int16_activations(model, samples)
+    return require_finite(convert_int16_activations(model, samples))
+
+
+def require_finite(flatbuffer: bytes) -> bytes:
+    """Return the flatbuffer if all its weights are numbers.
+
+    Raises:
+        ConversionError: If not: for int16 activations the converter divides by the range of a layer's output, and that
+            of a dead layer is 0.
+    """
+    with np.errstate(invalid="ignore"):
+        found = layer_weights(flatbuffer)
+    for layer in found:
+        if not np.isfinite(layer.values).all():
+            raise ConversionError(
+                f"TFLite stores no usable weights for '{layer.name}': what it reads is 0 for every calibration sample. "
+                "Use more samples, 8-bit activations, or a model without dead layers"
+            )
+    return flatbuffer
 
 
 def _round(layer: keras.layers.Layer) -> None:

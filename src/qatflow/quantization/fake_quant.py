@@ -75,7 +75,8 @@ def build(
         device: How the device rounds outputs of layers, to round so too; None to round as the converter expects.
     """
     outputs: dict[str, Any] = {}
-    for name, kind in plan.outputs.items():
+    for name in (layer.name for layer in model.layers if layer.name in plan.outputs):  # origins before what is tied
+        kind = plan.outputs[name]
         if isinstance(kind, Tied):
             outputs[name] = TiedQuantizer(outputs[kind.to], as_device=device is not None)
             continue

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from qatflow.artifacts import Array
 from qatflow.backend import keras
 from qatflow.quantization.base import History, Work
-from qatflow.quantization.canonical import canonical
+from qatflow.quantization.canonical import canonical, check_finite
 from qatflow.quantization.correction.equalization import equalize
 from qatflow.quantization.deployed import Deployable, bias_corrected
+from qatflow.quantization.emit import require_finite
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class PostTraining:
 
     def prepare(self, model: keras.Model, work: Work) -> Deployable:
         """Return the model without fake-quants; see `Strategy`."""
+        check_finite(model)
         wanted = work.settings.corrections
         equal = equalize(canonical(model)) if self.corrected and wanted.equalize else model
         return Deployable(equal, reference=equal if self.corrected and wanted.bias else None)
@@ -36,4 +38,7 @@ class PostTraining:
 
     def convert(self, quantized: Deployable, representative: Iterable[Array]) -> bytes:
         """Return the flatbuffer; see `Strategy`."""
-        return bias_corrected(self.converter(quantized.model, representative), quantized, representative)
+        flatbuffer = self.converter(quantized.model, representative)
+        if self.corrected:
+            require_finite(flatbuffer)
+        return bias_corrected(flatbuffer, quantized, representative)

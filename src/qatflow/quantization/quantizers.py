@@ -4,6 +4,7 @@ In training any mathematics will do. In inference each one is TensorFlow's own f
 which TFLite's converter turns into integers.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -53,14 +54,17 @@ class WeightQuantizer(Quantizer):
         return np.asarray(np.exp(self.variables["log_step"].numpy()))
 
     def __call__(self, inputs: Any, training: bool, weights: Variables, **kwargs: Any) -> Any:  # noqa: ARG002
-        """Return the kernel on its grid; channels lie along its last axis, or its last two for depthwise kernels."""
+        """Return the kernel on its grid; channels lie along its last axis, or its last two for depthwise kernels.
+
+        That of a Conv1D comes back as (1, k, i, o), see `planned`.
+        """
         step = tf.exp(weights["log_step"])
         columns = _columns(inputs, self.steps.size)
         if training:
             quantized = lsq(columns, step, weights["top"])
         else:
             quantized = _fake_quant(columns, step * levels(self.bits), self.bits)
-        return quantized if columns is inputs else tf.reshape(quantized, inputs.shape)
+        return tf.reshape(quantized, inputs.shape) if inputs.shape.rank == 4 else quantized
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments."""
@@ -106,6 +110,28 @@ def lsq(values: Any, step: Any, top: Any) -> Any:
     return q * step, gradient
 
 
+@dataclass(frozen=True, eq=False)
+class TwoSteps:
+    """How a kernel rounds its accumulator: to fractions of an output step, then to whole steps; see `deployed`.
+
+    Attributes:
+        fractions: How many make a step, (c,) or () float32.
+        away: Whether halves of a step go away from zero; else up.
+    """
+
+    fractions: Array
+    away: bool
+
+    def __call__(self, values: Any, fractions: Any) -> Any:
+        """Return values (in steps) rounded; `fractions` is a variable that holds those of the same name."""
+        rounded = tf.round(values * fractions) / fractions
+        return _halves_away(rounded) if self.away else tf.floor(rounded + 0.5)
+
+
+def _halves_away(values: Any) -> Any:
+    return tf.sign(values) * tf.floor(tf.abs(values) + 0.5)
+
+
 class RangeQuantizer(Quantizer):
     """Activations on an affine 8-bit grid over a range that is calibrated, and may be learned.
 
@@ -117,26 +143,25 @@ class RangeQuantizer(Quantizer):
         low: At most 0.
         high: At least 0.
         learned: Whether the range is trained.
-        fractions: Fractions of a step to which values are rounded first, (c,) float32; see `deployed`.
+        rounding: How the device rounds, where that is seen.
     """
 
-    def __init__(self, low: float, high: float, *, learned: bool, fractions: Array | None = None) -> None:
-        self.low, self.high, self.learned, self.fractions = float(low), float(high), learned, fractions
+    def __init__(self, low: float, high: float, *, learned: bool, rounding: TwoSteps | None = None) -> None:
+        self.low, self.high, self.learned, self.rounding = float(low), float(high), learned, rounding
         self.variables: Variables = {}
 
     def build(self, tensor_shape: Any, name: str, layer: Any) -> Variables:  # noqa: ARG002 (tfmot's names)
-        """Make the variables `log_low` and `log_high`; none for a bound at 0."""
+        """Make the variables `low` and `high`, which hold logarithms; none for a bound at 0."""
         bounds = {"low": -self.low, "high": self.high}
         self.variables = {
             key: layer.add_weight(f"{name}_log_{key}", (), initializer=constant(np.log(size)), trainable=self.learned)
             for key, size in bounds.items()
             if size > 0
         }
-        if (
-            self.fractions is not None
-        ):  # a variable: constants would be moved by the graph optimizer, and round otherwise
+        if self.rounding is not None:  # a variable: the graph optimizer would move constants, and round otherwise
+            fractions = self.rounding.fractions
             self.variables["fractions"] = layer.add_weight(
-                f"{name}_fractions", self.fractions.shape, initializer=constant(self.fractions), trainable=False
+                f"{name}_fractions", fractions.shape, initializer=constant(fractions), trainable=False
             )
         return self.variables
 
@@ -149,10 +174,10 @@ class RangeQuantizer(Quantizer):
 
     def __call__(self, inputs: Any, training: bool, weights: Variables, **kwargs: Any) -> Any:  # noqa: ARG002
         """Return the activations on their grid."""
-        low, high = (tf.exp(weights[key]) if key in weights else 0.0 for key in ("low", "high"))
-        if self.fractions is not None:
-            scale, fractions = (low + high) / 255, weights["fractions"]
-            inputs = tf.floor(tf.round(inputs / scale * fractions) / fractions + 0.5) * scale
+        low, high = _bounds(weights)
+        if self.rounding is not None:
+            scale = (low + high) / 255
+            inputs = self.rounding(inputs / scale, weights["fractions"]) * scale
         return tf.quantization.fake_quant_with_min_max_vars(inputs, -low, high)
 
     def get_config(self) -> dict[str, Any]:
@@ -160,15 +185,23 @@ class RangeQuantizer(Quantizer):
         return {"low": self.low, "high": self.high, "learned": self.learned}
 
 
+def _bounds(weights: Variables) -> tuple[Any, Any]:
+    """Return -low and high."""
+    low, high = (tf.exp(weights[key]) if key in weights else 0.0 for key in ("low", "high"))
+    return low, high
+
+
 class TiedQuantizer(Quantizer):
     """Activations on the grid of another quantizer, whose variables it reads.
 
     Args:
         origin: The quantizer of a layer before this one.
+        as_device: Whether to round as TFLite's AVERAGE_POOL_2D does: halves of q, which holds the zero point, go away
+            from zero.
     """
 
-    def __init__(self, origin: "RangeQuantizer | TiedQuantizer") -> None:
-        self._origin = origin
+    def __init__(self, origin: "RangeQuantizer | TiedQuantizer", *, as_device: bool = False) -> None:
+        self._origin, self._as_device = origin, as_device
 
     def build(self, tensor_shape: Any, name: str, layer: Any) -> Variables:  # noqa: ARG002 (tfmot's names)
         """Return the other's variables."""
@@ -179,10 +212,19 @@ class TiedQuantizer(Quantizer):
         """The other's variables."""
         return self._origin.variables
 
-    def __call__(self, inputs: Any, training: bool, weights: Variables, **kwargs: Any) -> Any:
+    def __call__(self, inputs: Any, training: bool, weights: Variables, **kwargs: Any) -> Any:  # noqa: ARG002
         """Return the activations on the other's grid."""
-        return self._origin(inputs, training, weights, **kwargs)
+        low, high = _bounds(weights)
+        if self._as_device:
+            inputs = _averaged(inputs, (low + high) / 255, low)
+        return tf.quantization.fake_quant_with_min_max_vars(inputs, -low, high)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments."""
         return {"origin": self._origin.get_config()}
+
+
+def _averaged(means: Any, scale: Any, low: Any) -> Any:
+    zero = tf.round(low / scale) - 128
+    q = tf.round((means / scale + zero) * 4096) / 4096  # takes out the error of float32: a half is to be a half
+    return (_halves_away(q) - zero) * scale
