@@ -1,0 +1,112 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from qatflow.backend import keras
+from qatflow.errors import ModelError
+from qatflow.quantization.fake_quant import Grids, Learn, build, grids_of, initial_steps
+from qatflow.quantization.plan import Own, Plan
+from qatflow.quantization.training import fit_fake_quant, hard_targets, reestimate, soft_targets, steps_of
+
+layers = keras.layers
+
+
+@pytest.fixture
+def teacher(sequence, lively):
+    return lively(sequence((4,), layers.Dense(3, activation="softmax", name="out")))
+
+
+@pytest.fixture
+def network(sequence, lively):
+    """A fake-quant model, its plan and a float copy."""
+    model = lively(sequence((4,), layers.Dense(6, name="a"), layers.Dense(3, name="b"), layers.Softmax(name="end")))
+    plan = Plan({"a": 4, "b": 4}, {"a": Own(), "b": Own()})
+    steps = {name: initial_steps(model.get_layer(name), 4, per_channel=False) for name in "ab"}
+    return build(model, plan, Grids(steps, {"a": (-3.0, 3.0), "b": (-3.0, 3.0)}), Learn(True, True)), plan, model
+
+
+def test_soft_targets_are_a_weighted_mean_in_stored_order(teacher, work):
+    data = work((4,)).data
+    x, labels = data.train.arrays()
+
+    found = soft_targets(teacher, data, 0.3)
+
+    np.testing.assert_allclose(found, 0.7 * np.eye(3)[labels] + 0.3 * teacher(x).numpy(), atol=1e-5)
+    np.testing.assert_array_equal(soft_targets(teacher, data, 0.0), np.eye(3, dtype=np.float32)[labels])
+
+
+def test_hard_targets_of_other_tasks(work):
+    data = work((4,)).data
+
+    assert hard_targets(data.train, replace(data, task="regression")).dtype == np.float32
+    np.testing.assert_array_equal(hard_targets(data.train, replace(data, task="anomaly")), data.train.arrays()[0])
+
+
+def test_steps_count_the_smaller_last_batch(work):
+    given = work((4,), training={"batch_size": 32})
+
+    assert steps_of(given) == -(-given.data.train.count // 32)
+
+
+@pytest.mark.slow
+def test_a_training_that_makes_it_worse_ends_with_the_first_weights(network, work):
+    fake_quant, plan, model = network
+    before, grids = fake_quant.get_weights(), grids_of(fake_quant, plan)
+
+    given = work((4,), training={"learning_rate": 50.0, "optimizer": "sgd", "schedule": "constant", "epochs": 2})
+    history = fit_fake_quant(fake_quant, model, given)
+
+    assert len(history) == 2
+    assert min(entry["val_loss"] for entry in history) > 0.1
+    assert all(np.array_equal(a, b) for a, b in zip(before, fake_quant.get_weights(), strict=True))
+    assert grids_of(fake_quant, plan).ranges == grids.ranges
+
+
+@pytest.mark.slow
+def test_a_training_that_helps_moves_weights_and_grids_and_repeats_itself(sequence, lively, network, work):
+    fake_quant, plan, model = network
+    first, start = grids_of(fake_quant, plan), fake_quant.get_weights()
+    given = work((4,), training={"learning_rate": 0.02, "grid_learning_rate": 0.002, "epochs": 3})
+
+    history = fit_fake_quant(fake_quant, model, given)
+    once = fake_quant.get_weights()
+    fake_quant.set_weights(start)
+    fit_fake_quant(fake_quant, model, given)
+
+    assert history[-1]["val_loss"] < history[0]["val_loss"]
+    assert {"epoch", "loss", "accuracy", "val_loss", "val_accuracy"} <= history[0].keys()
+    assert all(np.array_equal(a, b) for a, b in zip(once, fake_quant.get_weights(), strict=True))
+    moved = [grids_of(fake_quant, plan).steps[name] / first.steps[name] for name in "ab"]
+    assert all(1e-4 < abs(ratio - 1) < 0.05 for ratio in moved)
+
+
+@pytest.mark.slow
+def test_a_lost_loss_says_so(network, work):
+    fake_quant, _, model = network
+    given = work((4,), training={"grid_learning_rate": 1e30, "optimizer": "sgd", "epochs": 2})
+
+    with pytest.raises(ModelError, match="loss became nan in epoch 1; lower the learning rate"):
+        fit_fake_quant(fake_quant, model, given)
+
+
+def test_statistics_are_reestimated_from_training_batches(sequence, lively, work):
+    model = lively(sequence((4,), layers.Dense(5, name="d"), layers.BatchNormalization(name="norm")))
+    given = work((4,), training={"reestimate_batches": 3, "batch_size": 32})
+
+    reestimate(model, given)
+
+    batches = [x for x, _ in given.data.train.batches(32, given.seed)][:3]
+    inner = [model.get_layer("d")(x).numpy() for x in batches]
+    norm = model.get_layer("norm")
+    np.testing.assert_allclose(norm.moving_mean, np.mean([x.mean(axis=0) for x in inner], axis=0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(norm.moving_variance, np.mean([x.var(axis=0) for x in inner], axis=0), rtol=1e-3)
+
+
+def test_no_batches_leave_statistics_alone(sequence, lively, work):
+    model = lively(sequence((4,), layers.BatchNormalization(name="norm")))
+    before = model.get_weights()
+
+    reestimate(model, work((4,)))
+
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
