@@ -33,17 +33,17 @@ from qatflow.training.fit import fit
 OURS = ("ptq_w8a8", "ptq_w4a8", "qat_w8a8_per_channel", "qat_w4a8", "qat_mixed")
 BASE_EPOCHS = {"digits": 30, "resnet8": 3, "mobilenet": 15}
 EPOCHS = {"digits": 10, "resnet8": 1, "mobilenet": 2}
-MAX_SAMPLES = {"digits": None, "resnet8": None, "mobilenet": 20_000}
+MAX_SAMPLES = {"digits": None, "resnet8": 20_000, "mobilenet": 20_000}
 """Of each split; the test split is whole."""
 Row = tuple[str, bytes, float | None]
 
 
 def main() -> None:
     """Measure and print."""
-    arguments = _arguments()
+    arguments = arguments_parser(__doc__ or "").parse_args()
     with hushed(), tempfile.TemporaryDirectory() as folder:
-        data = _data(arguments, Path(folder) / "data")
-        base = _base(arguments, data)
+        data = prepared_data(arguments, Path(folder) / "data")
+        base = base_model(arguments, data)
         rows: dict[str, list[tuple[float, int, int, float | None]]] = defaultdict(list)
         for seed in range(arguments.seeds):
             for name, flatbuffer, parity in _variants(arguments.case, base, data, seed):
@@ -66,7 +66,7 @@ def _line(name: str, figures: list[tuple[float, int, int, float | None]]) -> str
 
 def _variants(case: str, base: keras.Model, data: PreparedData, seed: int) -> Iterator[Row]:
     """Yield each variant's name, flatbuffer, and agreement with its fake-quant model."""
-    training = _training(case)
+    training = training_of(case)
     samples, _ = data.train.arrays(limit=300)
     tuned = _tuned(base, data, training, seed)
     yield "float, fine-tuned as long", convert_float(tuned), None
@@ -85,7 +85,8 @@ def _variants(case: str, base: keras.Model, data: PreparedData, seed: int) -> It
         yield name, made.flatbuffer, parity
 
 
-def _training(case: str) -> QatParams:
+def training_of(case: str) -> QatParams:
+    """Return how every variant of a case is trained."""
     if case == "digits":
         return QatParams(epochs=EPOCHS[case])
     return QatParams(epochs=EPOCHS[case], batch_size=128, learning_rate=3e-4)
@@ -99,7 +100,7 @@ def _tuned(base: keras.Model, data: PreparedData, training: QatParams, seed: int
     return copy
 
 
-def _base(arguments: argparse.Namespace, data: PreparedData) -> keras.Model:
+def base_model(arguments: argparse.Namespace, data: PreparedData) -> keras.Model:
     """Return the float model that all start from; kept beside `--cache`, since it takes minutes."""
     start(0)
     case, cached = arguments.case, arguments.cache and arguments.cache / f"{arguments.case}.npz"
@@ -120,9 +121,11 @@ def _base(arguments: argparse.Namespace, data: PreparedData) -> keras.Model:
     return model
 
 
-def _data(arguments: argparse.Namespace, folder: Path) -> PreparedData:
+def prepared_data(arguments: argparse.Namespace, folder: Path, limit: int | None = None) -> PreparedData:
+    """Prepare the data of a case in a new folder."""
     digits = arguments.case == "digits"
-    images = DataParams(source="image_folder", path=str(arguments.data), max_samples=MAX_SAMPLES[arguments.case])
+    limit = limit or MAX_SAMPLES[arguments.case]
+    images = DataParams(source="image_folder", path=str(arguments.data), max_samples=limit)
     source = DataParams() if digits else images
     normalization = "none" if arguments.case == "resnet8" else "auto"
     with stage_output(folder, "prepare") as out:
@@ -147,14 +150,15 @@ def _weight_bytes(flatbuffer: bytes) -> int:
     return sum(held.get(kind, 0) for kind in ("FLOAT32", "INT8", "INT4"))
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+def arguments_parser(description: str) -> argparse.ArgumentParser:
+    """Return a parser of what benchmarks of one case take."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("case", choices=sorted(EPOCHS))
     parser.add_argument("--data", type=Path, help="CIFAR-10 as an image folder")
     parser.add_argument("--model", type=Path, help="pretrainedResnet.h5")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--cache", type=Path, help="folder that keeps the float models between runs")
-    return parser.parse_args()
+    return parser
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from qatflow.backend import keras
 from qatflow.quantization.base import History, Work
 from qatflow.quantization.calibration import ranges
 from qatflow.quantization.canonical import canonical
-from qatflow.quantization.correction.adaround import adaround
 from qatflow.quantization.correction.equalization import equalize
 from qatflow.quantization.deployed import Deployable, bias_corrected, folded
 from qatflow.quantization.fake_quant import Grids, Learn, build, grids_of, initial_steps, own_outputs, weights_of
@@ -16,6 +15,7 @@ from qatflow.quantization.oscillation import callbacks_of, dampening
 from qatflow.quantization.parity import ParityMonitor
 from qatflow.quantization.plan import Fixed, Plan, plan_outputs
 from qatflow.quantization.progressive import Descend
+from qatflow.quantization.rounding import with_learned_rounding
 from qatflow.quantization.training import fit_fake_quant, reestimate, steps_of
 
 layers = keras.layers
@@ -54,7 +54,9 @@ class FakeQuantized:
             flat = equalize(flat)
         plan = Plan(self.widths(flat, work), plan_outputs(flat) if self.activations else {})
         prepared = Deployable(flat, plan, self._calibrated(flat, plan, work))
-        return prepared if self.trained else _corrected(prepared, work)
+        if wanted.adaround and self.descent is None:
+            prepared = with_learned_rounding(prepared, work)
+        return replace(prepared, reference=flat if wanted.bias and not self.trained else None)
 
     def train(self, prepared: Deployable, model: keras.Model, work: Work) -> tuple[Deployable, History]:
         """Train; see `Strategy`."""
@@ -107,17 +109,6 @@ def freeze_statistics(network: keras.Model) -> None:
         inner = getattr(layer, "layer", layer)
         if isinstance(inner, layers.BatchNormalization):
             inner.trainable = False
-
-
-def _corrected(prepared: Deployable, work: Work) -> Deployable:
-    """Return an untrained model with its weights' rounding learned and its biases to be corrected, where so wished."""
-    wanted, four_bits = work.settings.corrections, {n: b for n, b in prepared.plan.weights.items() if b == 4}
-    reference = prepared.model if wanted.bias else None
-    if not (wanted.adaround and four_bits):
-        return replace(prepared, reference=reference)
-    steps = {name: prepared.grids.steps[name] for name in four_bits}
-    rounded = adaround(prepared.model, steps, 4, work.calibration(), seed=work.seed)
-    return replace(prepared, model=rounded, reference=reference)
 
 
 def _in_training(prepared: Deployable) -> Plan:

@@ -1,0 +1,39 @@
+"""Learned rounding of 4-bit weights (AdaRound) in a planned model, as the end of it or as the start of training."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from qatflow.backend import keras
+from qatflow.quantization.base import Work
+from qatflow.quantization.correction.adaround import adaround
+from qatflow.quantization.deployed import Deployable, folded
+from qatflow.quantization.fake_quant import columns
+from qatflow.quantization.fold import KERNELS, gain_of, norms_of
+
+ROUNDED = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Dense)
+"""Layers whose rounding can be learned."""
+
+
+def with_learned_rounding(prepared: Deployable, work: Work) -> Deployable:
+    """Return the model with the weights of its 4-bit layers on their grids, rounded so that outputs change least.
+
+    Rounding is learned with batch normalization folded; where the model still has it, each q goes back into the
+    unfolded kernel, whose channels may point the other way.
+    """
+    model = prepared.model
+    names = [n for n, bits in prepared.plan.weights.items() if bits == 4 and type(model.get_layer(n)) in ROUNDED]
+    if not names:
+        return prepared
+    whole = folded(prepared)
+    steps = {name: whole.grids.steps[name] for name in names}
+    learned = adaround(whole.model, steps, 4, work.calibration(), seed=work.seed)
+    rounded = keras.models.clone_model(model)
+    rounded.set_weights(model.get_weights())
+    norms = norms_of(model, tuple(KERNELS))
+    for name in names:
+        q = np.rint(columns(learned.get_layer(name)) / steps[name])
+        signs = np.sign(gain_of(norms[name])) if name in norms else np.ones(1, np.float32)
+        kernel = getattr(rounded.get_layer(name), KERNELS[type(model.get_layer(name))])
+        kernel.assign(np.reshape(q * signs * prepared.grids.steps[name], kernel.shape))
+    return replace(prepared, model=rounded)
