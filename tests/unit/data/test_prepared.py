@@ -71,6 +71,15 @@ def test_samples_keep_their_labels_when_shuffled(data: PreparedData, labelled: t
         assert [label_of[value] for value in x[:, 0].tolist()] == y.tolist()
 
 
+def test_other_targets_go_with_their_samples(data: PreparedData) -> None:
+    targets = np.stack([data.train.arrays()[0][:, 0], np.arange(39, dtype=np.float32)], axis=1)
+
+    for seed in (None, 3):
+        for x, y in data.train.batches(10, seed, targets=targets):
+            assert y.shape == (len(x), 2)
+            assert np.array_equal(y[:, 0], x[:, 0])
+
+
 def test_drop_remainder_and_limit(data: PreparedData) -> None:
     assert [len(x) for x, _ in data.train.batches(16, drop_remainder=True)] == [16, 16]
     assert len(data.train.arrays(5)[0]) == 5

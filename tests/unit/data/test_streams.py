@@ -33,6 +33,20 @@ def test_anomaly_targets_are_the_inputs(prepare: Prepare) -> None:
     np.testing.assert_array_equal(x, y)
 
 
+def test_other_targets_replace_those_of_every_task(prepare: Prepare) -> None:
+    for task in ("classification", "anomaly", "regression"):
+        train = prepare(task=task, max_samples=20).train
+        targets = np.random.default_rng(0).random((train.count, 3)).astype(np.float32)
+
+        dataset = to_tf_dataset(train, 8, 5, task, targets)
+
+        found = list(dataset.as_numpy_iterator())
+        for (x, y), (x_wanted, y_wanted) in zip(found, train.batches(8, 5, 0, targets=targets), strict=True):
+            np.testing.assert_array_equal(x, x_wanted)
+            np.testing.assert_array_equal(y, y_wanted)
+        assert dataset.element_spec[1].dtype == np.float32
+
+
 def test_keras_sees_every_sample_once_an_epoch_in_the_seeded_order(prepare: Prepare) -> None:
     from qatflow.backend import keras, start
 
