@@ -16,6 +16,7 @@ import numpy as np
 from qatflow.artifacts import Array
 from qatflow.backend import keras
 from qatflow.quantization.correction.bias import correct_biases
+from qatflow.quantization.dense import without_left
 from qatflow.quantization.fake_quant import NO_GRIDS, Grids, build
 from qatflow.quantization.fold import KERNELS, fold, gain_of, norms_of
 from qatflow.quantization.grid import TINY
@@ -91,8 +92,9 @@ def requantization(quantized: Deployable) -> dict[str, TwoSteps]:
 
 
 def converted_form(quantized: Deployable) -> keras.Model:
-    """Return the fake-quant model that TFLite's converter takes."""
-    return build(quantized.model, quantized.plan, quantized.grids)
+    """Return the fake-quant model that TFLite's converter takes; dense layers as `dense` says."""
+    plan = without_left(quantized.model, quantized.plan, quantized.grids)
+    return build(quantized.model, plan, quantized.grids)
 
 
 def device_form(quantized: Deployable) -> keras.Model:
