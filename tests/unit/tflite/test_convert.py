@@ -9,6 +9,8 @@ from qatflow.tflite.convert import (
     convert_float,
     convert_float16,
     convert_full_integer,
+    convert_int16_activations,
+    convert_integer,
     require,
 )
 from qatflow.tflite.inspect import inventory
@@ -80,6 +82,45 @@ def test_full_integer_refuses_layers_that_stay_float(x):
 
     with pytest.raises(ConversionError, match=r"no integer form of some layers.*'ELU': 1"):
         convert_full_integer(model, x)
+
+
+def test_integer_keeps_operators_without_an_integer_form_float_and_the_ends_int8(x):
+    model = sequential(layers.Dense(8, activation="elu", name="d"))
+
+    flatbuffer = convert_integer(model, x)
+
+    runner, contents = Runner(flatbuffer), inventory(flatbuffer)
+    assert (runner.input.dtype, runner.output.dtype) == ("int8", "int8")
+    assert contents["weight_bytes"]["INT8"] == 64
+    assert contents["tensor_dtypes"]["FLOAT32"] == 2
+    assert np.abs(runner.predict(x) - model(x)).max() < 8 * runner.output.scale
+
+
+def test_integer_takes_models_without_weights_where_none_are_asked(x):
+    model = sequential(layers.ReLU(name="r"))
+
+    assert Runner(convert_integer(model, x, None)).output.dtype == "int8"
+    with pytest.raises(ConversionError, match="made no INT8 weights"):
+        convert_integer(model, x)
+
+
+def test_ids_stay_whole_numbers():
+    model = sequential(layers.Embedding(300, 4, name="e"), layers.Dense(2, name="d"), shape=(5,))
+    ids = np.random.default_rng(0).integers(0, 300, (20, 5)).astype(np.float32)
+
+    runner = Runner(convert_integer(model, ids))
+
+    assert (runner.input.dtype, runner.output.dtype) == ("float32", "int8")
+    assert np.abs(runner.predict(ids) - model(ids)).max() < 4 * runner.output.scale
+
+
+def test_int16_activations_are_finer_than_int8(dense, x):
+    dense.set_weights([np.sign(weight) for weight in dense.get_weights()])  # which int8 holds exactly
+    fine, coarse = Runner(convert_int16_activations(dense, x)), Runner(convert_integer(dense, x))
+
+    assert (fine.input.dtype, fine.output.dtype) == ("int16", "int16")
+    errors = [np.abs(runner.predict(x) - dense(x)).max() for runner in (fine, coarse)]
+    assert errors[0] < 0.5 * errors[1]
 
 
 def test_full_integer_refuses_weights_of_another_width(dense, x):
