@@ -29,7 +29,7 @@ def without_left(model: keras.Model, plan: Plan, grids: Grids) -> Plan:
     return Plan({name: bits for name, bits in plan.weights.items() if name not in left}, plan.outputs)
 
 
-def on_converters_grid(model: keras.Model, plan: Plan, grids: Grids) -> Grids:
+def as_converted(model: keras.Model, plan: Plan, grids: Grids) -> Grids:
     """Round dense kernels with a step for each output, in place, to the grid that the converter will choose.
 
     Weights beyond the range of their step are clipped first, so that where training or the least squared error clips,

@@ -16,10 +16,10 @@ import numpy as np
 from qatflow.artifacts import Array
 from qatflow.backend import keras
 from qatflow.quantization.correction.bias import correct_biases
-from qatflow.quantization.dense import without_left
+from qatflow.quantization.dense import as_converted, without_left
 from qatflow.quantization.fake_quant import NO_GRIDS, Grids, build
 from qatflow.quantization.fold import KERNELS, fold, gain_of, norms_of
-from qatflow.quantization.grid import TINY
+from qatflow.quantization.grid import alive
 from qatflow.quantization.plan import NO_PLAN, Fixed, Plan, Tied, plan_outputs
 from qatflow.quantization.quantizers import TwoSteps
 from qatflow.quantization.wiring import fuses_into_reader, grid_of, reader_of
@@ -97,6 +97,11 @@ def converted_form(quantized: Deployable) -> keras.Model:
     return build(quantized.model, plan, quantized.grids)
 
 
+def on_converters_grid(quantized: Deployable) -> Deployable:
+    """Return the model with dense kernels rounded, in place, as `dense.as_converted` says."""
+    return replace(quantized, grids=as_converted(quantized.model, quantized.plan, quantized.grids))
+
+
 def device_form(quantized: Deployable) -> keras.Model:
     """Return the fake-quant model that rounds as the device's kernels do, for comparison with the flatbuffer."""
     return build(quantized.model, quantized.plan, quantized.grids, device=requantization(quantized))
@@ -110,7 +115,7 @@ def folded(quantized: Deployable) -> Deployable:
     norms = norms_of(quantized.model, tuple(KERNELS))
     model = fold(quantized.model, tuple(KERNELS))
     steps = {
-        name: np.maximum(step * np.abs(gain_of(norms[name])), TINY) if name in norms else step
+        name: alive(step * np.abs(gain_of(norms[name]))) if name in norms else step
         for name, step in quantized.grids.steps.items()
     }
     ends = {norm.name: name for name, norm in norms.items()}

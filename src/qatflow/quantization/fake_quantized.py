@@ -9,7 +9,7 @@ from qatflow.quantization.base import History, Work
 from qatflow.quantization.calibration import ranges
 from qatflow.quantization.canonical import canonical
 from qatflow.quantization.correction.equalization import equalize
-from qatflow.quantization.deployed import Deployable, bias_corrected, folded
+from qatflow.quantization.deployed import Deployable, bias_corrected, folded, on_converters_grid
 from qatflow.quantization.fake_quant import Grids, Learn, build, grids_of, initial_steps, own_outputs, weights_of
 from qatflow.quantization.oscillation import callbacks_of, dampening
 from qatflow.quantization.parity import ParityMonitor
@@ -56,7 +56,9 @@ class FakeQuantized:
         prepared = Deployable(flat, plan, self._calibrated(flat, plan, work))
         if wanted.adaround and self.descent is None:
             prepared = with_learned_rounding(prepared, work)
-        return replace(prepared, reference=flat if wanted.bias and not self.trained else None)
+        if self.trained:
+            return prepared
+        return on_converters_grid(replace(prepared, reference=flat if wanted.bias else None))
 
     def train(self, prepared: Deployable, model: keras.Model, work: Work) -> tuple[Deployable, History]:
         """Train; see `Strategy`."""
@@ -75,7 +77,7 @@ class FakeQuantized:
         history = fit_fake_quant(network, model, work, callbacks, penalties)
         reestimate(network, work)
         weights_of(network, prepared.model)
-        return folded(replace(prepared, grids=grids_of(network, prepared.plan))), history
+        return on_converters_grid(folded(replace(prepared, grids=grids_of(network, prepared.plan)))), history
 
     def convert(self, quantized: Deployable, representative: Iterable[Array]) -> bytes:
         """Return the flatbuffer; see `Strategy`."""
@@ -87,14 +89,17 @@ class FakeQuantized:
 
     def _calibrated(self, model: keras.Model, plan: Plan, work: Work) -> Grids:
         steps = {
-            name: initial_steps(model.get_layer(name), bits, per_channel=self._has_channels(model.get_layer(name)))
+            name: initial_steps(
+                model.get_layer(name), bits, per_channel=self._has_channels(model.get_layer(name), bits, work)
+            )
             for name, bits in plan.weights.items()
         }
         return Grids(steps, ranges(model, own_outputs(plan), work.calibration(), work.settings.calibration))
 
-    def _has_channels(self, layer: keras.layers.Layer) -> bool:
-        """Tell whether a layer has a step a channel; per-channel dense weights do not survive conversion."""
-        return self.per_channel and not isinstance(layer, layers.Dense)
+    def _has_channels(self, layer: keras.layers.Layer, bits: int, work: Work) -> bool:
+        """Tell whether a layer has a step a channel; with those of dense layers only 8 bits survive conversion."""
+        dense = bits == 8 and work.settings.dense == "per_channel"
+        return self.per_channel and (dense or not isinstance(layer, layers.Dense))
 
     def _descent(self, network: keras.Model, prepared: Deployable, work: Work) -> list[Descend]:
         if self.descent is None:

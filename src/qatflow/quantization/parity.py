@@ -8,7 +8,7 @@ from qatflow.backend import keras
 from qatflow.evaluation.agreement import agreement, lsb_histogram
 from qatflow.evaluation.metrics import judged
 from qatflow.quantization.base import Work
-from qatflow.quantization.deployed import Deployable, device_form, folded
+from qatflow.quantization.deployed import Deployable, device_form, folded, on_converters_grid
 from qatflow.quantization.fake_quant import Grids, grids_of, weights_of, wrappers
 from qatflow.quantization.grid import levels
 from qatflow.tflite.runtime import Runner
@@ -80,7 +80,7 @@ class ParityMonitor(keras.callbacks.Callback):
         Raises:
             ConversionError: If the network cannot be converted as it is now.
         """
-        now = folded(present(self._network, self._prepared))
+        now = on_converters_grid(folded(present(self._network, self._prepared)))
         flatbuffer = self._converter(now, self._work.calibration())
         x, _ = self._work.data.val.arrays(limit=self._work.settings.training.parity_samples)
         self.epochs.append(measure_parity(flatbuffer, device_form(now), x, self._work.data.task))

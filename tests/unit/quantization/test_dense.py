@@ -1,15 +1,19 @@
 """Dense layers with a step for each output: the flatbuffer holds the grid that was chosen."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from qatflow.backend import keras
+from qatflow.params import QuantizeParams
+from qatflow.quantization import STRATEGIES
+from qatflow.quantization.base import Work
 from qatflow.quantization.calibration import ranges
 from qatflow.quantization.canonical import canonical
-from qatflow.quantization.dense import left_to_converter, on_converters_grid, without_left
-from qatflow.quantization.deployed import Deployable, device_form
+from qatflow.quantization.dense import as_converted, left_to_converter, without_left
+from qatflow.quantization.deployed import Deployable, device_form, on_converters_grid
 from qatflow.quantization.emit import to_int8
 from qatflow.quantization.fake_quant import Grids, columns, initial_steps, own_outputs
 from qatflow.quantization.plan import Plan, plan_outputs
@@ -17,6 +21,16 @@ from qatflow.tflite.inspect import layer_weights
 from qatflow.tflite.runtime import Runner
 
 layers = keras.layers
+
+
+class Given:
+    """A split of given samples."""
+
+    def __init__(self, x):
+        self.x = x
+
+    def arrays(self, limit=None):
+        return self.x[:limit], None
 
 
 @pytest.fixture
@@ -46,7 +60,7 @@ def test_weights_lie_on_a_grid_that_reaches_the_largest_and_moved_by_half_a_step
     layer = prepared.model.get_layer("a")
     before, reach = columns(layer), prepared.grids.steps["a"] * 127
 
-    steps = on_converters_grid(*parts(prepared)).steps
+    steps = as_converted(*parts(prepared)).steps
 
     after = columns(layer)
     q = after / steps["a"]
@@ -57,10 +71,10 @@ def test_weights_lie_on_a_grid_that_reaches_the_largest_and_moved_by_half_a_step
 
 
 def test_what_was_rounded_stays(prepared):
-    grids = on_converters_grid(*parts(prepared))
+    grids = as_converted(*parts(prepared))
     kernel = columns(prepared.model.get_layer("a"))
 
-    again = on_converters_grid(prepared.model, prepared.plan, grids)
+    again = as_converted(prepared.model, prepared.plan, grids)
 
     np.testing.assert_allclose(columns(prepared.model.get_layer("a")), kernel, rtol=1e-6)
     np.testing.assert_allclose(again.steps["a"], grids.steps["a"], rtol=1e-6)
@@ -69,7 +83,7 @@ def test_what_was_rounded_stays(prepared):
 @pytest.mark.slow
 def test_the_flatbuffer_has_these_weights_and_computes_what_the_device_form_does(prepared, samples):
     x = samples((12,), 200)
-    ready = replace(prepared, grids=on_converters_grid(*parts(prepared)))
+    ready = on_converters_grid(prepared)
 
     flatbuffer = to_int8("INT8", ready, x[:50])
 
@@ -78,4 +92,20 @@ def test_the_flatbuffer_has_these_weights_and_computes_what_the_device_form_does
     np.testing.assert_allclose(stored[0].values, columns(ready.model.get_layer("a")).T, rtol=1e-5, atol=1e-9)
     runner = Runner(flatbuffer)
     steps = (runner.predict(x) - device_form(ready).predict(x, verbose=0)) / runner.output.scale
+    assert np.mean(np.rint(steps) == 0) >= 0.99
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("strategy", "wanted"), [("qat_w8a8_per_channel", {6}), ("qat_w8a8_per_tensor", {1})])
+def test_a_strategy_takes_it_from_the_parameters(strategy, wanted, sequence, samples):
+    model = sequence((12,), layers.Dense(6, activation="relu", name="a"), layers.Dense(6, name="b"))
+    work = Work(SimpleNamespace(train=Given(samples((12,)))), QuantizeParams(dense="per_channel"), seed=0)
+    chosen = replace(STRATEGIES[strategy], trained=False)
+
+    quantized = chosen.prepare(model, work)
+
+    assert {np.size(step) for step in quantized.grids.steps.values()} == wanted
+    runner = Runner(chosen.convert(quantized, work.calibration()))
+    x = samples((12,), 100)
+    steps = (runner.predict(x) - device_form(quantized).predict(x, verbose=0)) / runner.output.scale
     assert np.mean(np.rint(steps) == 0) >= 0.99
