@@ -12,7 +12,9 @@ WIDTHS = (4, 8)
 FLOAT = 32
 """Stands for weights that stay as they are."""
 TINY = 1e-8
-"""The least step: a channel of zeros still has a grid."""
+"""The least step; all weights of a channel below it are taken as zeros."""
+DEAD = 1e-3
+"""The step of a channel of zeros: so large that its bias fits into 32 bits of input scale * step."""
 SHRINKS = np.linspace(0.2, 1.0, 81)
 """Shares of the full range that the search for the least squared error tries."""
 
@@ -29,7 +31,12 @@ def on_grid(values: Array, step: Array, bits: int) -> Array:
 
 def full_steps(values: Array, bits: int) -> Array:
     """Return the step of each column of (n, c) that just reaches its largest magnitude, (c,) float32."""
-    return np.asarray(np.maximum(np.abs(values).max(axis=0) / levels(bits), TINY), np.float32)
+    return alive(np.abs(values).max(axis=0) / levels(bits))
+
+
+def alive(steps: Array) -> Array:
+    """Return steps, float32, with `DEAD` for those of channels of zeros: the grid of the bias is a multiple of it."""
+    return np.asarray(np.where(steps > TINY, steps, DEAD), np.float32)
 
 
 def mse_steps(values: Array, bits: int) -> Array:

@@ -1,16 +1,18 @@
 """From a float model and a strategy's name to a flatbuffer, in one call."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from qatflow.backend import keras
 from qatflow.data.prepared import PreparedData
-from qatflow.errors import lookup
+from qatflow.errors import ParamsError, lookup
 from qatflow.params import QuantizeParams
 from qatflow.progress import Progress, silent
 from qatflow.quantization import STRATEGIES
-from qatflow.quantization.base import History, Work
+from qatflow.quantization.base import History, Strategy, Work
 from qatflow.quantization.deployed import Deployable, device_form
+from qatflow.quantization.grid import WIDTHS
 from qatflow.tflite.inspect import inventory
 
 
@@ -37,6 +39,21 @@ class Made:
     quantized: Deployable
 
 
+def find_strategy(name: str) -> Strategy:
+    """Return the strategy of a name.
+
+    Raises:
+        ParamsError: If there is none; the message says why for other widths, else it lists the known ones.
+    """
+    found = re.search(r"_w(\d+)a\d+", name)
+    if name not in STRATEGIES and found and int(found[1]) not in WIDTHS:
+        raise ParamsError(
+            f"Strategy '{name}' asks for {found[1]}-bit weights, whose grid does not survive the conversion to TFLite. "
+            f"Known widths: {', '.join(map(str, WIDTHS))}."
+        )
+    return lookup("quantization strategy", name, STRATEGIES)
+
+
 def make(
     strategy: str,
     model: keras.Model,
@@ -61,7 +78,7 @@ def make(
         ModelError: If the model cannot be quantized, or training loses it.
         ParamsError: If there is no such strategy, or a budget cannot be met.
     """
-    chosen = lookup("quantization strategy", strategy, STRATEGIES)
+    chosen = find_strategy(strategy)
     keras.utils.set_random_seed(seed)
     work = Work(data, settings, seed, strategy, progress)
     quantized, history = chosen.train(chosen.prepare(model, work), model, work)
@@ -84,7 +101,8 @@ def notes_on(quantized: Deployable, flatbuffer: bytes) -> tuple[str, ...]:
     untreated = [
         f"{layer.name} ({type(layer).__name__}): trains in float, quantized by the converter"
         for layer in quantized.model.layers
-        if layer.weights and layer.name not in quantized.plan.layers
+        if layer.weights and layer.name not in quantized.plan.weights
+        if layer.name not in quantized.plan.outputs or hasattr(layer, "kernel")
     ]
     floats = inventory(flatbuffer)["tensor_dtypes"].get("FLOAT32", 0)
     return (

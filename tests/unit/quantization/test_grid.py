@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from qatflow.backend import tf
-from qatflow.quantization.grid import SHRINKS, TINY, affine, full_steps, levels, mse_range, mse_steps, on_grid
+from qatflow.quantization.grid import DEAD, SHRINKS, affine, full_steps, levels, mse_range, mse_steps, on_grid
 
 kernels = arrays(np.float32, (12, 3), elements=st.floats(-8, 8, width=32))
 bits = st.sampled_from([4, 8])
@@ -59,8 +59,8 @@ def test_an_outlier_is_clipped_at_4_bits():
 def test_a_column_of_zeros_has_a_step_and_stays_zero(width):
     values = np.zeros((5, 1), np.float32)
 
-    assert full_steps(values, width) == np.float32(TINY)
-    assert mse_steps(values, width) > 0
+    assert full_steps(values, width) == np.float32(DEAD)
+    assert DEAD / 10 < mse_steps(values, width) <= DEAD
     assert not on_grid(values, mse_steps(values, width), width).any()
 
 
