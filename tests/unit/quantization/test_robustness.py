@@ -116,7 +116,7 @@ def test_graphs_of_every_kind_become_integers_with_4_bit_weights(network, quanti
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["shared", "nested", "residual", "pooled"])
+@pytest.mark.parametrize("name", ["shared", "residual"])
 def test_they_train_too(network, quantize, name):
     found, _ = quantize("qat_w8a8_per_channel", network(MODELS[name]), agreement=0.9)
 
@@ -153,7 +153,7 @@ def test_one_calibration_sample_is_enough(network, quantize, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["ptq_w4a8", "qat_w8a8_per_channel", "qat_mixed", "qat_progressive"])
+@pytest.mark.parametrize("name", ["ptq_w4a8", "qat_w8a8_per_channel", "qat_mixed"])
 def test_a_model_without_weights(sequence, work, samples, name):
     stack = [layers.AveragePooling2D(2, name="p"), layers.GlobalAveragePooling2D(name="gap"), layers.Softmax(name="s")]
     model, given = sequence((8, 8, 3), *stack), work((8, 8, 3), mixed={"size_ratio": 1.0})
