@@ -1,6 +1,6 @@
 """What each switch of quantization-aware training gains: one changed at a time, against the defaults, in one run.
 
-`python -m benchmarks.switches CASE [--data FOLDER] [--model FILE] [--cache FOLDER] [--seeds N] [--strategy NAME]` prints
+`python -m benchmarks.switches CASE [--data FOLDER] [--model FILE] [--cache FOLDER] [--seeds N] [--strategy S]` prints
 a Markdown table for one of the cases of `benchmarks.qat_accuracy`. Accuracy moves by its standard error; the KL
 divergence from the float model tells switches apart much better.
 """
@@ -23,6 +23,7 @@ from qatflow.tflite.runtime import Runner
 
 SWITCHES: Mapping[str, Mapping[str, Any]] = {
     "defaults": {},
+    "corrections.adaround: false (weights start at the nearest point)": {"corrections.adaround": False},
     "calibration: min_max": {"calibration": "min_max"},
     "calibration: percentile": {"calibration": "percentile"},
     "learn_ranges: false": {"training.learn_ranges": False},
@@ -59,8 +60,8 @@ def main() -> None:
 def _changed(settings: QuantizeParams, changes: Mapping[str, Any]) -> QuantizeParams:
     for key, value in changes.items():
         section, _, name = key.rpartition(".")
-        inner = settings.training.model_copy(update={name: value})
-        settings = settings.model_copy(update={"training": inner} if section else {name: value})
+        inner = getattr(settings, section).model_copy(update={name: value}) if section else value
+        settings = settings.model_copy(update={section or name: inner})
     return settings
 
 

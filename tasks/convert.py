@@ -5,10 +5,8 @@ import numpy as np
 from qatflow import backend
 from qatflow.artifacts import write_bytes, write_json
 from qatflow.data.prepared import open_prepared
-from qatflow.errors import lookup
-from qatflow.quantization import STRATEGIES
 from qatflow.quantization.deployed import device_form
-from qatflow.quantization.run import notes_on
+from qatflow.quantization.run import find_strategy, notes_on
 from qatflow.quantization.store import load_quantized
 from tasks.common import Stage, main
 
@@ -16,7 +14,7 @@ from tasks.common import Stage, main
 def run(stage: Stage) -> None:
     """Write artifacts/convert/<variant>: model.tflite, notes.json, and keras_outputs.npy for trained strategies."""
     params = stage.params
-    strategy = lookup("quantization strategy", stage.variant, STRATEGIES)
+    strategy = find_strategy(stage.variant)
     prepared, kept = stage.read("prepare"), stage.read("quantize", variant=True)
     data = open_prepared(prepared)
     backend.start(params.seed)

@@ -3,10 +3,9 @@
 from qatflow import backend
 from qatflow.artifacts import write_json
 from qatflow.data.prepared import open_prepared
-from qatflow.errors import lookup
 from qatflow.models.store import load_model
-from qatflow.quantization import STRATEGIES
 from qatflow.quantization.base import Work
+from qatflow.quantization.run import find_strategy
 from qatflow.quantization.store import save_quantized
 from tasks.common import Stage, main
 
@@ -14,7 +13,7 @@ from tasks.common import Stage, main
 def run(stage: Stage) -> None:
     """Write artifacts/quantize/<variant>: the quantized model, history and recipe."""
     params = stage.params
-    strategy = lookup("quantization strategy", stage.variant, STRATEGIES)
+    strategy = find_strategy(stage.variant)
     prepared, pretrained = stage.read("prepare"), stage.read("pretrain")
     with stage.write("quantize", prepared, pretrained) as out:
         backend.start(params.seed)

@@ -106,7 +106,7 @@ class QuantizeParams(Section):
     variants: Annotated[tuple[str, ...], Field(min_length=1)] = ("ptq_w8a8", "qat_w8a8_per_channel", "qat_w4a8")
     calibration_samples: Count = 300
     calibration: Literal["min_max", "percentile", "mse"] = "mse"
-    dense: Literal["per_tensor", "per_channel"] = "per_tensor"
+    dense: Literal["per_tensor", "per_channel"] = "per_channel"
     corrections: CorrectionParams = CorrectionParams()
     mixed: MixedParams = MixedParams()
     training: QatParams = QatParams()

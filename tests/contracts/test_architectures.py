@@ -6,13 +6,12 @@ from math import prod
 import numpy as np
 import pytest
 
-from qatflow.backend import keras, start
+from qatflow.backend import start
 from qatflow.errors import ModelError
 from qatflow.models import ARCHITECTURES
 from qatflow.models.store import load_model, save_model
-from qatflow.quantization.fold import normalizes
-from qatflow.quantization.quantization_aware import w8a8
-from qatflow.quantization.scheme import FUSED, Scheme
+from qatflow.quantization.canonical import canonical
+from qatflow.quantization.wiring import quantizable
 
 LOSSES = {"classification": "sparse_categorical_crossentropy", "regression": "mse", "anomaly": "mse"}
 CASES = [
@@ -89,16 +88,10 @@ def test_a_step_changes_the_weights_and_saving_keeps_them(name, tmp_path):
     assert [v.name for v in loaded.weights] == [v.name for v in model.weights]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_stock_quantizers_know_every_layer(name):
-    scheme = Scheme(w8a8(per_channel=True), ())
-
+def test_fake_quants_reach_every_layer_with_weights(name):
     for model in accepted(name).values():
-        unknown = [
-            layer.name
-            for layer in model.layers
-            if not scheme.supports(layer)
-            and not normalizes(layer, FUSED)
-            and not isinstance(layer, keras.layers.InputLayer)
-        ]
-        assert unknown == []
+        flat = canonical(model)
+        reached = {layer.name for layer in quantizable(flat)}
+        assert [layer.name for layer in flat.layers if layer.weights and layer.name not in reached] == []

@@ -36,7 +36,7 @@ def test_folds_in_sequential_models_and_at_the_end(samples):
     folded = fold(model, ALL)
 
     np.testing.assert_allclose(folded(samples((5,))), model(samples((5,))), atol=1e-5)
-    assert [layer.name for layer in folded.layers] == ["a"]
+    assert [layer.name for layer in folded.layers] == ["input", "a"]
 
 
 def test_leaves_other_kinds_alone(sequence):

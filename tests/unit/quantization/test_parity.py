@@ -11,6 +11,7 @@ from qatflow.params import DataParams, QatParams, QuantizeParams
 from qatflow.quantization import STRATEGIES
 from qatflow.quantization.base import Work
 from qatflow.quantization.deployed import converted_form
+from qatflow.quantization.fake_quant import build
 from qatflow.quantization.parity import Parity, ParityMonitor, measure_parity, present
 from qatflow.quantization.progressive import Descend
 from qatflow.quantization.run import make
@@ -78,7 +79,8 @@ def test_the_monitor_keeps_a_histogram_an_epoch_over_all_outputs(network, digits
     work = Work(digits, settings(parity_samples=20), seed=0)
     strategy = STRATEGIES["qat_w8a8_per_channel"]
     prepared = strategy.prepare(network, work)
-    monitor = ParityMonitor(converted_form(prepared), prepared, strategy.converter, work)
+    training = build(prepared.model, prepared.plan, prepared.grids)
+    monitor = ParityMonitor(training, prepared, strategy.converter, work)
     logs = {}
     monitor.on_epoch_end(0, logs)
 
