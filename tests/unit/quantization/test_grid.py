@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -68,6 +68,7 @@ def test_a_column_of_zeros_has_a_step_and_stays_zero(width):
 def test_affine_is_the_grid_of_tensorflows_operator(low, high):
     values = np.random.default_rng(0).uniform(1.5 * low - 1, 1.5 * high, 200).astype(np.float32)
     step = (high - low) / 255
+    assume(abs(-low / step % 1 - 0.5) > 1e-3)  # a zero point between two integers goes to either, by float32's error
 
     wanted = tf.quantization.fake_quant_with_min_max_vars(values, low, high).numpy()
 
