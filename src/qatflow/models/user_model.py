@@ -17,7 +17,7 @@ def fit_to_task(model: keras.Model, input_shape: tuple[int, ...], num_outputs: i
     for what, found, wanted in (("takes", model.inputs[0], input_shape), ("gives", model.outputs[0], outputs)):
         if tuple(found.shape[1:]) != wanted:
             raise ModelError(f"the model {what} {tuple(found.shape[1:])}, but {task} on these data needs {wanted}")
-    if task != "classification" or _ends_in_softmax(model):
+    if task != "classification" or ends_in_softmax(model):
         return model
     return keras.Model(model.inputs, keras.layers.Softmax(name="probabilities")(model.outputs[0]), name=model.name)
 
@@ -37,8 +37,9 @@ def check_shapes(model: keras.Model) -> None:
             raise ModelError(f"the model {what} {tuple(tensor.shape[1:])}; TFLite needs a number in place of each None")
 
 
-def _ends_in_softmax(model: keras.Model) -> bool:
+def ends_in_softmax(model: keras.Model) -> bool:
+    """Tell whether the outputs are class probabilities."""
     last = model.get_layer(model.output_names[0])
     if isinstance(last, keras.Model):
-        return _ends_in_softmax(last)
+        return ends_in_softmax(last)
     return isinstance(last, keras.layers.Softmax) or last.get_config().get("activation") == "softmax"

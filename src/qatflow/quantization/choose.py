@@ -5,6 +5,7 @@ from functools import partial
 from qatflow.backend import keras
 from qatflow.quantization.base import Work
 from qatflow.quantization.calibration import ranges
+from qatflow.quantization.correction.graph import copied
 from qatflow.quantization.deployed import Deployable
 from qatflow.quantization.emit import to_int8
 from qatflow.quantization.fake_quant import Grids, initial_steps, own_outputs
@@ -48,12 +49,14 @@ def measured(model: keras.Model, work: Work) -> tuple[list[LayerSensitivity], by
     """
     flat = fold(model, tuple(KERNELS))
     outputs = plan_outputs(flat)
-    found = ranges(flat, own_outputs(Plan({}, outputs)), work.calibration(), work.settings.calibration)
-    build = partial(_flatbuffer, flat, Plan({}, outputs), Grids({}, found), work)
+    reach = ranges(flat, own_outputs(Plan({}, outputs)), work.calibration(), work.settings.calibration)
+    build = partial(_flatbuffer, flat, Plan({}, outputs), Grids({}, reach), work)
     x, y = work.data.val.arrays(limit=work.settings.mixed.probe_samples)
     probe = Probe(x, y, work.data.task, convert_float(flat))
     names = [layer.name for layer in quantizable(flat)]
-    return sensitivities(build, names, probe, progress=work.progress), build({})
+    base = build({})
+    found = sensitivities(lambda widths: build(dict(widths)) if widths else base, names, probe, progress=work.progress)
+    return found, base
 
 
 def _flatbuffer(flat: keras.Model, plan: Plan, grids: Grids, work: Work, widths: Widths) -> bytes:
@@ -62,6 +65,5 @@ def _flatbuffer(flat: keras.Model, plan: Plan, grids: Grids, work: Work, widths:
         name: initial_steps(layer := flat.get_layer(name), width, per_channel=not isinstance(layer, keras.layers.Dense))
         for name, width in bits.items()
     }
-    quantized = Deployable(keras.models.clone_model(flat), Plan(bits, plan.outputs), Grids(steps, grids.ranges))
-    quantized.model.set_weights(flat.get_weights())
+    quantized = Deployable(copied(flat), Plan(bits, plan.outputs), Grids(steps, grids.ranges))
     return to_int8("INT8", quantized, work.calibration())

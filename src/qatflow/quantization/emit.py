@@ -7,6 +7,7 @@ import numpy as np
 from qatflow.artifacts import Array
 from qatflow.backend import keras
 from qatflow.errors import ConversionError
+from qatflow.quantization.correction.graph import copied
 from qatflow.quantization.deployed import Deployable, converted_form, snap_biases
 from qatflow.quantization.fake_quant import columns, initial_steps
 from qatflow.quantization.fold import KERNELS
@@ -35,8 +36,7 @@ def to_int16(quantized: Deployable, samples: Iterable[Array]) -> bytes:
     Raises:
         ConversionError: If TFLite has no such operators, or see `require_finite`.
     """
-    model = keras.models.clone_model(quantized.model)
-    model.set_weights(quantized.model.get_weights())
+    model = copied(quantized.model)
     for name in quantized.plan.weights:
         _round(model.get_layer(name))
     return require_finite(convert_int16_activations(model, samples))

@@ -8,6 +8,7 @@ from qatflow.backend import keras
 from qatflow.evaluation.agreement import agreement, lsb_histogram
 from qatflow.evaluation.metrics import judged
 from qatflow.quantization.base import Work
+from qatflow.quantization.correction.graph import copied
 from qatflow.quantization.deployed import Deployable, device_form, folded, on_converters_grid
 from qatflow.quantization.fake_quant import Grids, grids_of, weights_of, wrappers
 from qatflow.quantization.grid import levels
@@ -98,8 +99,7 @@ def present(network: keras.Model, prepared: Deployable) -> Deployable:
         network: Built from `prepared`; stays as it is, and so does `prepared`.
         prepared: Gives the architecture and the plan.
     """
-    model = keras.models.clone_model(prepared.model)
-    model.set_weights(prepared.model.get_weights())
+    model = copied(prepared.model)
     weights_of(network, model)
     grids = grids_of(network, prepared.plan)
     steps = {

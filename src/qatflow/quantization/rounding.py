@@ -7,6 +7,7 @@ import numpy as np
 from qatflow.backend import keras
 from qatflow.quantization.base import Work
 from qatflow.quantization.correction.adaround import adaround
+from qatflow.quantization.correction.graph import copied
 from qatflow.quantization.deployed import Deployable, folded
 from qatflow.quantization.fake_quant import columns
 from qatflow.quantization.fold import KERNELS, gain_of, norms_of
@@ -28,8 +29,7 @@ def with_learned_rounding(prepared: Deployable, work: Work) -> Deployable:
     whole = folded(prepared)
     steps = {name: whole.grids.steps[name] for name in names}
     learned = adaround(whole.model, steps, 4, work.calibration(), seed=work.seed)
-    rounded = keras.models.clone_model(model)
-    rounded.set_weights(model.get_weights())
+    rounded = copied(model)
     norms = norms_of(model, tuple(KERNELS))
     for name in names:
         q = np.rint(columns(learned.get_layer(name)) / steps[name])

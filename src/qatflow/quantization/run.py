@@ -45,13 +45,22 @@ def find_strategy(name: str) -> Strategy:
     Raises:
         ParamsError: If there is none; the message says why for other widths, else it lists the known ones.
     """
+    check_width(name)
+    return lookup("quantization strategy", name, STRATEGIES)
+
+
+def check_width(name: str) -> None:
+    """Check that a strategy's name asks for no width that TFLite cannot keep.
+
+    Raises:
+        ParamsError: If it does; the message says why.
+    """
     found = re.search(r"_w(\d+)a\d+", name)
     if name not in STRATEGIES and found and int(found[1]) not in WIDTHS:
         raise ParamsError(
             f"Strategy '{name}' asks for {found[1]}-bit weights, whose grid does not survive the conversion to TFLite. "
             f"Known widths: {', '.join(map(str, WIDTHS))}."
         )
-    return lookup("quantization strategy", name, STRATEGIES)
 
 
 def make(

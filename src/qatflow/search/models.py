@@ -8,7 +8,7 @@ import numpy as np
 from qatflow.backend import keras
 from qatflow.errors import ModelError
 from qatflow.models.files import load_model_file
-from qatflow.models.user_model import check_shapes
+from qatflow.models.user_model import check_shapes, ends_in_softmax
 
 Shape = tuple[int, ...]
 
@@ -37,14 +37,6 @@ def shapes(model: keras.Model) -> tuple[Shape, Shape]:
     """
     check_shapes(model)
     return tuple(model.inputs[0].shape[1:]), tuple(model.outputs[0].shape[1:])
-
-
-def ends_in_softmax(model: keras.Model) -> bool:
-    """Tell whether the outputs are class probabilities."""
-    last = model.get_layer(model.output_names[0])
-    if isinstance(last, keras.Model):
-        return ends_in_softmax(last)
-    return isinstance(last, keras.layers.Softmax) or last.get_config().get("activation") == "softmax"
 
 
 def infer_task(model: keras.Model, labels: str) -> str:

@@ -2,11 +2,12 @@
 
 import re
 
-from qatflow.errors import ParamsError, lookup
+from qatflow.errors import lookup
 from qatflow.quantization import STRATEGIES
+from qatflow.quantization.grid import WIDTHS
+from qatflow.quantization.run import check_width
 
 AUTO = "auto"
-WIDTHS = (4, 8)
 STORED_BITS = {"float32": 32, "float16": 16, "dynamic_range": 8}
 LEAST_BITS = min(WIDTHS)
 """Of strategies that give each layer its own width."""
@@ -20,12 +21,7 @@ def check_strategy(name: str) -> None:
     Raises:
         ParamsError: If there is no such strategy; the message lists the known ones and the nearest match.
     """
-    found = re.search(r"_w(\d+)a\d+", name)
-    if name not in STRATEGIES and found and int(found[1]) not in WIDTHS:
-        raise ParamsError(
-            f"Strategy '{name}' asks for {found[1]}-bit weights, whose grid does not survive the conversion to TFLite. "
-            f"Known widths: {', '.join(map(str, WIDTHS))}."
-        )
+    check_width(name)
     lookup("quantization strategy", name, dict.fromkeys([*STRATEGIES, AUTO]))
 
 

@@ -3,7 +3,8 @@ import pytest
 
 from qatflow.backend import keras, start, tf
 from qatflow.errors import ModelError
-from qatflow.search.models import ends_in_softmax, infer_task, shapes, take_model
+from qatflow.models.user_model import ends_in_softmax
+from qatflow.search.models import infer_task, shapes, take_model
 
 layers = keras.layers
 
