@@ -62,7 +62,7 @@ def _ours(model: keras.Model, samples: np.ndarray, bits: int, *, folded: bool) -
         for layer in quantizable(flat)
     }
     grids = Grids(steps, ranges(flat, own_outputs(plan), samples, "min_max"))
-    return with_two_rates(build(flat, plan, grids, Learn(steps=True, ranges=True)))
+    return with_two_rates(build(flat, plan, grids, Learn(steps=True, ranges=False)))
 
 
 def _rates(networks: Mapping[str, keras.Model], batches: Any, arguments: argparse.Namespace) -> dict[str, np.ndarray]:

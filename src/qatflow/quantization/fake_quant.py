@@ -9,6 +9,7 @@ import numpy as np
 from qatflow.artifacts import Array
 from qatflow.backend import keras
 from qatflow.quantization.calibration import Range
+from qatflow.quantization.canonical import INPUT_GRID
 from qatflow.quantization.fold import KERNELS
 from qatflow.quantization.grid import full_steps, mse_steps
 from qatflow.quantization.plan import Fixed, Own, Plan, Tied
@@ -80,7 +81,7 @@ def build(
         if isinstance(kind, Tied):
             outputs[name] = TiedQuantizer(outputs[kind.to], as_device=device is not None)
             continue
-        fixed = isinstance(kind, Fixed)
+        fixed = isinstance(kind, Fixed) or name == INPUT_GRID  # else the first layer must back-propagate to the data
         low, high = (kind.low, kind.high) if isinstance(kind, Fixed) else grids.ranges[name]
         rounding = (device or {}).get(name)
         outputs[name] = RangeQuantizer(low, high, learned=learn.ranges and not fixed, rounding=rounding)

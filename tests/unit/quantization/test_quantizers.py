@@ -111,6 +111,18 @@ def test_activations_lie_on_256_points_of_their_range_in_both_branches(low, high
     assert len(quantizer.variables) == (low != 0) + (high != 0)
 
 
+@pytest.mark.parametrize(("low", "high"), [(0.0, 2.0), (-1.3, 2.0)])
+def test_a_range_that_is_not_learned_passes_the_gradient_of_tensorflows_operator(low, high):
+    quantizer = RangeQuantizer(low, high, learned=False)
+    variables = quantizer.build(None, "output", keras.layers.Layer())
+    x, upstream = tf.constant(np.linspace(-3, 3, 301, dtype=np.float32)), tf.random.normal((301,), seed=1)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        ours, theirs = quantizer(x, True, variables), tf.quantization.fake_quant_with_min_max_vars(x, low, high)
+
+    np.testing.assert_array_equal(tape.gradient(ours, x, upstream), tape.gradient(theirs, x, upstream))
+
+
 def test_clipped_activations_move_the_bound_that_clipped_them():
     quantizer = RangeQuantizer(-1.0, 2.0, learned=True)
     variables = quantizer.build(None, "output", keras.layers.Layer())
