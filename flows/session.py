@@ -18,7 +18,7 @@ from qatflow.cli.screen import Screen
 
 ROOT = Path(__file__).parents[1]
 LOG = ROOT / "logs" / "run.log"
-_NEEDS_TENSORFLOW = ("pretrain", "quantize@", "convert@")
+_NEEDS_TENSORFLOW = ("pretrain", "quantize@", "convert@")  # a transfer too, but then what follows does
 
 
 @dataclass

@@ -9,12 +9,12 @@ from tasks.common import Stage, main
 
 def run(stage: Stage) -> None:
     """Write artifacts/evaluate/<variant>: evaluation.json, timings.json and outputs.npy."""
-    prepared, pretrained = stage.read("prepare"), stage.read("pretrain")
+    prepared, trained = stage.read("prepare"), stage.read("transfer")
     converted = stage.read("convert", variant=True)
     keras_outputs = converted / "keras_outputs.npy"
-    with stage.write("evaluate", prepared, pretrained, converted) as out:
+    with stage.write("evaluate", prepared, trained, converted) as out:
         evaluate(
-            (pretrained / "model.tflite").read_bytes(),
+            (trained / "model.tflite").read_bytes(),
             (converted / "model.tflite").read_bytes(),
             open_prepared(prepared),
             np.load(keras_outputs, allow_pickle=False) if keras_outputs.exists() else None,

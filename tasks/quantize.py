@@ -14,10 +14,10 @@ def run(stage: Stage) -> None:
     """Write artifacts/quantize/<variant>: the quantized model, history and recipe."""
     params = stage.params
     strategy = find_strategy(stage.variant)
-    prepared, pretrained = stage.read("prepare"), stage.read("pretrain")
-    with stage.write("quantize", prepared, pretrained) as out:
+    prepared, trained = stage.read("prepare"), stage.read("transfer")
+    with stage.write("quantize", prepared, trained) as out:
         backend.start(params.seed)
-        model = load_model(pretrained)
+        model = load_model(trained)
         label = f"{'training' if strategy.trained else 'calibrating'} {stage.variant}"
         work = Work(open_prepared(prepared), params.quantize, params.seed, label, stage.progress)
         quantized, history = strategy.train(strategy.prepare(model, work), model, work)

@@ -6,7 +6,8 @@ from tasks.common import Stage, main
 
 def run(stage: Stage) -> None:
     """Write artifacts/report: index.html and summary.json."""
-    with stage.write("report", stage.read("prepare"), stage.read("pretrain"), stage.read("release")) as out:
+    parents = [stage.read(name) for name in ("prepare", "pretrain", "transfer", "release")]
+    with stage.write("report", *parents) as out:
         build_report(stage.root, stage.params, out)
 
 

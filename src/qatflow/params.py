@@ -71,6 +71,24 @@ class PretrainParams(TrainingParams):
     epochs: Annotated[int, Field(ge=0)] = 30
 
 
+class TransferParams(TrainingParams):
+    """Transfer of a pretrained model to the data; `source` none passes the pretrained one of this project on.
+
+    `epochs` train the unfrozen part of the backbone and the head together, at `learning_rate` * `backbone_rate`.
+    """
+
+    source: Literal["none", "file", "registry", "applications"] = "none"
+    path: Annotated[str, Field(min_length=1, max_length=4096)] = "models"
+    model: Annotated[str, Field(max_length=512)] = ""
+    width: Annotated[float, Field(gt=0.0, le=16.0)] = 1.0
+    cut: str | None = None
+    head_epochs: Count = 10
+    epochs: Annotated[int, Field(ge=0)] = 20
+    unfreeze: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
+    backbone_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
+    batch_norm: Literal["train", "freeze"] = "freeze"
+
+
 class QatParams(TrainingParams):
     """Quantization-aware training; what each switch gains stands in docs/quantization.md."""
 
@@ -170,6 +188,7 @@ class Params(Section):
     data: DataParams = DataParams()
     model: ModelParams = ModelParams()
     pretrain: PretrainParams = PretrainParams()
+    transfer: TransferParams = TransferParams()
     quantize: QuantizeParams = QuantizeParams()
     convert: ConvertParams = ConvertParams()
     evaluate: EvaluateParams = EvaluateParams()
@@ -179,9 +198,19 @@ class Params(Section):
     flow: FlowParams = FlowParams()
 
     @model_validator(mode="after")
+    def _transfer_names_its_model(self) -> Params:
+        if self.transfer.source in {"registry", "applications"} and not self.transfer.model:
+            wanted = "models:/NAME@ALIAS" if self.transfer.source == "registry" else "a name such as MobileNetV2"
+            raise ValueError(f"transfer.source {self.transfer.source} needs transfer.model: {wanted}")
+        return self
+
+    @model_validator(mode="after")
     def _something_is_trained(self) -> Params:
-        if self.pretrain.epochs == 0 and self.model.name != "file":
-            raise ValueError("pretrain.epochs 0 takes a model as it is, which only model.name 'file' can be")
+        transferred = self.transfer.source != "none"
+        if self.pretrain.epochs == 0 and self.model.name != "file" and not transferred:
+            raise ValueError(
+                "pretrain.epochs 0 takes a model as it is; that needs model.name 'file', or a transfer.source"
+            )
         return self
 
     @property

@@ -48,7 +48,7 @@ def test_every_stage_is_a_task_of_the_same_name(stage: str) -> None:
     assert (ROOT / "tasks" / f"{stage}.py").is_file()
 
 
-@pytest.mark.parametrize("stage", ["pretrain", "quantize", "convert"])
+@pytest.mark.parametrize("stage", ["pretrain", "transfer", "quantize", "convert"])
 def test_other_package_versions_make_other_models(stage: str) -> None:
     assert "requirements.lock" in STAGES[stage]["deps"]
 

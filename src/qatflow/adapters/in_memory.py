@@ -22,7 +22,9 @@ class InMemoryRegistry:
     versions: dict[int, str] = field(default_factory=dict)
     _aliases: dict[str, int] = field(default_factory=dict)
 
-    def log_model(self, bundle: Path, facts: Mapping[str, str], _metrics: Mapping[str, float]) -> str:
+    def log_model(
+        self, bundle: Path, facts: Mapping[str, str], _metrics: Mapping[str, float], _float_model: Path | None = None
+    ) -> str:
         """Store a bundle, without the metrics."""
         uri = f"memory:/{load_bundle(bundle).sha256}"
         self.models.setdefault(uri, ({file.name: file.read_bytes() for file in bundle.iterdir()}, dict(facts)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import warnings
 from collections.abc import Iterator
@@ -17,26 +18,34 @@ from qatflow.release.bundle import Bundle
 from qatflow.release.manifest import BundleManifest
 
 BUNDLE = "bundle"
+KERAS = "keras"
+KERAS_FILES = ("architecture.json", "weights.npz")
 PACKAGES = ("ai-edge-litert", "mlflow", "numpy")
 _RUNTIME = Path(bundle_runtime.__file__)
 
 
-def save_pyfunc(bundle: Bundle, out: Path) -> None:
+def save_pyfunc(bundle: Bundle, out: Path, float_model: Path | None = None) -> None:
     """Write the model to the new folder `out`; the bundle lies in its `artifacts/bundle`.
 
     Args:
         bundle: In a folder named `bundle`.
         out: The model's folder.
+        float_model: Folder of the Keras model that it was made from; goes to `artifacts/keras/float`.
     """
     import mlflow
 
+    kept = out.with_name(KERAS)
+    if float_model is not None:
+        (kept / "float").mkdir(parents=True)
+        for name in KERAS_FILES:
+            shutil.copyfile(float_model / name, kept / "float" / name)
     with _importable_as(_RUNTIME.stem, bundle_runtime), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it wants type hints and an example; the signature says all they would
         mlflow.pyfunc.save_model(
             str(out),
             python_model=str(Path(__file__).with_name("pyfunc_model.py")),
             code_paths=[str(_RUNTIME)],
-            artifacts={BUNDLE: str(bundle.path)},
+            artifacts={BUNDLE: str(bundle.path)} | ({KERAS: str(kept)} if float_model else {}),
             signature=signature(bundle.manifest),
             pip_requirements=[f"{package}=={version(package)}" for package in PACKAGES],
         )

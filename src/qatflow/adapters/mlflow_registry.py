@@ -28,7 +28,9 @@ class MlflowRegistry:
         self._client = tracker.client
         self._parent_id = parent_id
 
-    def log_model(self, bundle: Path, facts: Mapping[str, str], metrics: Mapping[str, float]) -> str:
+    def log_model(
+        self, bundle: Path, facts: Mapping[str, str], metrics: Mapping[str, float], float_model: Path | None = None
+    ) -> str:
         """Store a bundle as a pyfunc model in a run of its own, unless its bytes are stored already."""
         loaded = load_bundle(bundle)
         known = self._stored(loaded.sha256)
@@ -37,7 +39,7 @@ class MlflowRegistry:
         run = self._tracker.child_run(self._parent_id, f"model {facts['variant']}", facts)
         with run as run_id, tempfile.TemporaryDirectory() as folder:
             self._tracker.log_metrics(run_id, metrics)
-            save_pyfunc(loaded, Path(folder) / "model")
+            save_pyfunc(loaded, Path(folder) / "model", float_model)
             with plain_errors(self._tracker.uri):
                 return self._upload(run_id, Path(folder) / "model", {**facts, MANIFEST_SHA256: loaded.manifest_sha256})
 

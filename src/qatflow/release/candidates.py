@@ -28,11 +28,13 @@ class Inputs:
         candidates: By variant.
         lineage: Variant -> what its model was made from.
         data: The prepared data; the test split is used.
+        float_model: Folder of the Keras model that all were made from.
     """
 
     candidates: Mapping[str, Candidate]
     lineage: Mapping[str, Lineage]
     data: PreparedData
+    float_model: Path | None = None
 
     def digest(self) -> str:
         """Return the digest of everything that the decision rests on."""
@@ -61,6 +63,7 @@ def read_inputs(root: Path, params: Params, data_md5: str | None) -> Inputs:
         candidates={variant: _read_candidate(home, variant, data) for variant in variants},
         lineage={variant: _read_lineage(root, params, variant, data, data_md5) for variant in variants},
         data=data,
+        float_model=home / "transfer",
     )
 
 
@@ -89,7 +92,8 @@ def _correct(data: PreparedData, outputs: artifacts.Array) -> Flags | None:
 
 
 def _read_lineage(root: Path, params: Params, variant: str, data: PreparedData, data_md5: str | None) -> Lineage:
-    folders = ["prepare", "pretrain", *(f"{stage}/{variant}" for stage in ("quantize", "convert", "evaluate"))]
+    fanned = [f"{stage}/{variant}" for stage in ("quantize", "convert", "evaluate")]
+    folders = ["prepare", "pretrain", "transfer", *fanned]
     home = root / "artifacts"
     return Lineage(
         git_commit=_git_commit(root),

@@ -41,8 +41,12 @@ class Registry(Protocol):
         """Name of the registered model."""
         ...
 
-    def log_model(self, bundle: Path, facts: Mapping[str, str], metrics: Mapping[str, float], /) -> str:
+    def log_model(
+        self, bundle: Path, facts: Mapping[str, str], metrics: Mapping[str, float], float_model: Path | None = None, /
+    ) -> str:
         """Store a bundle, and return the model's URI. `facts` holds the other fields of `Version` as text.
+
+        `float_model` is the folder of the Keras model (`models.store`) that it was made from, kept to train it further.
 
         Raises:
             ArtifactError: If the bundle is not whole.

@@ -84,20 +84,21 @@ def _decide(desk: Desk, inputs: Inputs, present: int | None, key: str, folder: P
     golden = {variant: check_golden(bundle) for variant, bundle in bundles.items()}
     context = Context(inputs.candidates, standing, golden, withdrawn(desk.log.read()))
     verdict = select(inputs.candidates, context, desk.params.gates)
-    uris = {v: _log_model(desk.registry, inputs.candidates[v], bundle) for v, bundle in bundles.items()}
+    uris = {v: _log_model(desk.registry, inputs, v, bundle) for v, bundle in bundles.items()}
     if verdict.winner is None or (standing and standing.sha256 == inputs.candidates[verdict.winner].sha256):
         return _keep(desk, verdict, standing)
     return _promote(desk, verdict, inputs.candidates[verdict.winner], uris[verdict.winner], present, key)
 
 
-def _log_model(registry: Registry, candidate: Candidate, bundle: Path) -> str:
+def _log_model(registry: Registry, inputs: Inputs, variant: str, bundle: Path) -> str:
+    candidate = inputs.candidates[variant]
     facts = {
         "model_sha256": candidate.sha256,
         "variant": candidate.variant,
         "score": repr(candidate.score),
         "latency_us": repr(candidate.latency_us),
     }
-    return registry.log_model(bundle, facts, metrics_of(candidate))
+    return registry.log_model(bundle, facts, metrics_of(candidate), inputs.float_model)
 
 
 def _promote(desk: Desk, verdict: Verdict, winner: Candidate, uri: str, present: int | None, key: str) -> Receipt:

@@ -24,10 +24,15 @@ class Variant:
 
 @dataclass(frozen=True)
 class Run:
-    """All that the report shows. `manifests` maps folder -> SHA-256 of its manifest; `lineage` is the bundle's."""
+    """All that the report shows.
+
+    `transfer` holds its `history` and its record, `manifests` maps folder -> SHA-256 of its manifest, `lineage` is the
+    bundle's.
+    """
 
     card: Record
     history: History
+    transfer: Record
     variants: tuple[Variant, ...]
     receipt: Record
     lineage: Record
@@ -51,7 +56,8 @@ def read_run(root: Path, variants: Sequence[str]) -> Run:
         ArtifactError: If a folder is missing, half written or altered, or the release was made from other variants.
     """
     home = root / "artifacts"
-    folders = ["prepare", "pretrain", *(f"{stage}/{name}" for name in variants for stage in ("quantize", "evaluate"))]
+    fanned = [f"{stage}/{name}" for name in variants for stage in ("quantize", "evaluate")]
+    folders = ["prepare", "pretrain", "transfer", *fanned]
     for folder in [*folders, "release"]:
         artifacts.verify(home / folder)
     receipt = artifacts.read_json(home / "release" / "receipt.json")
@@ -59,6 +65,7 @@ def read_run(root: Path, variants: Sequence[str]) -> Run:
     return Run(
         card=artifacts.read_json(home / "prepare" / "data_card.json"),
         history=artifacts.read_json(home / "pretrain" / "history.json"),
+        transfer={name: artifacts.read_json(home / "transfer" / f"{name}.json") for name in ("history", "transfer")},
         variants=tuple(_read_variant(home, name) for name in variants),
         receipt=receipt,
         lineage=_read_lineage(home / "release" / "bundle" / artifacts.MANIFEST),

@@ -20,5 +20,6 @@ def test_a_release_rests_on_all_variants() -> None:
     params = Params(quantize=QuantizeParams(variants=("a", "b")))
 
     assert finished_stages(params) == [
-        "prepare", "pretrain", "quantize@a", "quantize@b", "convert@a", "convert@b", "evaluate@a", "evaluate@b"
+        "prepare", "pretrain", "transfer",
+        "quantize@a", "quantize@b", "convert@a", "convert@b", "evaluate@a", "evaluate@b"
     ]  # fmt: skip

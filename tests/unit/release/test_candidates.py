@@ -28,8 +28,9 @@ def root(tmp_path: Path) -> Path:
     home = tmp_path / "artifacts"
     with artifacts.stage_output(home / "prepare", "prepare") as out:
         prepare_data(DataParams(), "unit", 42, out)
-    with artifacts.stage_output(home / "pretrain", "pretrain") as out:
-        (out / "model.tflite").write_bytes(flatbuffer("float32"))
+    for stage in ("pretrain", "transfer"):
+        with artifacts.stage_output(home / stage, stage) as out:
+            (out / "model.tflite").write_bytes(flatbuffer("float32"))
     x, _ = open_prepared(home / "prepare").test.arrays()
     for variant, model in zip(VARIANTS, (flatbuffer("int8"), flatbuffer("int4")), strict=True):
         with artifacts.stage_output(home / "quantize" / variant, "quantize") as out:
@@ -67,6 +68,7 @@ def test_lineage_names_data_parameters_and_every_stages_manifest(root: Path):
         "prepare",
         "pretrain",
         "quantize/qat_w4a8",
+        "transfer",
     ]
     assert lineage.stages["prepare"] == artifacts.sha256_file(root / "artifacts" / "prepare" / "manifest.json")
     other = read_inputs(root, PARAMS.model_copy(update={"seed": 1}), None).lineage["qat_w4a8"]

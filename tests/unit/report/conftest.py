@@ -115,6 +115,7 @@ def fabricate(root: Path, plan: Plan) -> FakeRun:
     home = root / "artifacts"
     _seal(home / "prepare", {"data_card.json": _card(plan)})
     _seal(home / "pretrain", {"history.json": _history(30, 0.2, plan)})
+    _seal(home / "transfer", {"history.json": [], "transfer.json": {"source": "none"}})
     for name in plan.variants:
         history = _history(10, 0.96, plan) if name.startswith("qat") else []
         _seal(home / "quantize" / name, {"history.json": history})

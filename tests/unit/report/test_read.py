@@ -4,7 +4,7 @@ from qatflow import artifacts
 from qatflow.errors import ArtifactError
 from qatflow.report.read import read_run
 
-FOLDERS = ["prepare", "pretrain", "quantize/ptq_w8a8", "evaluate/ptq_w8a8", "release"]
+FOLDERS = ["prepare", "pretrain", "transfer", "quantize/ptq_w8a8", "evaluate/ptq_w8a8", "release"]
 
 
 def test_a_run_holds_what_the_stages_wrote(run, default_run):
@@ -15,7 +15,7 @@ def test_a_run_holds_what_the_stages_wrote(run, default_run):
     assert run.float_model["size_bytes"] == 78_212
     assert run.lineage["git_commit"] == "9f1c2e7"
     assert run.manifests["release"] == artifacts.sha256_file(home / "release" / "manifest.json")
-    assert len(run.manifests) == 3 + 2 * 3
+    assert len(run.manifests) == 4 + 2 * 3
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

@@ -8,12 +8,23 @@ METRICS = ("accuracy", "loss")
 
 
 def learning(run: Run) -> Record:
-    """Return the figures, and the names of the variants that needed no training."""
-    trained = [("float", run.history), *((variant.name, variant.history) for variant in run.variants)]
+    """Return the figures, the names of the variants that needed no training, and what a transfer gained."""
+    floats = [("float", run.history), ("transfer", run.transfer["history"])]
+    trained = [*floats, *((variant.name, variant.history) for variant in run.variants)]
     return {
+        "transfer": _gain(run.transfer["transfer"]),
         "figures": {metric: made for metric in METRICS if (made := _figures(trained, metric))},
         "untrained": [variant.name for variant in run.variants if not variant.history],
     }
+
+
+def _gain(record: Record) -> str:
+    """Say what the transferred model gained over training from scratch, on the validation split; "" without one."""
+    if record["source"] == "none":
+        return ""
+    name, score, scratch = record["backbone"], record["val_score"], record["val_score_from_scratch"]
+    beside = "" if scratch is None else f", {score - scratch:+.4f} against the model trained from scratch"
+    return f"Transferred from {name}: score {score:.4f} on the validation split{beside}."
 
 
 def _figures(trained: list[tuple[str, History]], metric: str) -> list[Figure]:

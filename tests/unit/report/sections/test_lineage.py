@@ -7,7 +7,7 @@ def test_everything_traceable_is_listed(run):
     assert part["data"] == artifacts.digest("data")
     assert part["models"][0] == ("float", artifacts.digest("float"))
     assert len(part["models"]) == 4
-    assert [name for name, _ in part["stages"]][:2] == ["prepare", "pretrain"]
+    assert [name for name, _ in part["stages"]][:3] == ["prepare", "pretrain", "transfer"]
 
 
 def test_the_bundles_lineage_is_flat(run):
