@@ -56,13 +56,18 @@ class ModelParams(Section):
 
 
 class TrainingParams(Section):
-    """One training run."""
+    """One training run; docs/optimizers.md has the optimizers, the schedules and their settings."""
 
     epochs: Count = 30
     batch_size: Count = 64
     optimizer: str = "adam"
+    optimizer_settings: Mapping[str, bool | float] = {}
     learning_rate: Rate = 0.001
-    schedule: Literal["constant", "cosine"] = "cosine"
+    schedule: str = "cosine"
+    schedule_settings: Mapping[str, float] = {}
+    warmup: Share = 0.0
+    clip_norm: Rate | None = None
+    averaging: Share = 0.0
 
 
 class PretrainParams(TrainingParams):
@@ -93,8 +98,9 @@ class QatParams(TrainingParams):
     """Quantization-aware training; what each switch gains stands in docs/quantization.md."""
 
     epochs: Count = 10
+    grid_optimizer: str = "adam"
     grid_learning_rate: Rate = 0.001
-    learn_ranges: bool = True
+    learn_ranges: bool = False
     distillation: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
     batch_norm: Literal["train", "freeze", "fold"] = "train"
     reestimate_batches: Annotated[int, Field(ge=0)] = 0
