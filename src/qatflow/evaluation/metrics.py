@@ -18,6 +18,7 @@ from sklearn.metrics import (
 
 from qatflow.artifacts import Array
 from qatflow.errors import DataError
+from qatflow.evaluation.calibration import expected_calibration_error
 
 SCORES = {"classification": "accuracy", "regression": "r2", "anomaly": "auc"}
 TOLERANCE = 0.05
@@ -44,8 +45,9 @@ def measure(task: str, y: Array, values: Array, class_names: Sequence[str]) -> d
 
 
 def classification(y: Array, outputs: Array, class_names: Sequence[str]) -> dict[str, Any]:
-    """Return accuracy, precision, recall and F1 (macro and per class) and the confusion matrix (rows: truth).
+    """Return accuracy, precision, recall and F1 (macro and per class), calibration error and confusion matrix.
 
+    The matrix's rows are the truth, `ece` is `calibration.expected_calibration_error`.
     A class that is never predicted has precision 0. Macro figures are means over all classes, present or not.
 
     Args:
@@ -62,7 +64,8 @@ def classification(y: Array, outputs: Array, class_names: Sequence[str]) -> dict
     means = (float(np.mean(figure)) for figure in figures[:3])
     macro = dict(zip(("precision_macro", "recall_macro", "f1_macro"), means, strict=True))
     matrix = confusion_matrix(y, predicted, labels=ids).tolist()
-    return {"accuracy": float(np.mean(predicted == y)), **macro, "per_class": per_class, "confusion_matrix": matrix}
+    accuracy, ece = float(np.mean(predicted == y)), expected_calibration_error(y, outputs)
+    return {"accuracy": accuracy, **macro, "ece": ece, "per_class": per_class, "confusion_matrix": matrix}
 
 
 def regression(y: Array, outputs: Array) -> dict[str, float]:

@@ -4,12 +4,8 @@ import numpy as np
 import numpy.typing as npt
 
 from qatflow.artifacts import Array
+from qatflow.evaluation.calibration import HALF_STEP, probabilities
 from qatflow.evaluation.metrics import judged, measure, score_of
-
-HALF_STEP = 1 / 512
-"""Half a step of the int8 softmax tensor, whose scale is 1/256: the probability that a stored 0 stands for."""
-SUM_TOLERANCE = 0.1
-"""By how much int8 probabilities may miss a sum of 1; further off, outputs are taken as logits."""
 
 
 def distributions(outputs: Array) -> npt.NDArray[np.float64]:
@@ -17,11 +13,7 @@ def distributions(outputs: Array) -> npt.NDArray[np.float64]:
 
     Probabilities are raised to `HALF_STEP` at least; anything else is taken as logits.
     """
-    values = outputs.reshape(len(outputs), -1).astype(np.float64)
-    if values.min() < 0 or np.abs(values.sum(axis=1) - 1).max() > SUM_TOLERANCE:
-        values = np.exp(values - values.max(axis=1, keepdims=True))
-        values /= values.sum(axis=1, keepdims=True)
-    values = np.maximum(values, HALF_STEP)
+    values = np.maximum(probabilities(outputs.reshape(len(outputs), -1)), HALF_STEP)
     return np.asarray(values / values.sum(axis=1, keepdims=True))
 
 

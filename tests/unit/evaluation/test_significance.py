@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.stats import binomtest
 
-from qatflow.evaluation.significance import mcnemar, wilson_interval
+from qatflow.evaluation.significance import mcnemar, wilcoxon, wilson_interval
 
 
 def flags(only_a, only_b, both=5, neither=3):
@@ -32,3 +33,18 @@ def test_wilson_interval_is_scipys(successes, count, confidence):
     expected = binomtest(successes, count).proportion_ci(confidence, method="wilson")
 
     assert wilson_interval(successes, count, confidence) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+class TestWilcoxon:
+    def test_like_scipy(self):
+        a, b = np.random.default_rng(0).random((2, 60))
+
+        assert wilcoxon(a, b) == stats.wilcoxon(a - b).pvalue
+
+    def test_the_same_errors_are_no_difference(self):
+        assert wilcoxon(np.ones(5), np.ones(5)) == 1.0
+
+    def test_one_that_is_always_a_little_better(self):
+        errors = np.random.default_rng(0).random(100)
+
+        assert wilcoxon(errors, errors + 0.01) < 1e-6

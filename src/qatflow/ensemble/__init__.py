@@ -1,0 +1,1 @@
+"""Combines several flatbuffers into one: chooses the members, weighs them, and merges their graphs."""

@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from qatflow.artifacts import stage_output
+from qatflow.data.prepare import prepare_data
+from qatflow.data.prepared import open_prepared
+from qatflow.params import DataParams
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+
+
+@pytest.fixture(scope="session")
+def golden():
+    """Name -> flatbuffer; see tests/golden/make.py."""
+    return {path.stem: path.read_bytes() for path in GOLDEN.glob("*.tflite")}
+
+
+@pytest.fixture(scope="session")
+def classifiers(golden):
+    """Four classifiers of digits: two take int8, two float32."""
+    return {name: golden[name] for name in ("int8", "int4", "float16", "float32")}
+
+
+@pytest.fixture(scope="session")
+def images():
+    return (load_digits().images[..., None] / 16).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def make_data(tmp_path_factory):
+    """Prepare data as the prepare stage does."""
+
+    def make(normalization, **data):
+        directory = tmp_path_factory.mktemp("prepared") / "prepare"
+        with stage_output(directory, "prepare") as out:
+            prepare_data(DataParams(**data), normalization, 42, out)
+        return open_prepared(directory)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def digits(make_data):
+    return make_data("unit", source="digits")
+
+
+@pytest.fixture(scope="session")
+def brightness(make_data, tmp_path_factory):
+    """Regression: the mean brightness of an image of 64 pixels, what the golden regressor learnt."""
+    x = (load_digits().data / 16).astype(np.float32)
+    path = tmp_path_factory.mktemp("brightness") / "data.npz"
+    np.savez(path, x=x, y=x.mean(axis=1, keepdims=True))
+    return make_data("none", source="arrays", path=str(path), task="regression")
