@@ -1,17 +1,17 @@
-"""Optimizers and learning rate schedules by name. All are Keras' own."""
+"""Optimizers by name. All are Keras' own, at Keras' own settings unless told otherwise."""
 
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from qatflow.backend import keras
-from qatflow.errors import lookup
+from qatflow.errors import ParamsError, lookup
 from qatflow.params import TrainingParams
+from qatflow.training.nadam import Nadam
+from qatflow.training.schedules import make_schedule
+from qatflow.training.settings import checked
 
-LearningRate = Any
-"""A float, or a Keras schedule."""
-
-OPTIMIZERS: dict[str, Callable[[LearningRate], keras.optimizers.Optimizer]] = {
+OPTIMIZERS: dict[str, Callable[..., Any]] = {
     "adadelta": keras.optimizers.Adadelta,
     "adagrad": keras.optimizers.Adagrad,
     "adam": keras.optimizers.Adam,
@@ -19,21 +19,37 @@ OPTIMIZERS: dict[str, Callable[[LearningRate], keras.optimizers.Optimizer]] = {
     "adamw": keras.optimizers.AdamW,
     "lion": keras.optimizers.Lion,
     "momentum": partial(keras.optimizers.SGD, momentum=0.9),
-    "nadam": keras.optimizers.Nadam,
+    "nadam": Nadam,
     "nesterov": partial(keras.optimizers.SGD, momentum=0.9, nesterov=True),
     "rmsprop": keras.optimizers.RMSprop,
     "sgd": keras.optimizers.SGD,
 }
+"""Name -> what makes a `keras.optimizers.Optimizer` of a learning rate (a float or a Keras schedule) and settings.
+
+Its arguments with a default, but `RESERVED`, are what `optimizer_settings` may hold.
+"""
+RESERVED = frozenset(
+    {"learning_rate", "name", "jit_compile", "global_clipnorm", "use_ema", "ema_momentum", "ema_overwrite_frequency"}
+)
+"""Arguments of Keras' optimizers that other parameters set, or that must stay as they are."""
 
 
 def make_optimizer(training: TrainingParams, steps: int) -> keras.optimizers.Optimizer:
     """Return the optimizer for a run of `steps` steps.
 
-    Schedule `cosine` lowers the rate to 0 in half a cosine (Loshchilov and Hutter 2016, without restarts).
+    `clip_norm` bounds the norm of all gradients together, which keeps their direction (Pascanu, Mikolov and Bengio,
+    "On the difficulty of training recurrent neural networks", 2013). `averaging` is the momentum of Keras' moving
+    average of the weights; see `training.averaging`.
 
     Raises:
-        ParamsError: If there is no such optimizer.
+        ParamsError: If there is no such optimizer or schedule, or it has no such setting.
     """
-    rate = training.learning_rate
-    scheduled = keras.optimizers.schedules.CosineDecay(rate, steps) if training.schedule == "cosine" else rate
-    return lookup("optimizer", training.optimizer, OPTIMIZERS)(scheduled)
+    name = training.optimizer
+    make = lookup("optimizer", name, OPTIMIZERS)
+    settings = checked(f"Optimizer '{name}'", make, training.optimizer_settings, RESERVED)
+    average = {"use_ema": True, "ema_momentum": training.averaging, "ema_overwrite_frequency": None}
+    others = {"global_clipnorm": training.clip_norm} | (average if training.averaging else {})
+    try:
+        return make(make_schedule(training, steps), **others, **settings)
+    except ValueError as error:
+        raise ParamsError(f"Optimizer '{name}': {error}") from None
