@@ -21,7 +21,7 @@ from qatflow.quantization.canonical import canonical
 from qatflow.quantization.fake_quant import Grids, Learn, build, initial_steps, own_outputs
 from qatflow.quantization.plan import Plan, plan_outputs
 from qatflow.quantization.wiring import quantizable
-from qatflow.training.rates import with_two_rates
+from qatflow.training.quantization_aware import QuantizationAware
 
 MODELS = {"resnet8": 1.0, "mobilenet_v1": 0.25}
 SHAPE, CLASSES = (32, 32, 3), 10
@@ -62,14 +62,15 @@ def _ours(model: keras.Model, samples: np.ndarray, bits: int, *, folded: bool) -
         for layer in quantizable(flat)
     }
     grids = Grids(steps, ranges(flat, own_outputs(plan), samples, "min_max"))
-    return with_two_rates(build(flat, plan, grids, Learn(steps=True, ranges=False)))
+    return build(flat, plan, grids, Learn(steps=True, ranges=False))
 
 
 def _rates(networks: Mapping[str, keras.Model], batches: Any, arguments: argparse.Namespace) -> dict[str, np.ndarray]:
     """Return samples per second of wall and of CPU time of each network in each round, (rounds, 2)."""
-    for network in networks.values():
-        network.compile(keras.optimizers.Adam(1e-4), "categorical_crossentropy", metrics=["accuracy"])
-        network.grid_optimizer = keras.optimizers.Adam(1e-4)
+    for name, network in networks.items():
+        adam = keras.optimizers.Adam(1e-4)
+        optimizer = QuantizationAware(adam, keras.optimizers.Adam(1e-4)) if name.startswith("ours") else adam
+        network.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
         network.fit(batches, verbose=0)
     seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in networks}
     for _ in range(arguments.rounds):

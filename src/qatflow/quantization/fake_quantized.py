@@ -11,7 +11,6 @@ from qatflow.quantization.canonical import canonical
 from qatflow.quantization.correction.equalization import equalize
 from qatflow.quantization.deployed import Deployable, bias_corrected, folded, on_converters_grid
 from qatflow.quantization.fake_quant import Grids, Learn, build, grids_of, initial_steps, own_outputs, weights_of
-from qatflow.quantization.oscillation import callbacks_of, dampening
 from qatflow.quantization.parity import ParityMonitor
 from qatflow.quantization.plan import Fixed, Plan, plan_outputs
 from qatflow.quantization.progressive import Descend
@@ -69,12 +68,10 @@ class FakeQuantized:
         if settings.batch_norm == "freeze":
             freeze_statistics(network)
         callbacks = [
-            *callbacks_of(network, settings.freeze_oscillating),
             *self._descent(network, prepared, work),
             *([ParityMonitor(network, prepared, self.converter, work)] if settings.parity_samples else []),
         ]
-        penalties = [dampening(network, settings.dampening)] if settings.dampening else []
-        history = fit_fake_quant(network, model, work, callbacks, penalties)
+        history = fit_fake_quant(network, model, work, callbacks)
         reestimate(network, work)
         weights_of(network, prepared.model)
         return on_converters_grid(folded(replace(prepared, grids=grids_of(network, prepared.plan)))), history

@@ -1,19 +1,30 @@
-"""Weights at few bits that jump between two grid points: held by a penalty, or frozen.
+"""Weights at few bits that jump between two grid points: pulled to one, or frozen there.
 
 Nagel et al., "Overcoming Oscillations in Quantization-Aware Training", 2022.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from qatflow.backend import keras, tf
+from qatflow.params import QatParams
 from qatflow.quantization.fake_quant import wrappers
 from qatflow.quantization.fold import KERNELS
+from qatflow.training.quantization_aware import Rule
 
 MOMENTUM = 0.01
 """Of the moving averages, as in the paper's code."""
 MAX_BITS = 4
 """Wider grids are too fine to oscillate visibly."""
+
+
+def rules_of(model: keras.Model, settings: QatParams) -> list[Rule]:
+    """Return what `dampening` and `freeze_oscillating` ask for each low-bit kernel of a fake-quant model."""
+    kernels = low_bit_kernels(model) if settings.dampening or settings.freeze_oscillating else []
+    return [
+        *(Dampen(kernel, quantizer, settings.dampening) for kernel, quantizer in kernels if settings.dampening),
+        *(Freeze(*each, settings.freeze_oscillating) for each in kernels if settings.freeze_oscillating),
+    ]
 
 
 def low_bit_kernels(model: keras.Model) -> list[tuple[Any, Any]]:
@@ -27,76 +38,62 @@ def low_bit_kernels(model: keras.Model) -> list[tuple[Any, Any]]:
     return found
 
 
-def dampening(model: keras.Model, weight: float) -> Callable[[], Any]:
-    """Return the penalty weight * sum (q * step - clip(w))^2, which pulls weights to the centre of a bin (eq. 7)."""
-    kernels = low_bit_kernels(model)
+class Dampen(Rule):
+    """Pulls weights to the centre of a bin, as the penalty weight * sum (q * step - clip(w))^2 does (eq. 7).
 
-    def penalty() -> Any:
-        terms = []
-        for kernel, quantizer in kernels:
-            step = quantizer.step_of(kernel)
-            top = quantizer.variables["top"]
-            inside = tf.clip_by_value(kernel, -top * step, top * step)
-            terms.append(tf.reduce_sum(tf.square(tf.stop_gradient(tf.round(inside / step) * step) - inside)))
-        return weight * tf.add_n(terms) if terms else 0.0
+    Its gradient 2 * weight * (w - q * step), 0 where w is clipped, joins that of the loss; the loss itself stays as it
+    was, so that it compares with other trainings and with that on the validation split.
+    """
 
-    return penalty
+    def __init__(self, kernel: Any, quantizer: Any, weight: float) -> None:
+        super().__init__(kernel)
+        self._quantizer, self._weight = quantizer, weight
+
+    def pull(self) -> Any:
+        """Return the gradient."""
+        step = self._quantizer.step_of(self.kernel)
+        scaled = self.kernel / step
+        inside = tf.cast(tf.abs(scaled) <= self._quantizer.variables["top"], scaled.dtype)
+        return 2 * self._weight * step * inside * (scaled - tf.round(scaled))
 
 
-class FreezeOscillating(keras.callbacks.Callback):
+class Freeze(Rule):
     """Freezes each weight whose q changes direction too often, at its running mean (section 4.3).
 
     Args:
-        model: The fake-quant model.
+        kernel: The kernel.
+        quantizer: That of the kernel.
         threshold: Highest allowed frequency of changes of direction, as a moving average.
+
+    Attributes:
+        frozen: Variable of the kernel's shape, 1 where it is frozen.
     """
 
-    def __init__(self, model: keras.Model, threshold: float) -> None:
-        super().__init__()
-        self._threshold = threshold
-        self._tracks = [_Track(kernel, quantizer) for kernel, quantizer in low_bit_kernels(model)]
-        self._step = tf.function(self._update)
+    def __init__(self, kernel: Any, quantizer: Any, threshold: float) -> None:
+        super().__init__(kernel)
+        self._quantizer, self._threshold = quantizer, threshold
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002 (Keras' names)
-        """Track all kernels and freeze."""
-        self._step()
-
-    def frozen_shares(self) -> list[float]:
-        """Return the share of frozen weights of each kernel."""
-        return [float(tf.reduce_mean(tf.cast(track.frozen, tf.float32))) for track in self._tracks]
-
-    def _update(self) -> None:
-        for track in self._tracks:
-            track.update(self._threshold)
-
-
-class _Track:
-    """What is remembered of one kernel; all of its shape."""
-
-    def __init__(self, kernel: Any, quantizer: Any) -> None:
-        self._kernel, self._quantizer = kernel, quantizer
+    def build(self, state: Callable[[str, Any], Any]) -> None:
+        """Remember the present q."""
         q = self._integers()
-        self._last, self._mean = tf.Variable(q), tf.Variable(q)
-        self._direction, self._frequency = tf.Variable(tf.zeros_like(q)), tf.Variable(tf.zeros_like(q))
-        self.frozen = tf.Variable(tf.zeros_like(q, tf.bool))
+        nothing = tf.zeros_like(q)
+        self._last, self._mean = state("last_q", q), state("mean_q", q)
+        self._direction, self._frequency = state("direction", nothing), state("frequency", nothing)
+        self.frozen = state("frozen", nothing)
+
+    def hold(self) -> None:
+        """Track q, freeze, and put frozen weights on their grid point."""
+        q = self._integers()
+        direction = tf.sign(q - self._last)
+        turned = tf.cast(direction * self._direction < 0, q.dtype)
+        self._frequency.assign_add(MOMENTUM * (turned - self._frequency))
+        self._mean.assign_add(MOMENTUM * (q - self._mean))
+        self._direction.assign(tf.where(direction != 0, direction, self._direction))
+        self._last.assign(q)
+        self.frozen.assign(tf.maximum(self.frozen, tf.cast(self._frequency > self._threshold, q.dtype)))
+        held = tf.round(self._mean) * self._quantizer.step_of(self.kernel)
+        self.kernel.assign(tf.where(self.frozen > 0, held, self.kernel))
 
     def _integers(self) -> Any:
         top = self._quantizer.variables["top"]
-        return tf.clip_by_value(tf.round(self._kernel / self._quantizer.step_of(self._kernel)), -top, top)
-
-    def update(self, threshold: float) -> None:
-        q = self._integers()
-        direction = tf.sign(q - self._last)
-        turned = tf.cast(direction * self._direction < 0, tf.float32)
-        self._frequency.assign(self._frequency + MOMENTUM * (turned - self._frequency))
-        self._mean.assign(self._mean + MOMENTUM * (q - self._mean))
-        self._direction.assign(tf.where(direction != 0, direction, self._direction))
-        self._last.assign(q)
-        self.frozen.assign(tf.logical_or(self.frozen, self._frequency > threshold))
-        held = tf.round(self._mean) * self._quantizer.step_of(self._kernel)
-        self._kernel.assign(tf.where(self.frozen, held, self._kernel))
-
-
-def callbacks_of(model: keras.Model, threshold: float) -> Sequence[keras.callbacks.Callback]:
-    """Return the callback that freezes; none for threshold 0."""
-    return [FreezeOscillating(model, threshold)] if threshold else []
+        return tf.clip_by_value(tf.round(self.kernel / self._quantizer.step_of(self.kernel)), -top, top)

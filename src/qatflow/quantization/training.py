@@ -1,7 +1,6 @@
 """Trains fake-quant models: soft targets from the float model, grids at their own rate, never worse than at first."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -9,12 +8,15 @@ from qatflow.artifacts import Array
 from qatflow.backend import keras, tf
 from qatflow.data.prepared import PreparedData, Split
 from qatflow.data.streams import to_tf_dataset
+from qatflow.errors import ParamsError
 from qatflow.params import QatParams
 from qatflow.quantization.base import History, Work
+from qatflow.quantization.oscillation import rules_of
+from qatflow.quantization.progressive import Descend
+from qatflow.training.averaging import averaging_callbacks
 from qatflow.training.callbacks import KeepBest, Watch
 from qatflow.training.fit import history_of
-from qatflow.training.optimizers import make_optimizer
-from qatflow.training.rates import with_two_rates
+from qatflow.training.quantization_aware import make_quantization_aware
 
 LOSSES = {
     "classification": "categorical_crossentropy",
@@ -29,37 +31,45 @@ def fit_fake_quant(
     teacher: keras.Model,
     work: Work,
     callbacks: Sequence[keras.callbacks.Callback] = (),
-    penalties: Sequence[Callable[[], Any]] = (),
 ) -> History:
     """Train a fake-quant model in place; it ends with the best state on the validation split, perhaps its first.
 
     Args:
-        model: Fake-quant model.
+        model: Fake-quant model. Its compiled state is replaced.
         teacher: The float model, for distillation.
         work: Data and settings.
         callbacks: Told besides.
-        penalties: What is added to the loss.
 
     Returns:
         As `training.fit.fit`.
 
     Raises:
         ModelError: If the loss became NaN or infinite.
-        ParamsError: If there is no such optimizer.
+        ParamsError: If there is no such optimizer or schedule, or it has no such setting; or if weights are to be
+            averaged while a callback changes widths.
     """
     settings, data = work.settings.training, work.data
+    if settings.averaging and any(isinstance(callback, Descend) for callback in callbacks):
+        raise ParamsError(
+            f"{work.label}: quantize.training.averaging {settings.averaging} would average grids of different widths; "
+            "set it to 0 for strategies whose widths change while they train"
+        )
     steps = steps_of(work)
-    trained = with_two_rates(model)
-    trained.penalties = list(penalties)
-    trained.compile(make_optimizer(settings, steps * settings.epochs), loss=LOSSES[data.task], metrics=_metrics(data))
-    trained.grid_optimizer = make_optimizer(_for_grids(settings), steps * settings.epochs)
+    optimizer = make_quantization_aware(settings, steps * settings.epochs, rules_of(model, settings))
+    optimizer.build(model.trainable_variables)
+    model.compile(optimizer, loss=LOSSES[data.task], metrics=_metrics(data))
     validation = _stream(data.val, settings, data, hard_targets(data.val, data), None)
-    best = KeepBest(float(trained.evaluate(validation, verbose=0, return_dict=True)["loss"]))
-    history = trained.fit(
+    best = KeepBest(float(model.evaluate(validation, verbose=0, return_dict=True)["loss"]))
+    history = model.fit(
         _stream(data.train, settings, data, soft_targets(teacher, data, settings.distillation), work.seed),
         validation_data=validation,
         epochs=settings.epochs,
-        callbacks=[Watch(work.label, settings.epochs, steps, work.progress), *callbacks, best],
+        callbacks=[
+            *averaging_callbacks(settings.averaging),
+            Watch(work.label, settings.epochs, steps, work.progress),
+            *callbacks,
+            best,
+        ],
         verbose=0,
     ).history
     return history_of(history, settings.epochs)
@@ -109,10 +119,6 @@ def reestimate(model: keras.Model, work: Work) -> None:
 
 def _metrics(data: PreparedData) -> list[str]:
     return ["accuracy"] if data.task == "classification" else []
-
-
-def _for_grids(settings: QatParams) -> QatParams:
-    return settings.model_copy(update={"learning_rate": settings.grid_learning_rate})
 
 
 def _stream(split: Split, settings: QatParams, data: PreparedData, targets: Array, seed: int | None) -> tf.data.Dataset:

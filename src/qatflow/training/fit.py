@@ -8,6 +8,7 @@ from qatflow.data.prepared import PreparedData, Split
 from qatflow.data.streams import to_tf_dataset
 from qatflow.params import TrainingParams
 from qatflow.progress import Progress, silent
+from qatflow.training.averaging import averaging_callbacks
 from qatflow.training.callbacks import KeepBest, Watch
 from qatflow.training.optimizers import make_optimizer
 from qatflow.training.targets import standardized
@@ -33,7 +34,7 @@ def fit(
     Args:
         model: Of the data's input shape and task. Its compiled state is replaced.
         data: Training and validation samples.
-        training: Epochs, batch size, optimizer, learning rate and schedule.
+        training: Epochs, batch size, optimizer, learning rate, schedule and averaging.
         seed: Order of the samples; weights and dropout come from the seed given to `backend.start`.
         label: Short phrase for progress, which counts batches.
         progress: Told every 20 batches.
@@ -44,7 +45,7 @@ def fit(
 
     Raises:
         ModelError: If the loss became NaN or infinite.
-        ParamsError: If there is no such optimizer.
+        ParamsError: If there is no such optimizer or schedule, or it has no such setting.
     """
     steps = -(-data.train.count // training.batch_size)
     optimizer = make_optimizer(training, steps * training.epochs)
@@ -58,7 +59,11 @@ def fit(
             in_units(stream(data.train, seed)),
             validation_data=in_units(stream(data.val, None)),
             epochs=training.epochs,
-            callbacks=[Watch(label, training.epochs, steps, progress), KeepBest()],
+            callbacks=[
+                *averaging_callbacks(training.averaging),
+                Watch(label, training.epochs, steps, progress),
+                KeepBest(),
+            ],
             verbose=0,
         ).history
     return history_of(history, training.epochs)
