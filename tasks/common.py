@@ -2,8 +2,9 @@
 
 import os
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +16,17 @@ from qatflow.progress import Progress
 
 @dataclass(frozen=True)
 class Stage:
-    """One execution of a stage: its project, parameters, variant (empty if it has none) and progress."""
+    """One execution of a stage: its project, parameters, variant (empty if it has none) and progress.
+
+    Attributes:
+        writes: Whether its output is kept. Of several workers that train together only one writes.
+    """
 
     root: Path
     params: Params
     variant: str
     progress: Progress
+    writes: bool = True
 
     def folder(self, stage: str, *, variant: bool = False) -> Path:
         """Return the output folder of `stage`, of this variant if asked."""
@@ -38,8 +44,16 @@ class Stage:
 
     def write(self, stage: str, *parents: Path) -> AbstractContextManager[Path]:
         """Give an empty folder to fill; it becomes the stage's output when the block ends without an error."""
+        if not self.writes:
+            return _discarded()
         lineage = {parent.relative_to(self.root / "artifacts").as_posix(): parent for parent in parents}
         return artifacts.stage_output(self.folder(stage, variant=True), stage, lineage)
+
+
+@contextmanager
+def _discarded() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="qatflow-") as folder:
+        yield Path(folder)
 
 
 def execute(run: Callable[[Stage], None], variant: str, progress: Progress) -> None:

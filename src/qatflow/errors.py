@@ -35,6 +35,10 @@ class StageError(QATFlowError):
     """A stage of the graph failed, was killed or ran out of time."""
 
 
+class LostError(StageError):
+    """A process ended without an answer: it was killed, or crashed."""
+
+
 class TrackingError(QATFlowError):
     """The tracking server or model registry cannot be used."""
 

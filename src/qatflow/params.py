@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from qatflow.errors import nearest
 
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 Count = Annotated[int, Field(ge=1)]
@@ -68,6 +70,15 @@ class TrainingParams(Section):
     warmup: Share = 0.0
     clip_norm: Rate | None = None
     averaging: Share = 0.0
+
+
+class DistributionParams(Section):
+    """Training on several devices or machines; see docs/distributed.md."""
+
+    distribution: Literal["none", "mirrored", "multi_worker"] = "none"
+    workers: Annotated[int, Field(ge=1, le=1024)] = 2
+    join_timeout_s: Count = 120
+    restarts: Annotated[int, Field(ge=0, le=100)] = 3
 
 
 class PretrainParams(TrainingParams):
@@ -155,6 +166,27 @@ class EvaluateParams(Section):
     latency_runs: Count = 300
 
 
+def _known_members(value: Any) -> Any:
+    """Refuse what is neither a word nor a list with one sentence, where a union would say one for each alternative."""
+    if isinstance(value, str) and value in {"auto", "none"}:
+        return value
+    if not isinstance(value, tuple) or not all(isinstance(name, str) for name in value):
+        raise ValueError("expected auto, none or a list of variants")
+    if len(value) < 2:
+        raise ValueError("an ensemble needs two members at least; none switches it off")
+    if len(set(value)) != len(value):
+        raise ValueError("a member is named twice; `combine: weighted` finds its weight")
+    return value
+
+
+class EnsembleParams(Section):
+    """Which variants are merged into one flatbuffer, and how their outputs are combined."""
+
+    members: Annotated[Literal["auto", "none"] | tuple[str, ...], BeforeValidator(_known_members)] = "auto"
+    size: Annotated[int, Field(ge=2)] = 3
+    combine: str = "weighted"
+
+
 class ReleaseParams(Section):
     """The registered model and the thresholds of its gates (gate name -> its settings)."""
 
@@ -193,11 +225,13 @@ class Params(Section):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 42
     data: DataParams = DataParams()
     model: ModelParams = ModelParams()
+    training: DistributionParams = DistributionParams()
     pretrain: PretrainParams = PretrainParams()
     transfer: TransferParams = TransferParams()
     quantize: QuantizeParams = QuantizeParams()
     convert: ConvertParams = ConvertParams()
     evaluate: EvaluateParams = EvaluateParams()
+    ensemble: EnsembleParams = EnsembleParams()
     release: ReleaseParams = ReleaseParams()
     deploy: DeployParams = DeployParams()
     tracking: TrackingParams = TrackingParams()
@@ -216,6 +250,17 @@ class Params(Section):
         if self.pretrain.epochs == 0 and self.model.name != "file" and not transferred:
             raise ValueError(
                 "pretrain.epochs 0 takes a model as it is; that needs model.name 'file', or a transfer.source"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _members_are_variants(self) -> Params:
+        members = () if isinstance(self.ensemble.members, str) else self.ensemble.members
+        unknown = [name for name in members if name not in self.quantize.variants]
+        if unknown:
+            raise ValueError(
+                f"ensemble.members names {', '.join(unknown)}, not among quantize.variants: "
+                f"{', '.join(self.quantize.variants)}.{nearest(unknown[0], self.quantize.variants)}"
             )
         return self
 

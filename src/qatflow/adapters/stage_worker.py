@@ -76,12 +76,18 @@ class StageWorker:
             raise kind(answer["message"] + hint)
         return float(answer["seconds"])
 
+    def interrupt(self) -> None:
+        """End the child while another thread waits for its answer, which gets a LostError."""
+        process = self._process
+        if process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
     def kill(self) -> None:
         """End the child and all it started, at once."""
         if self._process is None:
             return
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self.interrupt()
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
             with suppress(OSError):
@@ -115,7 +121,7 @@ class StageWorker:
                 return None
             part = os.read(stdout.fileno(), 65536)
             if not part:
-                raise errors.StageError(f"its process ended without an answer ({_death(process)}). Log: {self._log}")
+                raise errors.LostError(f"its process ended without an answer ({_death(process)}). Log: {self._log}")
             self._buffer += part
         line, _, self._buffer = self._buffer.partition(b"\n")
         answer: dict[str, Any] = json.loads(line)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -50,25 +51,42 @@ class Split:
             drop_remainder: Leave out a smaller last batch.
             targets: (count, ...) in stored order, to yield instead of the split's own.
         """
+        for rows in self.row_batches(batch_size, seed, epoch):
+            if len(rows) == batch_size or not drop_remainder:
+                yield self.take(rows, targets)
+
+    def row_batches(
+        self, batch_size: int, seed: int | None = None, epoch: int = 0, shares: int = 1
+    ) -> Iterator[Array]:
+        """Yield the stored positions of each batch, (b,) int64, every one once.
+
+        Args:
+            batch_size: Samples in a batch; the last one may be smaller.
+            seed: Order of the samples, a new one each epoch; None keeps the stored order.
+            epoch: Number of the epoch, from 0.
+            shares: Parts that each batch is divided into. A last one of fewer samples than that joins the one before.
+        """
         positions = np.arange(self.count)
         if seed is not None:
             positions = np.random.default_rng((seed, epoch)).permutation(self.count)
-        stop = self.count - self.count % batch_size if drop_remainder else self.count
-        for start in range(0, stop, batch_size):
-            rows = positions[start : start + batch_size]
-            x, y = self._take(rows)
-            yield x, y if targets is None else targets[rows]
+        bounds = [*range(0, self.count, batch_size), self.count]
+        if len(bounds) > 2 and bounds[-1] - bounds[-2] < shares:
+            del bounds[-2]
+        for start, stop in pairwise(bounds):
+            yield positions[start:stop]
 
     def arrays(self, limit: int | None = None) -> tuple[Array, Array]:
         """Return the first `limit` samples (all if None) in stored order, as `batches` yields them."""
-        return self._take(np.arange(self.count if limit is None else min(limit, self.count)))
+        return self.take(np.arange(self.count if limit is None else min(limit, self.count)))
 
     def labels(self) -> Array:
         """Return all targets in stored order: (count,) int64 or (count, d) float32."""
         return self._shards.y
 
-    def _take(self, positions: Array) -> tuple[Array, Array]:
-        return self._preprocessing.apply(self._shards.rows(positions)), self._shards.y[positions]
+    def take(self, positions: Array, targets: Array | None = None) -> tuple[Array, Array]:
+        """Return samples by their stored positions, as `batches` yields them."""
+        y = self._shards.y if targets is None else targets
+        return self._preprocessing.apply(self._shards.rows(positions)), y[positions]
 
 
 @dataclass(frozen=True)

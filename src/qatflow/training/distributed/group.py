@@ -1,0 +1,78 @@
+"""The devices or machines that this process trains with: none others, all GPUs of this machine, or many workers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from qatflow.errors import ParamsError
+from qatflow.params import DistributionParams
+from qatflow.training.distributed.cluster import read_cluster
+from qatflow.training.distributed.rendezvous import meet
+
+
+@dataclass(frozen=True)
+class Group:
+    """Who trains together.
+
+    Attributes:
+        strategy: A tf.distribute strategy; None for one device.
+        is_chief: Whether this process writes what comes out.
+    """
+
+    strategy: Any = None
+    is_chief: bool = True
+
+    @property
+    def replicas(self) -> int:
+        """Copies of the model that each batch is divided among."""
+        return int(self.strategy.num_replicas_in_sync) if self.strategy else 1
+
+
+ALONE = Group()
+_present = [ALONE]
+
+
+def group() -> Group:
+    """Return the group that this process is in."""
+    return _present[-1]
+
+
+@contextmanager
+def joined(params: DistributionParams, identity: Mapping[str, str]) -> Iterator[Group]:
+    """Train with others inside the block.
+
+    Of several workers this must be the first that a process does with TensorFlow: it then listens on its address.
+
+    Args:
+        params: Section `training` of params.yaml.
+        identity: What must be equal on all workers, see `rendezvous.meet`.
+
+    Raises:
+        ParamsError: If `TF_CONFIG` is malformed, or missing where it is needed.
+        StageError: If the workers do not come together.
+    """
+    _present.append(_connect(params, identity))
+    try:
+        yield group()
+    finally:
+        _present.pop()
+
+
+def _connect(params: DistributionParams, identity: Mapping[str, str]) -> Group:
+    if params.distribution == "none":
+        return ALONE
+    if params.distribution == "mirrored":
+        from qatflow.backend import tf
+
+        return Group(tf.distribute.MirroredStrategy())
+    cluster = read_cluster(os.environ)
+    if cluster is None:
+        raise ParamsError("training.distribution multi_worker needs TF_CONFIG on each machine; see docs/distributed.md")
+    meet(cluster, identity, params.join_timeout_s)
+    from qatflow.backend import tf
+
+    return Group(tf.distribute.MultiWorkerMirroredStrategy(), cluster.is_chief)

@@ -1,0 +1,95 @@
+"""Runs a stage that trains as `training.distribution` says: here, or as one of several workers, or as all of them."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import wraps
+from pathlib import Path
+
+import qatflow
+from qatflow import artifacts
+from qatflow.adapters.stage_worker import StageWorker
+from qatflow.errors import LostError
+from qatflow.progress import silent
+from qatflow.training.distributed.cluster import TF_CONFIG, Cluster, local_clusters
+from qatflow.training.distributed.group import joined
+from tasks.common import Stage
+
+Run = Callable[[Stage], None]
+NO_LIMIT_S = 1e6
+"""Seconds; whoever started the stage sets its limit."""
+
+
+def trains(run: Run) -> Run:
+    """Let a stage's function train with others, where the parameters say so.
+
+    Without `TF_CONFIG` a stage that is to train on many workers starts them, as processes of this machine, and starts
+    all of them again, from the last checkpoint, when one is lost.
+    """
+
+    @wraps(run)
+    def run_grouped(stage: Stage) -> None:
+        params = stage.params.training
+        if params.distribution == "multi_worker" and not os.environ.get(TF_CONFIG):
+            _launch(stage, f"tasks.{Path(inspect.getfile(run)).stem}")  # as a program, run's own module is __main__
+            return
+        with joined(params, _identity(stage)) as group:
+            run(replace(stage, writes=group.is_chief))
+
+    return run_grouped
+
+
+def _identity(stage: Stage) -> dict[str, str]:
+    """Return digests of what must be equal on all workers."""
+    package = Path(qatflow.__file__).parent
+    code = {path.relative_to(package).as_posix(): artifacts.sha256_file(path) for path in package.rglob("*.py")}
+    return {
+        "code": artifacts.digest(code),
+        "parameters": artifacts.digest(stage.params.model_dump(mode="json")),
+        "data": artifacts.sha256_file(stage.folder("prepare") / artifacts.MANIFEST),
+    }
+
+
+def _launch(stage: Stage, module: str) -> None:
+    params = stage.params.training
+    for attempt in range(params.restarts + 1):
+        try:
+            _run_together(stage, module, local_clusters(params.workers))
+        except LostError as error:
+            if attempt == params.restarts:
+                raise
+            stage.progress(f"a worker was lost ({error}); all start again", attempt, params.restarts + 1)
+        else:
+            return
+
+
+def _run_together(stage: Stage, module: str, clusters: list[Cluster]) -> None:
+    """Run the stage in a process for each worker; the first that fails ends all."""
+    command = f"python3 -m {module} {stage.variant}"
+    with ExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(len(clusters)))
+        workers = [StageWorker(stage.root, stage.root / "logs" / f"worker{c.index}.log") for c in clusters]
+        for worker in workers:
+            stack.callback(worker.kill)
+        futures = [
+            pool.submit(
+                worker.run,
+                command,
+                NO_LIMIT_S,
+                stage.progress if cluster.is_chief else silent,
+                {TF_CONFIG: cluster.to_json()},
+            )
+            for worker, cluster in zip(workers, clusters, strict=True)
+        ]
+        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        for worker in workers if any(future.exception() for future in done) else ():
+            worker.interrupt()
+        for future in sorted(done, key=lambda future: not isinstance(future.exception(), LostError)):
+            future.result()
+        for future in futures:
+            future.result()
