@@ -63,7 +63,7 @@ class RunTracker:
         for path in sorted(folder.glob("*.json")):
             self.tracker.log_artifact(run_id, path)
         self.tracker.log_history(run_id, _read(folder / "history.json", []))
-        for file in ("evaluation.json", "timings.json"):
+        for file in ("evaluation.json", "timings.json", "ensemble.json"):
             self.tracker.log_metrics(run_id, figures(_read(folder / file, {})))
 
     def finish(self, *, failed: bool) -> None:
@@ -101,7 +101,7 @@ def release_run(root: Path, params: Params) -> Iterator[tuple[MlflowTracker, str
 def finished_stages(params: Params) -> list[str]:
     """Return the names of all stages that a release rests on."""
     fanned = [f"{stage}@{v}" for stage in ("quantize", "convert", "evaluate") for v in params.quantize.variants]
-    return ["prepare", "pretrain", "transfer", *fanned]
+    return ["prepare", "pretrain", "transfer", *fanned, "ensemble"]
 
 
 def figures(tree: Mapping[str, Any]) -> dict[str, float]:

@@ -22,10 +22,12 @@ class Combiner(Protocol):
     Attributes:
         tasks: The tasks it suits.
         weighs: Whether it takes weights that were fitted; else each member counts the same.
+        votes: Whether only the winner of its result means something; else its probabilities do too.
     """
 
     tasks: tuple[str, ...]
     weighs: bool
+    votes: bool
 
     def combine(self, outputs: Floats, weights: Sequence[np.float32], /) -> Floats:
         """Return (n, k) float32 of the members' outputs (m, n, k) float32 and m weights of sum 1."""
@@ -40,6 +42,7 @@ class Weighted:
     """Σ wᵢ yᵢ. Classification takes probabilities, and gives them."""
 
     tasks: tuple[str, ...] = ("classification", "regression", "anomaly")
+    votes = False
 
     def __init__(self, *, weighs: bool) -> None:
         self.weighs = weighs
@@ -63,6 +66,7 @@ class Vote:
 
     tasks: tuple[str, ...] = ("classification",)
     weighs = False
+    votes = True
 
     def combine(self, outputs: Floats, weights: Sequence[np.float32], /) -> Floats:
         """Return (n, k) float32."""

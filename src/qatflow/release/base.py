@@ -25,6 +25,7 @@ class Candidate:
         timings: Content of timings.json.
         correct: Per test sample, whether the prediction is right, (n_test,) bool; None where nothing is right or wrong.
         model: The flatbuffer.
+        ensemble: Content of ensemble.json; empty unless it is an ensemble.
     """
 
     variant: str
@@ -33,6 +34,12 @@ class Candidate:
     timings: Mapping[str, Any]
     correct: Flags | None
     model: bytes = field(repr=False)
+    ensemble: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def members(self) -> Mapping[str, Mapping[str, Any]]:
+        """Of an ensemble: name -> weight, score, size_bytes and sha256; else empty."""
+        return dict(self.ensemble.get("members", {}))
 
     @property
     def score(self) -> float:

@@ -19,7 +19,7 @@ from qatflow.release.base import Candidate
 from qatflow.release.manifest import MAX_FILE_BYTES, BundleManifest, File, Lineage, Preprocessing, Tensor
 from qatflow.tflite.runtime import Runner
 
-MODEL, GOLDEN, CARD = "model.tflite", "golden.npz", "MODEL_CARD.md"
+MODEL, GOLDEN, CARD, ENSEMBLE = "model.tflite", "golden.npz", "MODEL_CARD.md", "ensemble.json"
 GOLDEN_SAMPLES = 8
 MAX_MANIFEST_BYTES = 16 << 20
 
@@ -57,12 +57,14 @@ def build_bundle(
         candidate: The measured model.
         data: The first test samples become the golden ones.
         lineage: What the model was made from.
-        extras: Name of a further file -> its content, written as JSON and listed like the others.
+        extras: Name of a further file -> its content, written as JSON and listed like the others. An ensemble's own
+            figures are among them.
 
     Raises:
         ConversionError: If the flatbuffer does not run.
     """
     out.mkdir(parents=True)
+    extras = {**(extras or {}), **({ENSEMBLE: candidate.ensemble} if candidate.ensemble else {})}
     runner = Runner(candidate.model)
     inputs, _ = data.test.arrays(limit=GOLDEN_SAMPLES)
     artifacts.write_bytes(out / MODEL, candidate.model)
@@ -82,9 +84,9 @@ def build_bundle(
         files={},
     )
     artifacts.write_text(out / CARD, model_card.render(manifest, candidate, data.card))
-    for name, content in (extras or {}).items():
+    for name, content in extras.items():
         artifacts.write_json(out / name, content)
-    files = {name: _file(out / name) for name in (MODEL, GOLDEN, CARD, *(extras or {}))}
+    files = {name: _file(out / name) for name in (MODEL, GOLDEN, CARD, *extras)}
     artifacts.write_json(out / artifacts.MANIFEST, manifest.model_copy(update={"files": files}).model_dump(mode="json"))
     return out
 

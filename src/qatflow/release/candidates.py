@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,11 @@ from qatflow.evaluation.metrics import correct
 from qatflow.params import Params
 from qatflow.release.base import Candidate, Flags
 from qatflow.release.manifest import Lineage
+
+FANNED = ("quantize", "convert", "evaluate")
+"""The stages of which each variant has its own."""
+ENSEMBLE = "ensemble"
+"""The candidate that is made of others, and its stage."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +50,18 @@ class Inputs:
         return artifacts.digest([self.data.card["sha256"], measured])
 
 
+@dataclass(frozen=True)
+class _Origin:
+    """What all candidates of a run have in common."""
+
+    root: Path
+    params_sha256: str
+    data_sha256: str
+    data_md5: str | None
+
+
 def read_inputs(root: Path, params: Params, data_md5: str | None) -> Inputs:
-    """Read the outputs of prepare, quantize, convert and evaluate under `root / "artifacts"`.
+    """Read the outputs of prepare, quantize, convert, evaluate and ensemble under `root / "artifacts"`.
 
     Args:
         root: The project.
@@ -58,19 +73,37 @@ def read_inputs(root: Path, params: Params, data_md5: str | None) -> Inputs:
     """
     home = root / "artifacts"
     data = open_prepared(home / "prepare")
-    variants = params.quantize.variants
+    candidates = {variant: _read_candidate(home, variant, data) for variant in params.quantize.variants}
+    ensemble = _read_ensemble(home / ENSEMBLE, data)
+    if ensemble is not None:
+        candidates[ENSEMBLE] = ensemble
+    origin = _Origin(root, artifacts.digest(params.model_dump(mode="json")), data.card["sha256"], data_md5)
     return Inputs(
-        candidates={variant: _read_candidate(home, variant, data) for variant in variants},
-        lineage={variant: _read_lineage(root, params, variant, data, data_md5) for variant in variants},
+        candidates=candidates,
+        lineage={name: _lineage(origin, candidate) for name, candidate in candidates.items()},
         data=data,
         float_model=home / "transfer",
     )
 
 
 def _read_candidate(home: Path, variant: str, data: PreparedData) -> Candidate:
-    quantized, converted, evaluated = (home / stage / variant for stage in ("quantize", "convert", "evaluate"))
+    quantized, converted, evaluated = (home / stage / variant for stage in FANNED)
     for folder in (quantized, converted, evaluated):
         artifacts.verify(folder)
+    trained = artifacts.read_json(quantized / "recipe.json")["trained"]
+    return _measured(variant, trained, converted, evaluated, data)
+
+
+def _read_ensemble(folder: Path, data: PreparedData) -> Candidate | None:
+    """Return the ensemble, if one was made."""
+    artifacts.verify(folder)
+    record = artifacts.read_json(folder / "ensemble.json")
+    if not record["members"]:
+        return None
+    return replace(_measured(ENSEMBLE, False, folder, folder, data), ensemble=record)
+
+
+def _measured(variant: str, trained: bool, converted: Path, evaluated: Path, data: PreparedData) -> Candidate:
     model = (converted / "model.tflite").read_bytes()
     evaluation = artifacts.read_json(evaluated / "evaluation.json")
     if evaluation["sha256"] != artifacts.sha256_bytes(model):
@@ -79,7 +112,7 @@ def _read_candidate(home: Path, variant: str, data: PreparedData) -> Candidate:
         )
     return Candidate(
         variant=variant,
-        trained=artifacts.read_json(quantized / "recipe.json")["trained"],
+        trained=trained,
         evaluation=evaluation,
         timings=artifacts.read_json(evaluated / "timings.json"),
         correct=_correct(data, np.load(evaluated / "outputs.npy", allow_pickle=False)),
@@ -91,16 +124,19 @@ def _correct(data: PreparedData, outputs: artifacts.Array) -> Flags | None:
     return correct(data.task, data.test.labels(), outputs) if data.task == "classification" else None
 
 
-def _read_lineage(root: Path, params: Params, variant: str, data: PreparedData, data_md5: str | None) -> Lineage:
-    fanned = [f"{stage}/{variant}" for stage in ("quantize", "convert", "evaluate")]
-    folders = ["prepare", "pretrain", "transfer", *fanned]
-    home = root / "artifacts"
+def _lineage(origin: _Origin, candidate: Candidate) -> Lineage:
+    """Return what a candidate was made from; an ensemble, what all its members were made from."""
+    variants = list(candidate.members) or [candidate.variant]
+    fanned = [f"{stage}/{variant}" for variant in variants for stage in FANNED]
+    folders = ["prepare", "pretrain", "transfer", *fanned, *([ENSEMBLE] if candidate.members else [])]
+    home = origin.root / "artifacts"
     return Lineage(
-        git_commit=_git_commit(root),
-        params_sha256=artifacts.digest(params.model_dump(mode="json")),
-        data_sha256=data.card["sha256"],
-        data_md5=data_md5,
+        git_commit=_git_commit(origin.root),
+        params_sha256=origin.params_sha256,
+        data_sha256=origin.data_sha256,
+        data_md5=origin.data_md5,
         stages={folder: artifacts.sha256_file(home / folder / artifacts.MANIFEST) for folder in folders},
+        members={name: member["sha256"] for name, member in candidate.members.items()},
     )
 
 

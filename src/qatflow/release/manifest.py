@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from qatflow.tflite.runtime import TensorSpec
 
@@ -73,6 +80,8 @@ class Lineage(Section):
     Attributes:
         data_md5: DVC's digest of the data set.
         stages: Output folder -> SHA-256 of its manifest.
+        members: Of an ensemble: name -> SHA-256 of the flatbuffer. Not written where there are none, so that manifests
+            of single models stay as they were.
     """
 
     git_commit: str | None
@@ -80,6 +89,12 @@ class Lineage(Section):
     data_sha256: Sha256
     data_md5: str | None
     stages: dict[str, Sha256]
+    members: dict[str, Sha256] = {}
+
+    @model_serializer(mode="wrap")
+    def _without_no_members(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written = write(self)
+        return {name: value for name, value in written.items() if name != "members" or value}
 
 
 class BundleManifest(Section):

@@ -41,10 +41,17 @@ def _details(manifest: BundleManifest, candidate: Candidate) -> list[str]:
     tensors = [f"`{tensor.dtype}` {list(tensor.shape)}" for tensor in (manifest.input, manifest.output)]
     return [
         f"- TFLite flatbuffer, {candidate.size_bytes} bytes, SHA-256 `{candidate.sha256}`",
-        f"- quantization: `{manifest.strategy}`, {'trained (QAT)' if candidate.trained else 'post-training'}",
+        _origin(manifest, candidate),
         f"- input {tensors[0]}, output {tensors[1]}",
         f"- made by QATFlow {commit}with parameters `{lineage.params_sha256[:12]}`",
     ]
+
+
+def _origin(manifest: BundleManifest, candidate: Candidate) -> str:
+    if not candidate.members:
+        return f"- quantization: `{manifest.strategy}`, {'trained (QAT)' if candidate.trained else 'post-training'}"
+    members = ", ".join(f"`{name}` (weight {member['weight']:g})" for name, member in candidate.members.items())
+    return f"- ensemble of several flatbuffers in one, combined by `{candidate.ensemble['combine']}`: {members}"
 
 
 def _use(manifest: BundleManifest) -> list[str]:
@@ -84,12 +91,34 @@ def _training(card: Mapping[str, Any]) -> list[str]:
 
 
 def _analyses(manifest: BundleManifest, candidate: Candidate) -> list[str]:
+    return [
+        *_beside_float(candidate),
+        *_beside_members(candidate),
+        f"- measured with the {manifest.kernels} kernels of LiteRT",
+    ]
+
+
+def _beside_float(candidate: Candidate) -> list[str]:
+    """An ensemble of bundles has no float model beside it."""
     evaluation = candidate.evaluation
-    ratio = candidate.size_bytes / evaluation["float"]["size_bytes"]
+    if "agreement_float" not in evaluation:
+        return []
     return [
         f"- answers as the float model does on {evaluation['agreement_float']:.2%} of the test samples",
-        f"- {ratio:.1%} of the float model's bytes",
-        f"- measured with the {manifest.kernels} kernels of LiteRT",
+        f"- {candidate.size_bytes / evaluation['float']['size_bytes']:.1%} of the float model's bytes",
+    ]
+
+
+def _beside_members(candidate: Candidate) -> list[str]:
+    figures = candidate.ensemble
+    if not figures:
+        return []
+    best = figures["best"]
+    gain, p = (figures["against"][best][name] for name in ("gain", "p"))
+    return [
+        f"- {gain:+.4f} against `{best}`, the best single model (p = {p:.4f})",
+        f"- {figures['size_ratio']:.1f} times the bytes of `{best}`",
+        f"- the members differ on {figures['disagreement']:.2%} of the test samples, pair by pair",
     ]
 
 

@@ -10,6 +10,7 @@ from qatflow.errors import ArtifactError
 
 Record = dict[str, Any]
 History = list[dict[str, float]]
+ENSEMBLE = "ensemble"
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,16 @@ class Variant:
 class Run:
     """All that the report shows.
 
-    `transfer` holds its `history` and its record, `manifests` maps folder -> SHA-256 of its manifest, `lineage` is the
-    bundle's.
+    `transfer` holds its `history` and its record, `ensemble` what was found about combining the variants, and its
+    flatbuffer, if there is one, is the last of `variants`. `manifests` maps folder -> SHA-256 of its manifest,
+    `lineage` is the bundle's.
     """
 
     card: Record
     history: History
     transfer: Record
     variants: tuple[Variant, ...]
+    ensemble: Record
     receipt: Record
     lineage: Record
     manifests: dict[str, str]
@@ -57,16 +60,19 @@ def read_run(root: Path, variants: Sequence[str]) -> Run:
     """
     home = root / "artifacts"
     fanned = [f"{stage}/{name}" for name in variants for stage in ("quantize", "evaluate")]
-    folders = ["prepare", "pretrain", "transfer", *fanned]
+    folders = ["prepare", "pretrain", "transfer", *fanned, ENSEMBLE]
     for folder in [*folders, "release"]:
         artifacts.verify(home / folder)
     receipt = artifacts.read_json(home / "release" / "receipt.json")
-    _check_same_variants(receipt, variants)
+    ensemble = artifacts.read_json(home / ENSEMBLE / "ensemble.json")
+    combined = [ENSEMBLE] if ensemble["members"] else []
+    _check_same_variants(receipt, [*variants, *combined])
     return Run(
         card=artifacts.read_json(home / "prepare" / "data_card.json"),
         history=artifacts.read_json(home / "pretrain" / "history.json"),
         transfer={name: artifacts.read_json(home / "transfer" / f"{name}.json") for name in ("history", "transfer")},
-        variants=tuple(_read_variant(home, name) for name in variants),
+        variants=tuple(_read_variant(home, name) for name in [*variants, *combined]),
+        ensemble=ensemble,
         receipt=receipt,
         lineage=_read_lineage(home / "release" / "bundle" / artifacts.MANIFEST),
         manifests={
@@ -76,11 +82,12 @@ def read_run(root: Path, variants: Sequence[str]) -> Run:
 
 
 def _read_variant(home: Path, name: str) -> Variant:
+    measured = home / ENSEMBLE if name == ENSEMBLE else home / "evaluate" / name
     return Variant(
         name=name,
-        evaluation=artifacts.read_json(home / "evaluate" / name / "evaluation.json"),
-        timings=artifacts.read_json(home / "evaluate" / name / "timings.json"),
-        history=artifacts.read_json(home / "quantize" / name / "history.json"),
+        evaluation=artifacts.read_json(measured / "evaluation.json"),
+        timings=artifacts.read_json(measured / "timings.json"),
+        history=[] if name == ENSEMBLE else artifacts.read_json(home / "quantize" / name / "history.json"),
     )
 
 
@@ -93,6 +100,6 @@ def _check_same_variants(receipt: Record, variants: Sequence[str]) -> None:
     judged = sorted(receipt["gates"])
     if judged != sorted(variants):
         raise ArtifactError(
-            f"artifacts/release judged {', '.join(judged)}, but quantize.variants is {', '.join(variants)}; "
+            f"artifacts/release judged {', '.join(judged)}, but the variants are {', '.join(variants)}; "
             "`qatflow run` makes the release again"
         )

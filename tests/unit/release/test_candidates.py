@@ -12,11 +12,14 @@ import pytest
 from qatflow import artifacts
 from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import open_prepared
+from qatflow.ensemble.combine import COMBINERS
+from qatflow.ensemble.merge import merge
 from qatflow.errors import ArtifactError
 from qatflow.params import DataParams, Params, QuantizeParams
+from qatflow.release.base import Candidate
 from qatflow.release.candidates import metrics_of, read_inputs
 from qatflow.tflite.runtime import Runner
-from tests.unit.release.fabricate import candidate, changed, flatbuffer, inputs
+from tests.unit.release.fabricate import candidate, changed, digits, flatbuffer, inputs
 
 VARIANTS = ("ptq_w8a8", "qat_w4a8")
 PARAMS = Params(quantize=QuantizeParams(variants=VARIANTS))
@@ -42,7 +45,26 @@ def root(tmp_path: Path) -> Path:
             artifacts.write_json(out / "evaluation.json", measured.evaluation)
             artifacts.write_json(out / "timings.json", measured.timings)
             np.save(out / "outputs.npy", Runner(model).predict(x))
+    with artifacts.stage_output(home / "ensemble", "ensemble") as out:
+        artifacts.write_json(out / "ensemble.json", {"members": {}, "reason": "switched off"})
     return tmp_path
+
+
+def combined(root: Path) -> Candidate:
+    """Let the stage `ensemble` have made one of both variants."""
+    model = merge({"ptq_w8a8": flatbuffer("int8"), "qat_w4a8": flatbuffer("int4")}, COMBINERS["mean"], [0.5, 0.5])
+    measured = candidate("ensemble", model)
+    members = {
+        name: {"weight": 0.5, "sha256": artifacts.sha256_bytes(flatbuffer(golden))}
+        for name, golden in (("ptq_w8a8", "int8"), ("qat_w4a8", "int4"))
+    }
+    with artifacts.stage_output(root / "artifacts" / "ensemble", "ensemble") as out:
+        (out / "model.tflite").write_bytes(model)
+        artifacts.write_json(out / "evaluation.json", measured.evaluation)
+        artifacts.write_json(out / "timings.json", measured.timings)
+        np.save(out / "outputs.npy", Runner(model).predict(digits().test.arrays()[0]))
+        artifacts.write_json(out / "ensemble.json", {"members": members, "combine": "mean"})
+    return measured
 
 
 def test_candidates_are_what_the_stages_measured(root: Path):
@@ -73,6 +95,37 @@ def test_lineage_names_data_parameters_and_every_stages_manifest(root: Path):
     assert lineage.stages["prepare"] == artifacts.sha256_file(root / "artifacts" / "prepare" / "manifest.json")
     other = read_inputs(root, PARAMS.model_copy(update={"seed": 1}), None).lineage["qat_w4a8"]
     assert other.params_sha256 != lineage.params_sha256
+
+
+def test_the_ensemble_is_one_more_candidate(root: Path):
+    measured = combined(root)
+
+    found = read_inputs(root, PARAMS, None).candidates["ensemble"]
+
+    assert (found.model, found.evaluation, found.trained) == (measured.model, measured.evaluation, False)
+    assert list(found.members) == ["ptq_w8a8", "qat_w4a8"]
+    assert found.correct is not None
+    assert found.correct.mean() == measured.score
+
+
+def test_its_lineage_is_that_of_its_members_and_their_bytes(root: Path):
+    combined(root)
+
+    lineage = read_inputs(root, PARAMS, None).lineage["ensemble"]
+
+    assert {"ensemble", "quantize/ptq_w8a8", "quantize/qat_w4a8", "prepare"} < set(lineage.stages)
+    assert lineage.members == {
+        "ptq_w8a8": artifacts.sha256_bytes(flatbuffer("int8")),
+        "qat_w4a8": artifacts.sha256_bytes(flatbuffer("int4")),
+    }
+
+
+def test_an_altered_ensemble_is_refused(root: Path):
+    combined(root)
+    (root / "artifacts" / "ensemble" / "model.tflite").write_bytes(flatbuffer("int8"))
+
+    with pytest.raises(ArtifactError, match="was altered"):
+        read_inputs(root, PARAMS, None)
 
 
 def test_lineage_names_the_commit_that_is_checked_out(root: Path):

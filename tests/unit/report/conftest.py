@@ -66,6 +66,7 @@ class Plan:
     classes: tuple[str, ...] = tuple("0123456789")
     champion: str | None = "qat_w8a8_per_channel"
     refused: tuple[str, ...] = ("qat_w4a8",)
+    ensemble: bool = False
     layers: tuple[str, ...] = ("conv_1", "conv_2", "conv_3", "dense")
     wrong: dict[str, int] = field(default_factory=lambda: {"ptq_w8a8": 9, "qat_w8a8_per_channel": 8, "qat_w4a8": 17})
 
@@ -120,6 +121,7 @@ def fabricate(root: Path, plan: Plan) -> FakeRun:
         history = _history(10, 0.96, plan) if name.startswith("qat") else []
         _seal(home / "quantize" / name, {"history.json": history})
         _seal(home / "evaluate" / name, {"evaluation.json": _evaluation(name, plan), "timings.json": _timings(name)})
+    _seal(home / "ensemble", _ensemble(plan))
     _seal(home / "release", {"receipt.json": _receipt(plan)} | _bundle(plan))
     return FakeRun(root, Params.model_validate({"quantize": {"variants": list(plan.variants)}}))
 
@@ -129,6 +131,23 @@ def _seal(folder: Path, files: dict[str, Any]) -> None:
         for name, content in files.items():
             (out / name).parent.mkdir(exist_ok=True)
             artifacts.write_json(out / name, content)
+
+
+def _ensemble(plan: Plan) -> dict[str, Any]:
+    if not plan.ensemble:
+        return {"ensemble.json": {"combine": "weighted", "reason": "it is switched off", "losses": {}, "members": {}}}
+    members = {name: {"weight": 1 / len(plan.variants), "sha256": artifacts.digest(name)} for name in plan.variants[:2]}
+    score = _score(_metrics("ensemble", plan))
+    record = {
+        "combine": "weighted", "reason": "members chosen greedily", "members": members, "best": plan.variants[0],
+        "losses": dict.fromkeys([*plan.variants, "ensemble"], 0.125), "score": score, "size_ratio": 1.7,
+        "ece": 0.0213 if plan.task == "classification" else None, "size_bytes": _size("ensemble"),
+        "against": {name: {"gain": 0.0056, "p": 0.03125} for name in plan.variants},
+        "pairs": [{"members": list(members), "disagreement": 0.0278, "q_statistic": 0.9}],
+        "disagreement": 0.0278, "q_statistic": 0.9,
+    }  # fmt: skip
+    evaluation = _evaluation("ensemble", plan)
+    return {"ensemble.json": record, "evaluation.json": evaluation, "timings.json": _timings("ensemble")}
 
 
 def _rng(*words: object) -> np.random.Generator:
@@ -179,7 +198,7 @@ def _metrics(name: str, plan: Plan) -> dict[str, Any]:
     }
     score = float(np.trace(matrix) / matrix.sum())
     means = dict.fromkeys(("precision_macro", "recall_macro", "f1_macro"), score - 0.001)
-    return {"accuracy": score, **means, "per_class": per_class, "confusion_matrix": matrix.tolist()}
+    return {"accuracy": score, **means, "ece": 0.0213, "per_class": per_class, "confusion_matrix": matrix.tolist()}
 
 
 def _confusion(name: str, plan: Plan) -> np.ndarray[Any, Any]:
@@ -258,7 +277,7 @@ def _receipt(plan: Plan) -> dict[str, Any]:
         "variant": plan.champion, "version": 3 if plan.champion else None,
         "model_sha256": champion and champion["sha256"], "champion": champion,
         "reasons": [*_reasons(plan), *(f"{name}: refused" for name in plan.refused)],
-        "gates": {name: _gates(name in plan.refused) for name in plan.variants},
+        "gates": {name: _gates(name in plan.refused) for name in [*plan.variants, *["ensemble"] * plan.ensemble]},
     }  # fmt: skip
 
 

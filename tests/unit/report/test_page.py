@@ -15,6 +15,8 @@ RUNS = {
     "kept": {"champion": "qat_of_last_week"},
     "many classes": {"classes": tuple(f"class {i}" for i in range(100))},
     "twelve variants": {"variants": TWELVE, "champion": TWELVE[3], "refused": TWELVE[6:]},
+    "ensemble": {"ensemble": True, "champion": "ensemble"},
+    "ensemble of regressors": {"ensemble": True, "task": "regression"},
     "one variant": {"variants": ("ptq_w8a8",), "champion": "ptq_w8a8"},
 }
 

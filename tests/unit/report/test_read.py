@@ -1,10 +1,12 @@
+import shutil
+
 import pytest
 
 from qatflow import artifacts
 from qatflow.errors import ArtifactError
 from qatflow.report.read import read_run
 
-FOLDERS = ["prepare", "pretrain", "transfer", "quantize/ptq_w8a8", "evaluate/ptq_w8a8", "release"]
+FOLDERS = ["prepare", "pretrain", "transfer", "quantize/ptq_w8a8", "evaluate/ptq_w8a8", "ensemble", "release"]
 
 
 def test_a_run_holds_what_the_stages_wrote(run, default_run):
@@ -15,7 +17,7 @@ def test_a_run_holds_what_the_stages_wrote(run, default_run):
     assert run.float_model["size_bytes"] == 78_212
     assert run.lineage["git_commit"] == "9f1c2e7"
     assert run.manifests["release"] == artifacts.sha256_file(home / "release" / "manifest.json")
-    assert len(run.manifests) == 4 + 2 * 3
+    assert len(run.manifests) == 5 + 2 * 3
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -43,8 +45,25 @@ def test_an_altered_bundle_is_refused(build_run):
 
 
 def test_a_release_of_other_variants_is_refused(default_run):
-    with pytest.raises(ArtifactError, match=r"judged ptq_w8a8, .* but quantize\.variants is ptq_w8a8;"):
+    with pytest.raises(ArtifactError, match=r"judged ptq_w8a8, .* but the variants are ptq_w8a8;"):
         read_run(default_run.root, ["ptq_w8a8"])
+
+
+def test_an_ensemble_is_the_last_variant(build_run, load):
+    run = load(build_run(ensemble=True))
+
+    assert [variant.name for variant in run.variants][-2:] == ["qat_w4a8", "ensemble"]
+    assert run.variants[-1].history == []
+    assert list(run.ensemble["members"]) == ["ptq_w8a8", "qat_w8a8_per_channel"]
+
+
+def test_a_release_that_did_not_see_the_ensemble_is_refused(build_run):
+    fake, other = build_run(ensemble=True), build_run()
+    shutil.rmtree(fake.root / "artifacts" / "release")
+    shutil.copytree(other.root / "artifacts" / "release", fake.root / "artifacts" / "release")
+
+    with pytest.raises(ArtifactError, match=r"but the variants are .*, ensemble;"):
+        read_run(fake.root, fake.params.quantize.variants)
 
 
 def test_without_a_champion_there_is_no_lineage(build_run, load):

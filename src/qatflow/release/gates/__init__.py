@@ -4,6 +4,7 @@ from qatflow.release.base import Gate
 from qatflow.release.gates.accuracy_drop import AccuracyDrop
 from qatflow.release.gates.agreement import Agreement
 from qatflow.release.gates.beats_champion import BeatsChampion
+from qatflow.release.gates.beats_members import BeatsMembers
 from qatflow.release.gates.beats_ptq import BeatsPtq
 from qatflow.release.gates.golden import Golden
 from qatflow.release.gates.latency import Latency
@@ -14,6 +15,7 @@ GATES: dict[str, Gate] = {
     "accuracy_drop": AccuracyDrop(),
     "agreement": Agreement(),
     "beats_champion": BeatsChampion(),
+    "beats_members": BeatsMembers(),
     "beats_ptq": BeatsPtq(),
     "golden": Golden(),
     "latency": Latency(),

@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from qatflow.report.read import Run
-from qatflow.report.sections import data, details, gates, headline, learning, lineage, quality, variants
+from qatflow.report.sections import data, details, ensemble, gates, headline, learning, lineage, quality, variants
 
 SECTIONS: Mapping[str, Callable[[Run], Any]] = {
     "headline": headline.headline,
     "variants": variants.variants,
+    "ensemble": ensemble.ensemble,
     "gates": gates.gates,
     "quality": quality.quality,
     "learning": learning.learning,

@@ -2,7 +2,7 @@
 
 from qatflow.report.figures.curves import curves
 from qatflow.report.figures.svg import Figure
-from qatflow.report.read import History, Record, Run
+from qatflow.report.read import ENSEMBLE, History, Record, Run
 
 METRICS = ("accuracy", "loss")
 
@@ -14,7 +14,7 @@ def learning(run: Run) -> Record:
     return {
         "transfer": _gain(run.transfer["transfer"]),
         "figures": {metric: made for metric in METRICS if (made := _figures(trained, metric))},
-        "untrained": [variant.name for variant in run.variants if not variant.history],
+        "untrained": [variant.name for variant in run.variants if not variant.history and variant.name != ENSEMBLE],
     }
 
 

@@ -3,7 +3,7 @@ from qatflow.report.sections.quality import LISTED_CONFUSIONS, quality
 
 def test_all_models_have_all_metrics(run):
     part = quality(run)
-    assert part["names"] == ["accuracy", "f1 macro", "precision macro", "recall macro"]
+    assert part["names"] == ["accuracy", "ece", "f1 macro", "precision macro", "recall macro"]
     assert [name for name, _ in part["rows"]] == ["float", "ptq_w8a8", "qat_w8a8_per_channel", "qat_w4a8"]
     assert part["rows"][0][1][0] == "0.9806"
 
