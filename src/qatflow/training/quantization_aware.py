@@ -33,6 +33,7 @@ class Rule:
 
     def hold(self) -> None:
         """Change the kernel after each step; runs once a device."""
+        del self  # AutoGraph complains of empty functions
 
 
 class QuantizationAware(keras.optimizers.Optimizer):

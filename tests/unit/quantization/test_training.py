@@ -1,15 +1,21 @@
+import json
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from qatflow.backend import keras
-from qatflow.errors import ModelError
+from qatflow.errors import ModelError, ParamsError
 from qatflow.quantization.fake_quant import Grids, Learn, build, grids_of, initial_steps
 from qatflow.quantization.plan import Own, Plan
+from qatflow.quantization.progressive import Descend
 from qatflow.quantization.training import fit_fake_quant, hard_targets, reestimate, soft_targets, steps_of
 
 layers = keras.layers
+MIRRORED = Path(__file__).with_name("mirrored.py")
 
 
 @pytest.fixture
@@ -88,6 +94,49 @@ def test_a_lost_loss_says_so(network, work):
 
     with pytest.raises(ModelError, match="loss became nan in epoch 1; lower the learning rate"):
         fit_fake_quant(fake_quant, model, given)
+
+
+@pytest.mark.slow
+def test_averages_are_judged_and_kept_with_grids_and_frozen_weights(network, work):
+    fake_quant, plan, model = network
+    first = grids_of(fake_quant, plan)
+    given = work(
+        (4,),
+        training={"learning_rate": 0.02, "epochs": 3, "averaging": 0.8, "freeze_oscillating": 0.02, "clip_norm": 1.0},
+    )
+
+    history = fit_fake_quant(fake_quant, model, given)
+
+    x, y = given.data.val.arrays()
+    judged = fake_quant.evaluate(x, np.eye(3, dtype=np.float32)[y], verbose=0)[0]
+    assert judged == pytest.approx(min(row["val_loss"] for row in history), rel=1e-4)
+    assert history[-1]["val_loss"] < history[0]["val_loss"]
+    assert all(first.steps[name] != grids_of(fake_quant, plan).steps[name] for name in "ab")
+
+
+def test_averages_of_changing_widths_are_refused(network, work):
+    fake_quant, _, model = network
+    given = work((4,), training={"averaging": 0.9})
+
+    with pytest.raises(ParamsError, match=r"averaging 0\.9 would average grids of different widths; set it to 0"):
+        fit_fake_quant(fake_quant, model, given, [Descend(fake_quant, ["a"], 5)])
+
+
+@pytest.mark.slow
+def test_mirrored_on_two_devices_it_learns_the_same():
+    """Within 1e-5, what float32 loses where gradients are added up in another order; the replicas do not differ."""
+    program = [sys.executable, str(MIRRORED)]
+    output = subprocess.run(program, capture_output=True, text=True, timeout=240, check=True).stdout
+
+    found = json.loads(output.splitlines()[-1])
+    assert found["replicas"] == 2
+    assert found["steps"] == [12, 12]
+    assert found["moved"] > 0.05
+    assert found["frozen"][0] == found["frozen"][1] > 0
+    assert found["weights_apart"] < 1e-5
+    assert found["state_apart"] < 1e-5
+    assert found["mirrored"] > 50
+    assert found["replicas_apart"] == 0
 
 
 def test_statistics_are_reestimated_from_training_batches(sequence, lively, work):
