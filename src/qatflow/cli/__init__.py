@@ -5,7 +5,7 @@ import sys
 import typer
 
 from qatflow import errors
-from qatflow.cli import doctor, models, quantize, registry, run
+from qatflow.cli import doctor, ensemble, models, quantize, registry, run
 
 app = typer.Typer(
     name="qatflow",
@@ -17,6 +17,7 @@ app = typer.Typer(
 app.command()(run.run)
 app.command()(run.status)
 app.command()(quantize.quantize)
+app.command()(ensemble.ensemble)
 app.command()(models.evaluate)
 app.command()(models.infer)
 app.command()(registry.promote)

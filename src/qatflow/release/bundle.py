@@ -78,7 +78,7 @@ def build_bundle(
         preprocessing=Preprocessing(scale=data.preprocessing.scale, offset=data.preprocessing.offset),
         metric=candidate.evaluation.get("metric"),
         score=candidate.score,
-        float_score=candidate.evaluation["float"]["score"],
+        float_score=candidate.evaluation.get("float", {}).get("score"),
         samples=candidate.evaluation["samples"],
         lineage=lineage,
         files={},

@@ -104,7 +104,8 @@ class BundleManifest(Section):
         labels: Class names in the order of the outputs; empty unless the task is classification.
         kernels: The LiteRT kernels that the figures were measured with.
         metric: What `score` is; None for the task's usual one: accuracy, R² or AUC.
-        score: The task's figure of merit on the test split; `float_score` is the float model's.
+        score: The task's figure of merit on the test split; `float_score` is the float model's, None where there is
+            none: an ensemble of bundles.
     """
 
     schema_version: Literal[1] = 1
@@ -117,7 +118,7 @@ class BundleManifest(Section):
     preprocessing: Preprocessing
     metric: Literal["accuracy", "r2", "auc", "reconstruction_r2"] | None = None
     score: Finite
-    float_score: Finite
+    float_score: Finite | None
     samples: Annotated[int, Field(ge=1)]
     lineage: Lineage
     files: dict[FileName, File]

@@ -75,7 +75,8 @@ def _factors(manifest: BundleManifest, candidate: Candidate) -> list[str]:
 
 def _metrics(manifest: BundleManifest, candidate: Candidate) -> list[str]:
     name = RECONSTRUCTION if manifest.metric == "reconstruction_r2" else SCORES[manifest.task]
-    lines = [f"- {name}: {manifest.score:.4f} (float model: {manifest.float_score:.4f}), measured on the flatbuffer"]
+    beside = "" if manifest.float_score is None else f" (float model: {manifest.float_score:.4f})"
+    lines = [f"- {name}: {manifest.score:.4f}{beside}, measured on the flatbuffer"]
     interval = candidate.evaluation.get("score_interval")
     if interval:
         lines.append(f"- 95 % confidence interval: {interval[0]:.4f} to {interval[1]:.4f}")

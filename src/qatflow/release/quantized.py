@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from qatflow import artifacts
@@ -25,7 +26,7 @@ def check_place(out: Path) -> None:
     place = Path(out).resolve()
     if place.exists() and not _is_ours(place):
         raise ArtifactError(
-            f"{out} exists and is no earlier result of `qatflow quantize`; nothing is overwritten: choose a new folder"
+            f"{out} exists and is no earlier result of `qatflow`; nothing is overwritten: choose a new folder"
         )
     parent = next(folder for folder in place.parents if folder.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
@@ -40,17 +41,27 @@ def save_bundle(result: SearchResult, out: Path | str) -> Path:
     Raises:
         ArtifactError: If `out` is neither new, empty, nor an earlier result.
     """
-    check_place(Path(out))
-    place = Path(out).resolve()
+    parts = _candidate(result), result.data, _lineage(result), {RESULT: result.to_dict()}
+    return put(Path(out), lambda folder: build_bundle(folder, *parts))
+
+
+def put(out: Path, build: Callable[[Path], object]) -> Path:
+    """Let `build` make a folder, put it in the place `out` and return `out`. A failure leaves `out` as it was.
+
+    Raises:
+        ArtifactError: If `out` is neither new, empty, nor an earlier result.
+    """
+    check_place(out)
+    place = out.resolve()
     place.parent.mkdir(parents=True, exist_ok=True)
     partial, old = (place.with_name(f".{place.name}.{os.getpid()}.{end}") for end in ("partial", "old"))
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        build_bundle(partial, _candidate(result), result.data, _lineage(result), {RESULT: result.to_dict()})
+        build(partial)
         _swap(partial, place, old)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return Path(out)
+    return out
 
 
 def _is_ours(place: Path) -> bool:

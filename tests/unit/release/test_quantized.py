@@ -91,7 +91,7 @@ def test_nothing_else_is_overwritten(tmp_path, make):
     out = tmp_path / "bundle"
     make(out)
 
-    with pytest.raises(ArtifactError, match="no earlier result of `qatflow quantize`"):
+    with pytest.raises(ArtifactError, match="no earlier result of `qatflow`"):
         check_place(out)
     with pytest.raises(ArtifactError):
         save_bundle(result(), out)
