@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import shutil
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack
@@ -18,9 +19,12 @@ from qatflow.errors import LostError
 from qatflow.progress import silent
 from qatflow.training.distributed.cluster import TF_CONFIG, Cluster, local_clusters
 from qatflow.training.distributed.group import joined
+from qatflow.training.recovery import recoverable
 from tasks.common import Stage
 
 Run = Callable[[Stage], None]
+CHECKPOINTS = Path(".qatflow") / "checkpoints"
+INPUTS = ("prepare", "pretrain", "transfer")
 NO_LIMIT_S = 1e6
 """Seconds; whoever started the stage sets its limit."""
 
@@ -38,20 +42,25 @@ def trains(run: Run) -> Run:
         if params.distribution == "multi_worker" and not os.environ.get(TF_CONFIG):
             _launch(stage, f"tasks.{Path(inspect.getfile(run)).stem}")  # as a program, run's own module is __main__
             return
-        with joined(params, _identity(stage)) as group:
+        identity = _identity(stage)
+        checkpoints = stage.root / CHECKPOINTS / artifacts.digest([run.__code__.co_filename, stage.variant, identity])
+        with joined(params, identity) as group, recoverable(checkpoints):
             run(replace(stage, writes=group.is_chief))
+        if group.is_chief:
+            shutil.rmtree(checkpoints, ignore_errors=True)
 
     return run_grouped
 
 
 def _identity(stage: Stage) -> dict[str, str]:
-    """Return digests of what must be equal on all workers."""
+    """Return digests of what must be equal on all workers, and before and after a restart."""
+    manifests = [stage.folder(name) / artifacts.MANIFEST for name in INPUTS]
     package = Path(qatflow.__file__).parent
     code = {path.relative_to(package).as_posix(): artifacts.sha256_file(path) for path in package.rglob("*.py")}
     return {
         "code": artifacts.digest(code),
         "parameters": artifacts.digest(stage.params.model_dump(mode="json")),
-        "data": artifacts.sha256_file(stage.folder("prepare") / artifacts.MANIFEST),
+        "data": artifacts.digest([artifacts.sha256_file(manifest) for manifest in manifests if manifest.exists()]),
     }
 
 

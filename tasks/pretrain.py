@@ -9,8 +9,10 @@ from qatflow.tflite.convert import convert_float
 from qatflow.training.fit import fit
 from qatflow.training.targets import initialize_units
 from tasks.common import Stage, main
+from tasks.group import trains
 
 
+@trains
 def run(stage: Stage) -> None:
     """Write artifacts/pretrain: architecture, weights, history and the float32 flatbuffer."""
     params = stage.params

@@ -8,8 +8,10 @@ from qatflow.quantization.base import Work
 from qatflow.quantization.run import find_strategy
 from qatflow.quantization.store import save_quantized
 from tasks.common import Stage, main
+from tasks.group import trains
 
 
+@trains
 def run(stage: Stage) -> None:
     """Write artifacts/quantize/<variant>: the quantized model, history and recipe."""
     params = stage.params

@@ -10,6 +10,7 @@ from qatflow.artifacts import digest, sha256_bytes, write_bytes, write_json
 from qatflow.data.prepared import PreparedData, open_prepared
 from qatflow.evaluation.metrics import judged, measure, score_of
 from tasks.common import Stage, main
+from tasks.group import trains
 
 if TYPE_CHECKING:
     from qatflow.backend import keras
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 PASSED_ON = ("architecture.json", "weights.npz", "model.tflite")
 
 
+@trains
 def run(stage: Stage) -> None:
     """Write artifacts/transfer: architecture, weights, history, the float32 flatbuffer and transfer.json."""
     prepared, pretrained = stage.read("prepare"), stage.read("pretrain")

@@ -55,9 +55,7 @@ class Split:
             if len(rows) == batch_size or not drop_remainder:
                 yield self.take(rows, targets)
 
-    def row_batches(
-        self, batch_size: int, seed: int | None = None, epoch: int = 0, shares: int = 1
-    ) -> Iterator[Array]:
+    def row_batches(self, batch_size: int, seed: int | None = None, epoch: int = 0, shares: int = 1) -> Iterator[Array]:
         """Yield the stored positions of each batch, (b,) int64, every one once.
 
         Args:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from qatflow.artifacts import Array
 from qatflow.data.prepared import Split
@@ -11,29 +11,45 @@ if TYPE_CHECKING:
     from qatflow.backend import tf
 
 
-def to_tf_dataset(
-    split: Split, batch_size: int, seed: int | None, task: str, targets: Array | None = None
-) -> "tf.data.Dataset":
-    """Return batches of (x, y), or (x, x) for anomaly detection; the k-th iteration is epoch k of `Split.batches`.
+class Samples(NamedTuple):
+    """What is trained on or validated on.
 
-    Args:
-        split: Where samples come from.
+    Attributes:
+        split: The samples.
         batch_size: Samples in a batch; the last one may be smaller.
+        targets: (n, …) in stored order; None where the inputs are the targets.
         seed: Order of the samples; None keeps the stored order.
-        task: Decides the targets.
-        targets: (count, ...) in stored order, instead of those.
     """
+
+    split: Split
+    batch_size: int
+    targets: Array | None = None
+    seed: int | None = None
+
+    def signature(self) -> "tuple[tf.TensorSpec, tf.TensorSpec]":
+        """Return the specs of a batch, (x, targets)."""
+        from qatflow.backend import tf
+
+        x = tf.TensorSpec((None, *self.split.x_shape), tf.float32)
+        y = x if self.targets is None else tf.TensorSpec((None, *self.targets.shape[1:]), self.targets.dtype)
+        return x, y
+
+    def take(self, positions: Array) -> tuple[Array, Array]:
+        """Return x and targets of stored positions."""
+        x, y = self.split.take(positions, self.targets)
+        return x, x if self.targets is None else y
+
+
+def to_tf_dataset(samples: Samples, first_epoch: int = 0) -> "tf.data.Dataset":
+    """Return batches of (x, targets); the k-th iteration is epoch `first_epoch + k` of `Split.row_batches`."""
     from qatflow.backend import tf
 
-    epochs, own = count(), targets is None
+    epochs = count(first_epoch)
 
     def batches() -> Iterator[tuple[Array, Array]]:
-        for x, y in split.batches(batch_size, seed, next(epochs), targets=targets):
-            yield (x, x) if own and task == "anomaly" else (x, y)
+        for rows in samples.split.row_batches(samples.batch_size, samples.seed, next(epochs)):
+            yield samples.take(rows)
 
-    x = tf.TensorSpec((None, *split.x_shape), tf.float32)
-    labels = split.labels() if targets is None else targets
-    y = x if own and task == "anomaly" else tf.TensorSpec((None, *labels.shape[1:]), labels.dtype)
-    dataset = tf.data.Dataset.from_generator(batches, output_signature=(x, y))
-    steps = -(-split.count // batch_size)
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=samples.signature())
+    steps = -(-samples.split.count // samples.batch_size)
     return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(1)

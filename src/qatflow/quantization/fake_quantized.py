@@ -16,6 +16,7 @@ from qatflow.quantization.plan import Fixed, Plan, plan_outputs
 from qatflow.quantization.progressive import Descend
 from qatflow.quantization.rounding import with_learned_rounding
 from qatflow.quantization.training import fit_fake_quant, reestimate, steps_of
+from qatflow.training.distributed.group import group
 
 layers = keras.layers
 Widths = Callable[[keras.Model, Work], Mapping[str, int]]
@@ -64,7 +65,8 @@ class FakeQuantized:
         if not self.trained:
             return prepared, []
         settings = work.settings.training
-        network = build(prepared.model, _in_training(prepared), prepared.grids, Learn(True, settings.learn_ranges))
+        with group().scope():
+            network = build(prepared.model, _in_training(prepared), prepared.grids, Learn(True, settings.learn_ranges))
         if settings.batch_norm == "freeze":
             freeze_statistics(network)
         callbacks = [

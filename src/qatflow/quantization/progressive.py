@@ -1,9 +1,10 @@
 """Dynamic widths: each layer's weights come down from 8 to 4 bits while it trains, the most sensitive last."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from qatflow.artifacts import Array
 from qatflow.backend import keras
 from qatflow.quantization.fake_quant import wrappers
 from qatflow.quantization.grid import levels
@@ -46,6 +47,14 @@ class Descend(keras.callbacks.Callback):
         for name, bits in self._moves[self._done :]:
             self._set(name, bits)
         self._done = len(self._moves)
+
+    def state(self) -> dict[str, Array]:
+        """Return how far it came; see `training.recovery.Resumable`. The grids are weights of the model."""
+        return {"done": np.array(self._done), "batches": np.array(self._batches)}
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Go on from a state."""
+        self._done, self._batches = int(state["done"]), int(state["batches"])
 
     def _set(self, name: str, bits: int) -> None:
         variables = self._quantizers[name].variables

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from qatflow.artifacts import Array
-from qatflow.backend import keras, tf
+from qatflow.backend import keras
 from qatflow.data.prepared import PreparedData, Split
-from qatflow.data.streams import to_tf_dataset
+from qatflow.data.streams import Samples
 from qatflow.errors import ParamsError
-from qatflow.params import QatParams
 from qatflow.quantization.base import History, Work
 from qatflow.quantization.oscillation import rules_of
 from qatflow.quantization.progressive import Descend
 from qatflow.training.averaging import averaging_callbacks
-from qatflow.training.callbacks import KeepBest, Watch
-from qatflow.training.fit import history_of
+from qatflow.training.callbacks import KeepBest
+from qatflow.training.distributed.group import group
+from qatflow.training.loop import Watched, loss_of, train
 from qatflow.training.quantization_aware import make_quantization_aware
 
 LOSSES = {
@@ -35,7 +35,7 @@ def fit_fake_quant(
     """Train a fake-quant model in place; it ends with the best state on the validation split, perhaps its first.
 
     Args:
-        model: Fake-quant model. Its compiled state is replaced.
+        model: Fake-quant model, made in the scope of the present group. Its compiled state is replaced.
         teacher: The float model, for distillation.
         work: Data and settings.
         callbacks: Told besides.
@@ -54,25 +54,20 @@ def fit_fake_quant(
             f"{work.label}: quantize.training.averaging {settings.averaging} would average grids of different widths; "
             "set it to 0 for strategies whose widths change while they train"
         )
-    steps = steps_of(work)
-    optimizer = make_quantization_aware(settings, steps * settings.epochs, rules_of(model, settings))
-    optimizer.build(model.trainable_variables)
-    model.compile(optimizer, loss=LOSSES[data.task], metrics=_metrics(data))
-    validation = _stream(data.val, settings, data, hard_targets(data.val, data), None)
-    best = KeepBest(float(model.evaluate(validation, verbose=0, return_dict=True)["loss"]))
-    history = model.fit(
-        _stream(data.train, settings, data, soft_targets(teacher, data, settings.distillation), work.seed),
-        validation_data=validation,
-        epochs=settings.epochs,
-        callbacks=[
-            *averaging_callbacks(settings.averaging),
-            Watch(work.label, settings.epochs, steps, work.progress),
-            *callbacks,
-            best,
-        ],
-        verbose=0,
-    ).history
-    return history_of(history, settings.epochs)
+    validation = Samples(data.val, settings.batch_size, hard_targets(data.val, data))
+    targets = soft_targets(teacher, data, settings.distillation)
+    with group().scope():
+        optimizer = make_quantization_aware(settings, steps_of(work) * settings.epochs, rules_of(model, settings))
+        model.compile(optimizer, loss=LOSSES[data.task], metrics=_metrics(data))
+    best = KeepBest(loss_of(model, validation))
+    return train(
+        model,
+        Samples(data.train, settings.batch_size, targets, work.seed),
+        validation,
+        settings.epochs,
+        Watched(work.label, work.progress, work.seed),
+        [*averaging_callbacks(settings.averaging), *callbacks, best],
+    )
 
 
 def steps_of(work: Work) -> int:
@@ -119,7 +114,3 @@ def reestimate(model: keras.Model, work: Work) -> None:
 
 def _metrics(data: PreparedData) -> list[str]:
     return ["accuracy"] if data.task == "classification" else []
-
-
-def _stream(split: Split, settings: QatParams, data: PreparedData, targets: Array, seed: int | None) -> tf.data.Dataset:
-    return to_tf_dataset(split, settings.batch_size, seed, data.task, targets)

@@ -1,6 +1,6 @@
 """Lets the moving average of the weights be judged and kept, while training goes on from the weights themselves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from qatflow.artifacts import Array
 from qatflow.backend import keras
@@ -32,6 +32,14 @@ class JudgeAverage(keras.callbacks.Callback):
         for variable, value in zip(self.model.trainable_variables, self._trained, strict=False):
             variable.assign(value)
         self._trained = []
+
+    def state(self) -> dict[str, Array]:
+        """Return the weights that training goes on from; see `recovery.Resumable`."""
+        return {str(index): value for index, value in enumerate(self._trained)}
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Go on from a state."""
+        self._trained = [state[str(index)] for index in range(len(state))]
 
 
 def averaging_callbacks(momentum: float) -> Sequence[keras.callbacks.Callback]:

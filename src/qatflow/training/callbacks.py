@@ -1,6 +1,9 @@
 """What happens while Keras trains: progress, a stop when the loss is lost, and the best weights kept."""
 
 import math
+from collections.abc import Mapping
+
+import numpy as np
 
 from qatflow.artifacts import Array
 from qatflow.backend import keras
@@ -64,6 +67,15 @@ class KeepBest(keras.callbacks.Callback):
         loss = (logs or {}).get("val_loss", math.inf)
         if loss < self._lowest:
             self._lowest, self._weights = loss, self.model.get_weights()
+
+    def state(self) -> dict[str, Array]:
+        """Return the lowest loss and its weights; see `recovery.Resumable`."""
+        return {"lowest": np.array(self._lowest)} | {f"weight{i}": value for i, value in enumerate(self._weights)}
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Go on from a state."""
+        self._lowest = float(state["lowest"])
+        self._weights = [state[f"weight{index}"] for index in range(len(state) - 1)]
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
         """Put the best weights back."""

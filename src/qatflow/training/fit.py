@@ -1,15 +1,15 @@
 """Trains a model, float or fake-quant, on prepared data. The same seed gives the same weights, bit for bit."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
+from qatflow.artifacts import Array
 from qatflow.backend import keras
 from qatflow.data.prepared import PreparedData, Split
-from qatflow.data.streams import to_tf_dataset
+from qatflow.data.streams import Samples
 from qatflow.params import TrainingParams
 from qatflow.progress import Progress, silent
 from qatflow.training.averaging import averaging_callbacks
-from qatflow.training.callbacks import KeepBest, Watch
+from qatflow.training.callbacks import KeepBest
+from qatflow.training.distributed.group import group
+from qatflow.training.loop import Watched, train
 from qatflow.training.optimizers import make_optimizer
 from qatflow.training.targets import standardized
 
@@ -47,31 +47,20 @@ def fit(
         ModelError: If the loss became NaN or infinite.
         ParamsError: If there is no such optimizer or schedule, or it has no such setting.
     """
+
+    def samples(split: Split, targets: Array, order: int | None) -> Samples:
+        return Samples(split, training.batch_size, None if data.task == "anomaly" else targets, order)
+
     steps = -(-data.train.count // training.batch_size)
-    optimizer = make_optimizer(training, steps * training.epochs)
-    model.compile(optimizer, loss=LOSSES[data.task], metrics=METRICS[data.task])
-
-    def stream(split: Split, order: int | None) -> Any:
-        return to_tf_dataset(split, training.batch_size, order, data.task)
-
-    with standardized(model, data) as in_units:
-        history = model.fit(
-            in_units(stream(data.train, seed)),
-            validation_data=in_units(stream(data.val, None)),
-            epochs=training.epochs,
-            callbacks=[
-                *averaging_callbacks(training.averaging),
-                Watch(label, training.epochs, steps, progress),
-                KeepBest(),
-            ],
-            verbose=0,
-        ).history
-    return history_of(history, training.epochs)
-
-
-def history_of(history: Mapping[str, Sequence[float]], epochs: int) -> list[dict[str, float]]:
-    """Return Keras' history, a list a figure, as a dict an epoch."""
-    return [
-        {"epoch": float(epoch + 1)} | {name: float(values[epoch]) for name, values in history.items()}
-        for epoch in range(epochs)
-    ]
+    with standardized(model, data) as in_units, group().copied(model) as trained:
+        with group().scope():
+            optimizer = make_optimizer(training, steps * training.epochs)
+            trained.compile(optimizer, loss=LOSSES[data.task], metrics=METRICS[data.task])
+        return train(
+            trained,
+            samples(data.train, in_units(data.train.labels()), seed),
+            samples(data.val, in_units(data.val.labels()), None),
+            training.epochs,
+            Watched(label, progress, seed),
+            [*averaging_callbacks(training.averaging), KeepBest()],
+        )

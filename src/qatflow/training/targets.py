@@ -14,8 +14,8 @@ from qatflow.artifacts import Array
 from qatflow.backend import keras
 from qatflow.data.prepared import PreparedData
 
-Stream = Callable[[Any], Any]
-"""Changes a tf.data.Dataset of batches (x, y) on its way to the model."""
+InUnits = Callable[[Array], Array]
+"""Changes targets (n, d) on their way to the model."""
 
 
 def initialize_units(model: keras.Model, data: PreparedData) -> None:
@@ -26,20 +26,20 @@ def initialize_units(model: keras.Model, data: PreparedData) -> None:
 
 
 @contextmanager
-def standardized(model: keras.Model, data: PreparedData) -> Iterator[Stream]:
+def standardized(model: keras.Model, data: PreparedData) -> Iterator[InUnits]:
     """Let the model speak in standardized targets inside the block, and in the data's units before and after.
 
-    Gives what to do with batches. Nothing, unless the task is regression and the last layer is plain and linear: a
+    Gives what to do with targets. Nothing, unless the task is regression and the last layer is plain and linear: a
     fake-quant one keeps the ranges it was made with.
     """
     if not _applies(model, data):
-        yield lambda batches: batches
+        yield lambda targets: targets
         return
     mean, std = _moments(data)
     scale, shift = (np.asarray(values, np.float32) for values in (1 / std, -mean / std))
     _change_units(model.layers[-1], 1 / std, -mean / std)
     try:
-        yield lambda batches: batches.map(lambda x, targets: (x, targets * scale + shift))
+        yield lambda targets: targets * scale + shift
     finally:
         _change_units(model.layers[-1], std, mean)
 

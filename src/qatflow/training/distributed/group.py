@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,31 @@ class Group:
 
     strategy: Any = None
     is_chief: bool = True
+
+    def scope(self) -> AbstractContextManager[Any]:
+        """Give the context in which models that are to train here are made and compiled."""
+        return self.strategy.scope() if self.strategy else nullcontext()
+
+    def config_of(self, layer: Any) -> dict[str, Any]:
+        """Return the config with which a layer is made anew in the scope: with statistics of whole batches."""
+        config: dict[str, Any] = layer.get_config()
+        return config | {"synchronized": True} if self.strategy and "moving_mean_initializer" in config else config
+
+    @contextmanager
+    def copied(self, model: Any) -> Iterator[Any]:
+        """Give a copy of a Functional model that trains here, whose weights go back to the model; alone, the model."""
+        if self.strategy is None:
+            yield model
+            return
+        from qatflow.backend import keras
+
+        with self.scope():
+            copy = keras.models.clone_model(
+                model, clone_function=lambda layer: type(layer).from_config(self.config_of(layer))
+            )
+        copy.set_weights(model.get_weights())
+        yield copy
+        model.set_weights(copy.get_weights())
 
     @property
     def replicas(self) -> int:
