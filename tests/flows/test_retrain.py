@@ -14,7 +14,7 @@ from qatflow import artifacts
 from tests.flows.project import DATA, Project
 
 pytestmark = [pytest.mark.slow, pytest.mark.flow]
-TRAINING = ("pretrain", "quantize", "convert", "evaluate")
+TRAINING = ("pretrain", "quantize", "convert", "evaluate", "ensemble")
 
 
 def test_first_run_promotes_deploys_and_says_where(trained: Project) -> None:
@@ -102,7 +102,7 @@ def test_changed_parameter_runs_only_what_depends_on_it(trained: Project) -> Non
         assert trained.flow().returncode == 0
         ran = {name.split("@")[0] for name, outcome in trained.outcomes().items() if outcome == "ran"}
         assert "evaluate" in ran
-        assert ran <= {"evaluate", "release", "deploy", "report"}
+        assert ran <= {"evaluate", "ensemble", "release", "deploy", "report"}
     finally:
         trained.set({"evaluate.latency_runs": 20})
         assert trained.flow().returncode == 0

@@ -38,7 +38,7 @@ def _check_distinct(bundles: Sequence[Bundle]) -> None:
     for bundle in bundles:
         if bundle.sha256 in seen:
             raise ModelError(
-                f"{seen[bundle.sha256]} and {bundle.path} hold the same flatbuffer; twice the same model is no ensemble: "
+                f"{seen[bundle.sha256]} and {bundle.path} hold the same flatbuffer; one model twice is no ensemble: "
                 "leave one out"
             )
         seen[bundle.sha256] = bundle.path

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from qatflow.release.manifest import BundleManifest, Tensor
+from qatflow.release.manifest import BundleManifest, Lineage, Tensor
 from qatflow.tflite.runtime import Runner
 from tests.unit.release.fabricate import flatbuffer, lineage
 
@@ -20,6 +20,18 @@ def manifest(task: str, labels: tuple[str, ...], output: Tensor) -> BundleManife
             "preprocessing": {"scale": (1.0,), "offset": (0.0,)},
         }
     )  # fmt: skip
+
+
+def test_members_are_in_the_lineage_of_ensembles_only():
+    """A bundle made before there were ensembles keeps its digest."""
+    single = lineage()
+    combined = single.model_copy(update={"members": {"ptq_w8a8": "a" * 64}})
+
+    assert "members" not in single.model_dump(mode="json")
+    assert combined.model_dump(mode="json")["members"] == {"ptq_w8a8": "a" * 64}
+    assert Lineage.model_validate_json(combined.model_dump_json()) == combined
+    with pytest.raises(ValidationError, match="members"):
+        Lineage.model_validate(single.model_dump() | {"members": {"ptq_w8a8": "no digest"}})
 
 
 def test_there_is_one_label_for_each_output():
