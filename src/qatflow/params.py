@@ -57,13 +57,23 @@ class ModelParams(Section):
     width: Annotated[float, Field(gt=0.0, le=16.0)] = 1.0
 
 
+def _is_setting(value: Any) -> Any:
+    """Refuse what is neither with one sentence, where a union would say one for each alternative."""
+    if not isinstance(value, bool | int | float):
+        raise ValueError("expected a number, true or false")
+    return value
+
+
+Setting = Annotated[bool | float, BeforeValidator(_is_setting)]
+
+
 class TrainingParams(Section):
     """One training run; docs/optimizers.md has the optimizers, the schedules and their settings."""
 
     epochs: Count = 30
     batch_size: Count = 64
     optimizer: str = "adam"
-    optimizer_settings: Mapping[str, bool | float] = {}
+    optimizer_settings: Mapping[str, Setting] = {}
     learning_rate: Rate = 0.001
     schedule: str = "cosine"
     schedule_settings: Mapping[str, float] = {}

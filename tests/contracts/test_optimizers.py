@@ -1,6 +1,7 @@
 """Every optimizer's first steps are those of its published formula; what it does not take is refused."""
 
 from collections import defaultdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from qatflow.backend import tf
 from qatflow.errors import ParamsError
 from qatflow.params import TrainingParams
+from qatflow.params_file import validate
 from qatflow.training.optimizers import OPTIMIZERS, RESERVED, make_optimizer
 
 RATE, STEPS, EPSILON = 0.05, 8, 1e-7
@@ -198,3 +200,11 @@ def test_gradients_are_clipped_together_each_or_by_value(clipping, wanted):
 def test_unknown_optimizer_names_the_nearest():
     with pytest.raises(ParamsError, match="Did you mean 'adamw'"):
         make_optimizer(TrainingParams(optimizer="adam_w"), 1)
+
+
+def test_a_value_that_is_no_number_is_refused_in_one_sentence():
+    with pytest.raises(ParamsError) as error:
+        validate({"pretrain": {"optimizer_settings": {"beta_1": "high"}}}, Path("params.yaml"))
+
+    said = "pretrain.optimizer_settings.beta_1: expected a number, true or false, but it is 'high'"
+    assert str(error.value).splitlines()[1:] == [f"  {said}"]
