@@ -59,7 +59,7 @@ class ModelParams(Section):
 
 def _is_setting(value: Any) -> Any:
     """Refuse what is neither with one sentence, where a union would say one for each alternative."""
-    if not isinstance(value, bool | int | float):
+    if type(value) not in {bool, int, float}:
         raise ValueError("expected a number, true or false")
     return value
 
