@@ -22,7 +22,9 @@ class JudgeAverage(keras.callbacks.Callback):
         self._trained: list[Array] = []
 
     def on_test_begin(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002 (Keras' name)
-        """Put the averages in."""
+        """Put the averages in, unless they are."""
+        if self._trained:
+            return
         variables = self.model.trainable_variables
         self._trained = [variable.numpy() for variable in variables]
         self.model.optimizer.finalize_variable_values(variables)

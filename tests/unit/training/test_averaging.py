@@ -69,6 +69,25 @@ def test_what_is_judged_and_kept_is_the_average(trained):
     assert weight(model) == pytest.approx(averages[-1])
 
 
+def test_judging_twice_does_not_lose_the_weights():
+    start(0)
+    model = keras.Sequential([keras.layers.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    training = TrainingParams(optimizer="sgd", schedule="constant", learning_rate=0.1, averaging=MOMENTUM)
+    model.compile(make_optimizer(training, 1), "mean_squared_error")
+    model.train_on_batch(X, Y)
+    before = weight(model)
+    (judge,) = averaging_callbacks(MOMENTUM)
+    judge.set_model(model)
+
+    judge.on_test_begin()
+    judge.on_test_begin()
+    averaged = weight(model)
+    judge.on_epoch_begin(1)
+
+    assert averaged != before
+    assert weight(model) == before
+
+
 def test_no_momentum_no_callback():
     assert averaging_callbacks(0.0) == []
 
