@@ -5,7 +5,7 @@ import sys
 import typer
 
 from qatflow import errors
-from qatflow.cli import doctor, ensemble, models, quantize, registry, run
+from qatflow.cli import distil, doctor, ensemble, models, quantize, registry, run
 
 app = typer.Typer(
     name="qatflow",
@@ -18,6 +18,7 @@ app.command()(run.run)
 app.command()(run.status)
 app.command()(quantize.quantize)
 app.command()(ensemble.ensemble)
+app.command()(distil.distil)
 app.command()(models.evaluate)
 app.command()(models.infer)
 app.command()(registry.promote)

@@ -40,10 +40,11 @@ def ensemble(  # noqa: PLR0913, PLR0917 (a command's options)
     """
     screen = Screen(Console(highlight=False))
     with screen.stage(f"ensemble of {len(bundles)} bundles") as line, hushed():
-        from qatflow.release.ensembled import Order, ensemble_bundles
+        from qatflow.release.ensembled import ensemble_bundles
+        from qatflow.release.own_data import OwnData
 
-        order = Order(data, combine, size, source, label, max_samples, seed, line.progress)
-        result = ensemble_bundles(bundles, order, out)
+        own = OwnData(data, source, label, max_samples, seed, line.progress)
+        result = ensemble_bundles(bundles, own, out, combine=combine, size=size)
     _say(screen, result, out)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +11,23 @@ import numpy as np
 
 from qatflow import artifacts
 from qatflow.artifacts import Array
-from qatflow.data.prepare import prepare_data
-from qatflow.data.prepared import PreparedData, Preprocessing, Split, open_prepared
+from qatflow.data.prepared import PreparedData
 from qatflow.ensemble.choose import Choice, choose
 from qatflow.ensemble.combine import COMBINERS
 from qatflow.ensemble.figures import Judged, figures, judge
 from qatflow.ensemble.merge import merge
-from qatflow.errors import DataError, ModelError
+from qatflow.errors import ModelError
 from qatflow.evaluation.latency import interleaved_latency
 from qatflow.evaluation.metrics import measure
 from qatflow.evaluation.significance import wilson_interval
-from qatflow.params import DataParams, EnsembleParams
-from qatflow.progress import Progress, silent
+from qatflow.params import EnsembleParams
+from qatflow.progress import Progress
 from qatflow.release.base import Candidate
 from qatflow.release.bundle import Bundle, build_bundle
-from qatflow.release.manifest import BundleManifest, Lineage
+from qatflow.release.manifest import Lineage
 from qatflow.release.members import load_members
+from qatflow.release.own_data import OwnData, prepare_for
 from qatflow.release.quantized import RESULT, check_place, put
-from qatflow.search.recognise import recognise
 from qatflow.tflite.runtime import Runner
 
 STRATEGY = "ensemble"
@@ -38,35 +36,19 @@ LATENCY_RUNS = 100
 IMAGE_RANK = 3
 
 
-@dataclass(frozen=True)
-class Order:
-    """What is asked for.
-
-    Attributes:
-        data: Path of data in the bundles' own units, or `digits`; see `search.recognise`.
-        combine: Name of a combiner.
-        size: Most members, chosen greedily; None takes all bundles.
-        source: Kind of data, where it is not told from `data`.
-        label: Column to predict in a CSV table.
-        max_samples: Use at most so many samples of each split.
-        seed: Of the splits.
-        progress: Told how far the work is.
-    """
-
-    data: str
-    combine: str = "weighted"
-    size: int | None = None
-    source: str | None = None
-    label: str = "label"
-    max_samples: int | None = None
-    seed: int = 42
-    progress: Progress = silent
-
-
-def ensemble_bundles(paths: Sequence[Path], order: Order, out: Path) -> dict[str, Any]:
+def ensemble_bundles(
+    paths: Sequence[Path], own: OwnData, out: Path, *, combine: str = "weighted", size: int | None = None
+) -> dict[str, Any]:
     """Write a bundle of the bundles at `paths` to `out` and return the content of its result.json.
 
     Members are chosen and weighed on the validation split of the data; figures come from their test split.
+
+    Args:
+        paths: Of two bundles at least.
+        own: The data.
+        out: New, empty, or an earlier result.
+        combine: Name of a combiner.
+        size: Most members, chosen greedily; None takes all bundles.
 
     Raises:
         ArtifactError: If a bundle is not whole, or `out` is neither new, empty, nor an earlier result.
@@ -77,52 +59,28 @@ def ensemble_bundles(paths: Sequence[Path], order: Order, out: Path) -> dict[str
     check_place(out)
     bundles = load_members(paths)
     with tempfile.TemporaryDirectory(prefix="qatflow-") as folder:
-        data = _prepared(order, next(iter(bundles.values())).manifest, Path(folder) / "prepared")
-        candidate = _combined(bundles, data, order)
-        members = {name: bundles[name].sha256 for name in candidate.members}
+        data = prepare_for(next(iter(bundles.values())).manifest, own, Path(folder) / "prepared")
+        wanted = EnsembleParams(members="auto" if size else tuple(bundles), size=size or 2, combine=combine)
+        candidate = _combined(bundles, data, wanted, own.progress)
         result = _result(candidate, bundles)
-        put(out, lambda place: build_bundle(place, candidate, data, _lineage(order, data, members), {RESULT: result}))
+        put(
+            out,
+            lambda place: build_bundle(place, candidate, data, _lineage(candidate, data, own.seed), {RESULT: result}),
+        )
     return result
 
 
-def _prepared(order: Order, manifest: BundleManifest, folder: Path) -> PreparedData:
-    """Read, check and split the data, and give them the bundles' preprocessing."""
-    source, path = recognise(order.data, order.source)
-    shape = manifest.input.shape
-    size = (shape[0], shape[1]) if source == "image_folder" and len(shape) == IMAGE_RANK else None
-    wanted = {"source": source, "path": path, "label": order.label, "image_size": size, "task": manifest.task}
-    params = DataParams.model_validate({**wanted, "max_samples": order.max_samples})
-    with artifacts.stage_output(folder, "prepare") as out:
-        prepare_data(params, "none", order.seed, out, order.progress)
-    raw = open_prepared(folder)
-    _check_fits(raw, manifest, order.data)
-    preprocessing = Preprocessing(manifest.preprocessing.scale, manifest.preprocessing.offset)
-    train, val, test = (Split(folder / name, preprocessing) for name in ("train", "val", "test"))
-    return replace(raw, preprocessing=preprocessing, train=train, val=val, test=test)
-
-
-def _check_fits(data: PreparedData, manifest: BundleManifest, path: str) -> None:
-    for what, found, wanted in (
-        ("samples of shape", list(data.input_shape), list(manifest.input.shape)),
-        ("the classes", list(data.class_names), list(manifest.labels)),
-        ("targets", data.num_outputs, manifest.output.size),
-    ):
-        if found != wanted:
-            raise DataError(f"{path} holds {what} {found}; the bundles are for {wanted}")
-
-
-def _combined(bundles: Mapping[str, Bundle], data: PreparedData, order: Order) -> Candidate:
+def _combined(
+    bundles: Mapping[str, Bundle], data: PreparedData, wanted: EnsembleParams, progress: Progress
+) -> Candidate:
     models = {name: bundle.model for name, bundle in bundles.items()}
-    wanted = EnsembleParams(
-        members=tuple(models) if order.size is None else "auto", size=order.size or 2, combine=order.combine
-    )
-    choice = choose(wanted, models, data, order.progress)
+    choice = choose(wanted, models, data, progress)
     if not choice.weights:
         raise ModelError(f"There is nothing to combine: {choice.reason}")
     members = {name: models[name] for name in choice.weights}
-    model = merge(members, COMBINERS[order.combine], list(choice.weights.values()))
-    order.progress("measuring", 0, 1)
-    return _measured(model, choice, models, data, order.combine)
+    model = merge(members, COMBINERS[wanted.combine], list(choice.weights.values()))
+    progress("measuring", 0, 1)
+    return _measured(model, choice, models, data, wanted.combine)
 
 
 def _measured(model: bytes, choice: Choice, models: Mapping[str, bytes], data: PreparedData, combine: str) -> Candidate:
@@ -171,13 +129,13 @@ def _result(candidate: Candidate, bundles: Mapping[str, Bundle]) -> dict[str, An
     return {**told, **candidate.ensemble, **timed, "sha256": candidate.sha256, "members": members}
 
 
-def _lineage(order: Order, data: PreparedData, members: Mapping[str, str]) -> Lineage:
-    wanted = {"combine": order.combine, "size": order.size, "seed": order.seed, "members": members}
+def _lineage(candidate: Candidate, data: PreparedData, seed: int) -> Lineage:
+    members = {name: member["sha256"] for name, member in candidate.members.items()}
     return Lineage(
         git_commit=None,
-        params_sha256=artifacts.digest(wanted),
+        params_sha256=artifacts.digest({"combine": candidate.ensemble["combine"], "seed": seed}),
         data_sha256=data.card["sha256"],
         data_md5=None,
         stages={},
-        members=dict(members),
+        members=members,
     )

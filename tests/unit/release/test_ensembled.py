@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ from qatflow.ensemble.combine import COMBINERS
 from qatflow.errors import ArtifactError, DataError, ModelError, ParamsError
 from qatflow.release.base import GoldenCheck
 from qatflow.release.bundle import build_bundle, infer, load_bundle
-from qatflow.release.ensembled import Order, ensemble_bundles
+from qatflow.release.ensembled import ensemble_bundles
 from qatflow.release.golden import check_golden
 from qatflow.release.members import load_members
+from qatflow.release.own_data import OwnData
 from qatflow.tflite.runtime import Runner
 from tests.unit.release.fabricate import bundle, candidate, digits, flatbuffer, lineage
 
@@ -28,8 +30,8 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {strategy: bundle(place / strategy, flatbuffer(name), strategy) for strategy, name in NAMES.items()}
 
 
-def make(bundles: dict[str, Path], out: Path, *names: str, **order: object) -> dict[str, object]:
-    return ensemble_bundles([bundles[name] for name in names], Order("digits", **order), out)  # type: ignore[arg-type]
+def make(bundles: dict[str, Path], out: Path, *names: str, **wanted: Any) -> dict[str, Any]:
+    return ensemble_bundles([bundles[name] for name in names], OwnData("digits"), out, **wanted)
 
 
 class TestBundle:
@@ -94,9 +96,9 @@ class TestBundle:
 
 
 class TestRefused:
-    def refuse(self, paths: list[Path], tmp_path: Path, data: str = "digits", **order: object) -> str:
+    def refuse(self, paths: list[Path], tmp_path: Path, data: str = "digits", **wanted: Any) -> str:
         with pytest.raises((ArtifactError, DataError, ModelError, ParamsError)) as error:
-            ensemble_bundles(paths, Order(data, **order), tmp_path / "out")  # type: ignore[arg-type]
+            ensemble_bundles(paths, OwnData(data), tmp_path / "out", **wanted)
         assert not (tmp_path / "out").exists()
         return str(error.value)
 
