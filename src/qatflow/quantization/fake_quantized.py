@@ -66,7 +66,8 @@ class FakeQuantized:
             return prepared, []
         settings = work.settings.training
         with group().scope():
-            network = build(prepared.model, _in_training(prepared), prepared.grids, Learn(True, settings.learn_ranges))
+            learn = Learn(steps=True, ranges=settings.learn_ranges)
+            network = group().synchronize(build(prepared.model, _in_training(prepared), prepared.grids, learn))
         if settings.batch_norm == "freeze":
             freeze_statistics(network)
         callbacks = [

@@ -15,7 +15,6 @@ from tensorflow_model_optimization.quantization.keras import quantize_annotate_l
 
 from qatflow.backend import keras, tf
 from qatflow.quantization.fold import KERNELS
-from qatflow.training.distributed.group import group
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ class PlannedScheme(QuantizeScheme, QuantizeRegistry, QuantizeLayoutTransform):
         """Return a copy of a flat model with these quantizers."""
 
         def annotate(layer: Any) -> Any:
-            copy = _linear(layer) if layer.name in self._clipped else type(layer).from_config(group().config_of(layer))
+            copy = _linear(layer) if layer.name in self._clipped else type(layer).from_config(layer.get_config())
             return quantize_annotate_layer(copy) if self.supports(layer) else copy
 
         annotated = keras.models.clone_model(model, clone_function=annotate)

@@ -30,10 +30,15 @@ class Group:
         """Give the context in which models that are to train here are made and compiled."""
         return self.strategy.scope() if self.strategy else nullcontext()
 
-    def config_of(self, layer: Any) -> dict[str, Any]:
-        """Return the config with which a layer is made anew in the scope: with statistics of whole batches."""
-        config: dict[str, Any] = layer.get_config()
-        return config | {"synchronized": True} if self.strategy and "moving_mean_initializer" in config else config
+    def synchronize(self, model: Any) -> Any:
+        """Let batch normalization of a new model use statistics of whole batches, not of one replica's share."""
+        from qatflow.backend import keras
+
+        for layer in model.layers if self.strategy else ():
+            inner = getattr(layer, "layer", layer)
+            if isinstance(inner, keras.layers.BatchNormalization):
+                inner.synchronized, inner.fused = True, False  # its config, which copies are made from, forgets this
+        return model
 
     @contextmanager
     def copied(self, model: Any) -> Iterator[Any]:
@@ -44,9 +49,7 @@ class Group:
         from qatflow.backend import keras
 
         with self.scope():
-            copy = keras.models.clone_model(
-                model, clone_function=lambda layer: type(layer).from_config(self.config_of(layer))
-            )
+            copy = self.synchronize(keras.models.clone_model(model))
         copy.set_weights(model.get_weights())
         yield copy
         model.set_weights(copy.get_weights())
