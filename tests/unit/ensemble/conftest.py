@@ -70,3 +70,21 @@ def brightness(make_data, tmp_path_factory):
     path = tmp_path_factory.mktemp("brightness") / "data.npz"
     np.savez(path, x=x, y=x.mean(axis=1, keepdims=True))
     return make_data("none", source="arrays", path=str(path), task="regression")
+
+
+@pytest.fixture(scope="session")
+def strange_digits(make_data, tmp_path_factory):
+    """Anomaly detection: digits are normal, digits with shuffled pixels are not."""
+    x = (load_digits().data / 16).astype(np.float32)
+    y = np.arange(len(x)) % 4 == 0
+    x[y] = np.random.default_rng(0).permuted(x[y], axis=1)
+    train, test = slice(0, 1400), slice(1400, None)
+    path = tmp_path_factory.mktemp("strange") / "data.npz"
+    np.savez(
+        path,
+        x_train=x[train][~y[train]],
+        y_train=y[train][~y[train]].astype(np.int64),
+        x_test=x[test],
+        y_test=y[test].astype(np.int64),
+    )
+    return make_data("none", source="arrays", path=str(path), task="anomaly")
