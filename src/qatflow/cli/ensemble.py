@@ -65,3 +65,4 @@ def _say(screen: Screen, result: dict[str, Any], out: Path) -> None:
         "dim",
     )
     screen.say(f" bundle  {out}")
+    screen.say(f" at the price of one model: qatflow distil {out} --student MODEL --data DATA --out DIR", "dim")

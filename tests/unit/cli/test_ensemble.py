@@ -38,6 +38,7 @@ def test_two_bundles_become_one_that_infers(bundles: list[Path], tmp_path: Path)
     result = json.loads((out / "result.json").read_text())
     assert f"vote of 2: {result['tflite_accuracy']:.4f} on the test split" in done.stdout
     assert f"against {result['best']}, the best of them" in done.stdout
+    assert f"qatflow distil {out} --student MODEL" in done.stdout
     assert load_bundle(out).manifest.strategy == "ensemble"
     x, y = digits().test.arrays(limit=5)
     np.save(tmp_path / "samples.npy", x * 16)
