@@ -7,15 +7,13 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from qatflow.ensemble.combine import Combiner
+from qatflow.ensemble.finish import finish
 from qatflow.ensemble.graph import Graph
 from qatflow.ensemble.transplant import transplant
 from qatflow.errors import ModelError
 from qatflow.tflite.rewrite import pack, parse
 from qatflow.tflite.session import Session, TensorSpec
 
-NAME = b"ensemble"
-SIGNATURE = b"serving_default"
-RUNTIME = b"min_runtime_version"
 VERSIONS: Mapping[str, Mapping[str, int]] = {
     "QUANTIZE": {"int8": 1, "uint8": 1, "int16": 2},
     "DEQUANTIZE": {"int8": 2, "uint8": 1, "int16": 3},
@@ -50,7 +48,7 @@ def merge(members: Mapping[str, bytes], combiner: Combiner, weights: Sequence[fl
     for name, tree, entry, (_, sink) in zip(members, trees, entries, specs.values(), strict=True):
         outputs.append(_dequantized(graph, transplant(graph, name, tree, entry), sink, name))
     combined = combiner.emit(graph, outputs, [np.float32(weight) for weight in weights])
-    _finish(graph, combined, trees)
+    finish(graph, combined, trees)
     merged = pack(graph.tree)
     Session(merged)
     return merged
@@ -120,43 +118,3 @@ def _dequantized(graph: Graph, tensor: int, sink: TensorSpec, name: str) -> int:
 def _operator(graph: Graph, name: str, source: int, sink: int, dtype: str) -> int:
     options = {"QUANTIZE": schema.QuantizeOptionsT, "DEQUANTIZE": schema.DequantizeOptionsT}[name]()
     return graph.operator(name, [source], sink, options, VERSIONS[name][dtype])
-
-
-def _finish(graph: Graph, combined: int, trees: Sequence[Any]) -> None:
-    """Name the output, and give the graph the signature and the runtime version that its members had."""
-    graph.main.tensors[combined].name = NAME
-    graph.main.outputs = np.array([combined], np.int32)
-    signature = schema.SignatureDefT()
-    signature.signatureKey, signature.subgraphIndex = SIGNATURE, 0
-    names = (_signed(trees[0], "inputs") or b"input", NAME)
-    signature.inputs, signature.outputs = (
-        [_tensor_map(name, int(tensor))] for name, tensor in zip(names, (graph.main.inputs[0], combined), strict=True)
-    )
-    graph.tree.signatureDefs = [signature]
-    version = max((found for tree in trees if (found := _runtime(tree)) is not None), key=_numbers, default=None)
-    if version is not None:
-        entry = schema.MetadataT()
-        entry.name, entry.buffer = RUNTIME, graph.buffer(np.frombuffer(version, np.uint8))
-        graph.tree.metadata = [entry]
-
-
-def _signed(tree: Any, role: str) -> bytes | None:
-    """Return the name that a member's signature gives to its input."""
-    named = [entry for signature in tree.signatureDefs or [] for entry in getattr(signature, role) or []]
-    return bytes(named[0].name) if named else None
-
-
-def _tensor_map(name: bytes, tensor: int) -> Any:
-    made = schema.TensorMapT()
-    made.name, made.tensorIndex = name, tensor
-    return made
-
-
-def _runtime(tree: Any) -> bytes | None:
-    """Return the oldest runtime that a member says it needs, such as b"1.14.0", padded with zeros."""
-    found = (tree.buffers[entry.buffer].data for entry in tree.metadata or [] if entry.name == RUNTIME)
-    return next((data.tobytes() for data in found if data is not None), None)
-
-
-def _numbers(version: bytes) -> list[int]:
-    return [int(part) for part in version.rstrip(b"\0").split(b".") if part.isdigit()]

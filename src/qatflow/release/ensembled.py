@@ -25,12 +25,11 @@ from qatflow.progress import Progress
 from qatflow.release.base import Candidate
 from qatflow.release.bundle import Bundle, build_bundle
 from qatflow.release.manifest import Lineage
-from qatflow.release.members import load_members
+from qatflow.release.members import STRATEGY, load_members
 from qatflow.release.own_data import OwnData, prepare_for
 from qatflow.release.quantized import RESULT, check_place, put
 from qatflow.tflite.runtime import Runner
 
-STRATEGY = "ensemble"
 BATCH_SIZE = 256
 LATENCY_RUNS = 100
 IMAGE_RANK = 3

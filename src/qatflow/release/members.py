@@ -11,6 +11,9 @@ from qatflow.errors import ModelError
 from qatflow.release.bundle import Bundle, load_bundle
 from qatflow.release.manifest import BundleManifest
 
+STRATEGY = "ensemble"
+"""What a bundle of several calls its strategy."""
+
 
 def load_members(paths: Sequence[Path]) -> dict[str, Bundle]:
     """Read bundles and return them by name: their strategy, with the first digits of their digest where it is not one.
@@ -29,8 +32,9 @@ def load_members(paths: Sequence[Path]) -> dict[str, Bundle]:
 
 
 def _name(bundle: Bundle, strategies: Mapping[str, int]) -> str:
+    """An ensemble that becomes a member keeps its digest in its name, to be told from what it becomes a part of."""
     strategy = bundle.manifest.strategy
-    return strategy if strategies[strategy] == 1 else f"{strategy}-{bundle.sha256[:8]}"
+    return strategy if strategies[strategy] == 1 and strategy != STRATEGY else f"{strategy}-{bundle.sha256[:8]}"
 
 
 def _check_distinct(bundles: Sequence[Bundle]) -> None:

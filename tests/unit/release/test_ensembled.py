@@ -88,6 +88,15 @@ class TestBundle:
 
         assert one == other
 
+    def test_an_ensemble_can_be_a_member(self, bundles: dict[str, Path], tmp_path: Path):
+        inner = make(bundles, tmp_path / "inner", "ptq_w8a8", "qat_w4a8", combine="mean")
+        paths = [tmp_path / "inner", bundles["float16"]]
+
+        result = ensemble_bundles(paths, OwnData("digits"), tmp_path / "out", combine="mean")
+
+        assert list(result["members"]) == [f"ensemble-{inner['sha256'][:8]}", "float16"]
+        assert {"ensemble", *result["members"]} == set(result["losses"])
+
     def test_an_earlier_result_is_replaced(self, bundles: dict[str, Path], tmp_path: Path):
         for names in (("ptq_w8a8", "qat_w4a8"), ("ptq_w8a8", "float16")):
             make(bundles, tmp_path / "out", *names)
