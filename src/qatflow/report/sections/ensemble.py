@@ -53,6 +53,6 @@ def _verdict(run: Run) -> str:
     latencies = {variant.name: variant.timings["latency_ratio"] for variant in run.variants}
     slower = latencies[ENSEMBLE] / latencies[best]
     return (
-        f"{score.change(gain)} {score.noun} against {best}, the best single model (p = {p:.3f}), for "
+        f"{score.name} {score.change(gain)} against {best}, the best single model (p = {p:.3f}), for "
         f"{wording.times(record['size_ratio'])} its bytes and {wording.times(slower)} its latency."
     )

@@ -17,7 +17,7 @@ def test_members_the_best_single_model_and_the_ensemble_have_a_row(build_run, lo
 def test_the_verdict_says_gain_significance_and_price(build_run, load):
     verdict = ensemble(load(build_run(ensemble=True)))["verdict"].replace(SPACE, " ")
 
-    assert verdict.startswith("+0.6 points accuracy against ptq_w8a8, the best single model (p = 0.031), for 1.7")
+    assert verdict.startswith("Accuracy +0.6 points against ptq_w8a8, the best single model (p = 0.031), for 1.7")
     assert verdict.endswith("its latency.")
 
 
