@@ -80,6 +80,7 @@ def test_its_parents_are_data_float_model_and_all_variants(root: Path) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("combine", ["mean", "weighted", "vote"])
 def test_a_repeat_gives_the_same_bytes(root: Path, combine: str) -> None:
     kept = ("ensemble.json", "evaluation.json", "model.tflite", "outputs.npy")
@@ -91,6 +92,7 @@ def test_a_repeat_gives_the_same_bytes(root: Path, combine: str) -> None:
     assert twice[0] == twice[1]
 
 
+@pytest.mark.slow
 def test_the_order_of_the_variants_changes_no_bytes(root: Path) -> None:
     digests = []
     for variants in (tuple(VARIANTS), tuple(reversed(VARIANTS))):

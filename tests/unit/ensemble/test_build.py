@@ -9,6 +9,7 @@ from qatflow.params import EnsembleParams, EvaluateParams
 from qatflow.tflite.rewrite import pack, parse
 from qatflow.tflite.runtime import Runner
 
+pytestmark = pytest.mark.slow  # each measures latency and memory
 FAST = EvaluateParams(latency_runs=5)
 
 
