@@ -58,11 +58,11 @@ def _backbone(stage: Stage, data: PreparedData) -> "tuple[keras.Model, dict[str,
     """Return the pretrained model, and what identifies it."""
     from qatflow.models.backbones import BACKBONES
 
-    wanted, facts = stage.params.transfer, dict[str, str]()
+    wanted, done, facts = stage.params.transfer, data.preprocessing, dict[str, str]()
     with tempfile.TemporaryDirectory(prefix="qatflow-transfer-") as folder:
         if wanted.source == "registry":
             wanted, facts = fetch_backbone(wanted, stage.params.tracking, stage.root, Path(folder))
-        model = BACKBONES[wanted.source](wanted, data.input_shape, data.preprocessing)
+        model = BACKBONES[wanted.source](wanted, data.input_shape, (done.scale, done.offset))
     weights = digest([sha256_bytes(weight.tobytes()) for weight in model.get_weights()])
     return model, {"backbone": model.name, "weights_sha256": weights, **facts}
 

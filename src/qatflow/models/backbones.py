@@ -1,5 +1,6 @@
 """Pretrained models to transfer from, by where they come from; their features, and a new head on them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -7,7 +8,6 @@ import numpy as np
 
 from qatflow.artifacts import Array
 from qatflow.backend import keras
-from qatflow.data.preprocessing import Preprocessing
 from qatflow.errors import ModelError, lookup
 from qatflow.models.blocks import finish
 from qatflow.models.files import load_model_file
@@ -18,6 +18,8 @@ from qatflow.models.user_model import check_shapes
 from qatflow.params import TransferParams
 
 layers = keras.layers
+Affine = tuple[Sequence[float], Sequence[float]]
+"""What was done to raw samples: x * scale + offset, each of one value or one a channel."""
 
 
 class Backbone(Protocol):
@@ -26,9 +28,7 @@ class Backbone(Protocol):
     It takes one sample shape and runs no code of the file's. It has whatever head it was trained with.
     """
 
-    def __call__(
-        self, transfer: TransferParams, input_shape: tuple[int, ...], preprocessing: Preprocessing, /
-    ) -> keras.Model:
+    def __call__(self, transfer: TransferParams, input_shape: tuple[int, ...], preprocessing: Affine, /) -> keras.Model:
         """Load the model.
 
         Args:
@@ -42,7 +42,7 @@ class Backbone(Protocol):
         """
 
 
-def _from_file(transfer: TransferParams, _shape: tuple[int, ...], _preprocessing: Preprocessing) -> keras.Model:
+def _from_file(transfer: TransferParams, _shape: tuple[int, ...], _preprocessing: Affine) -> keras.Model:
     path = Path(transfer.path)
     return load_model(path) if path.is_dir() else load_model_file(path)
 
@@ -75,7 +75,7 @@ RENAMED = {"outputs": "backbone_outputs"}
 WITH_ALPHA = ("MobileNet", "MobileNetV2", "MobileNetV3Small")
 
 
-def _from_applications(transfer: TransferParams, shape: tuple[int, ...], preprocessing: Preprocessing) -> keras.Model:
+def _from_applications(transfer: TransferParams, shape: tuple[int, ...], preprocessing: Affine) -> keras.Model:
     application = lookup("model of keras.applications", transfer.model, APPLICATIONS)
     path = Path(transfer.path)
     alpha = {"alpha": transfer.width} if transfer.model in WITH_ALPHA else {}
@@ -94,9 +94,9 @@ def _from_applications(transfer: TransferParams, shape: tuple[int, ...], preproc
     return _rescaled(model, application, preprocessing)
 
 
-def _rescaled(model: keras.Model, application: Application, preprocessing: Preprocessing) -> keras.Model:
+def _rescaled(model: keras.Model, application: Application, preprocessing: Affine) -> keras.Model:
     """Put in front what turns preprocessed samples into what the model was trained on."""
-    before, shift = np.array(preprocessing.scale), np.array(preprocessing.offset)
+    before, shift = (np.array(values) for values in preprocessing)
     scale = np.array(application.scale) / before
     offset = np.array(application.offset) - shift * scale
     if np.allclose(scale, 1) and np.allclose(offset, 0):

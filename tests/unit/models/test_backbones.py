@@ -10,7 +10,7 @@ from qatflow.params import TransferParams
 
 layers = keras.layers
 SHAPE = (8, 8, 3)
-AS_IS = Preprocessing((1.0,), (0.0,))
+AS_IS = ((1.0,), (0.0,))
 
 
 def classifier(*head):
@@ -121,7 +121,7 @@ def application(tmp_path, preprocessing, model="MobileNet"):
     theirs = keras.applications.MobileNet((32, 32, 3), alpha=0.25, include_top=False, weights=None)
     theirs.save_weights(tmp_path / "weights.h5")
     params = TransferParams(source="applications", model=model, width=0.25, path=str(tmp_path / "weights.h5"))
-    return theirs, BACKBONES["applications"](params, (32, 32, 3), preprocessing)
+    return theirs, BACKBONES["applications"](params, (32, 32, 3), (preprocessing.scale, preprocessing.offset))
 
 
 @pytest.mark.slow
@@ -141,7 +141,7 @@ def test_an_application_sees_the_pixels_that_it_was_trained_on(tmp_path, preproc
 @pytest.mark.slow
 def test_weights_of_another_application_are_refused(tmp_path):
     with pytest.raises(ModelError, match=r"Cannot load MobileNetV2 with weights .*weights.h5 for samples of shape"):
-        application(tmp_path, AS_IS, model="MobileNetV2")
+        application(tmp_path, Preprocessing(*AS_IS), model="MobileNetV2")
 
 
 def test_an_unknown_application_names_the_nearest():
