@@ -40,13 +40,15 @@ Row = tuple[str, bytes, float | None]
 
 def main() -> None:
     """Measure and print."""
-    arguments = arguments_parser(__doc__ or "").parse_args()
+    parser = arguments_parser(__doc__ or "")
+    parser.add_argument("--only", nargs="*", choices=OURS, help="of ours; no peers then")
+    arguments = parser.parse_args()
     with hushed(), tempfile.TemporaryDirectory() as folder:
         data = prepared_data(arguments, Path(folder) / "data")
         base = base_model(arguments, data)
         rows: dict[str, list[tuple[float, int, int, float | None]]] = defaultdict(list)
         for seed in range(arguments.seeds):
-            for name, flatbuffer, parity in _variants(arguments.case, base, data, seed):
+            for name, flatbuffer, parity in _variants(arguments, base, data, seed):
                 figures = _accuracy(flatbuffer, data), len(flatbuffer), _weight_bytes(flatbuffer), parity
                 rows[name].append(figures)
                 print(f"  {arguments.case} seed {seed} {name}: {figures}", flush=True)
@@ -64,9 +66,19 @@ def _line(name: str, figures: list[tuple[float, int, int, float | None]]) -> str
     return f"| {name} | {each} | {100 * np.mean(scores):.2f} | {sizes[0]} | {weights[0]} | {parity} |"
 
 
-def _variants(case: str, base: keras.Model, data: PreparedData, seed: int) -> Iterator[Row]:
+def _variants(arguments: argparse.Namespace, base: keras.Model, data: PreparedData, seed: int) -> Iterator[Row]:
     """Yield each variant's name, flatbuffer, and agreement with its fake-quant model."""
-    training = training_of(case)
+    training = training_of(arguments.case)
+    if not arguments.only:
+        yield from _peers(base, data, training, seed)
+    for name in arguments.only or OURS:
+        start(seed)
+        made = make(name, base, data, QuantizeParams(training=training), seed=seed)
+        parity = _agreement(made.flatbuffer, made.model, data) if made.widths else None
+        yield name, made.flatbuffer, parity
+
+
+def _peers(base: keras.Model, data: PreparedData, training: QatParams, seed: int) -> Iterator[Row]:
     samples, _ = data.train.arrays(limit=300)
     tuned = _tuned(base, data, training, seed)
     yield "float, fine-tuned as long", convert_float(tuned), None
@@ -77,12 +89,8 @@ def _variants(case: str, base: keras.Model, data: PreparedData, seed: int) -> It
         start(seed)
         network = stock(name, base)
         fit(network, data, training, seed, name)
-        yield name, convert_stock(network, samples), _agreement(convert_stock(network, samples), network, data)
-    for name in OURS:
-        start(seed)
-        made = make(name, base, data, QuantizeParams(training=training), seed=seed)
-        parity = _agreement(made.flatbuffer, made.model, data) if made.widths else None
-        yield name, made.flatbuffer, parity
+        flatbuffer = convert_stock(network, samples)
+        yield name, flatbuffer, _agreement(flatbuffer, network, data)
 
 
 def training_of(case: str) -> QatParams:

@@ -20,6 +20,13 @@ def test_one_width_for_all(model, work):
     assert uniform(4, model, work(SHAPE)) == {"a": 4, "b": 4, "d": 4}
 
 
+def test_depthwise_kernels_keep_8_bits(sequence, work):
+    stack = [layers.DepthwiseConv2D(3, name="w"), layers.SeparableConv2D(4, 3, name="s"), layers.Conv2D(2, 1, name="c")]
+    model = canonical(sequence(SHAPE, *stack, layers.Flatten(), layers.Dense(2, name="d")), folded=False)
+
+    assert uniform(4, model, work(SHAPE)) == {"w": 8, "s_depthwise": 8, "s": 4, "c": 4, "d": 4}
+
+
 @pytest.mark.slow
 def test_a_budget_gives_the_widest_layer_4_bits_and_keeps_the_others(model, work):
     widths = within_budget(model, work(SHAPE, mixed={"size_ratio": 0.9}))
