@@ -123,6 +123,8 @@ class QatParams(TrainingParams):
     grid_learning_rate: Rate = 0.001
     learn_ranges: bool = False
     distillation: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+    distillation_temperature: Annotated[float, Field(gt=0.0, le=100.0)] = 1.0
+    distillation_loss: Literal["cross_entropy", "logits"] = "cross_entropy"
     batch_norm: Literal["train", "freeze", "fold"] = "train"
     reestimate_batches: Annotated[int, Field(ge=0)] = 0
     dampening: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 0.0

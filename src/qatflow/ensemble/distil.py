@@ -33,7 +33,7 @@ class FlatbufferTeacher:
 def distil(strategy: str, student: keras.Model, teacher: bytes, work: Work) -> bytes:
     """Return the flatbuffer of a student that was trained towards the teacher's answers.
 
-    The share of those in its targets is `training.distillation` of the settings; see `training.soft_targets`.
+    The share of those in its targets is `training.distillation` of the settings; see `quantization.distillation`.
 
     Args:
         strategy: Name of a strategy that trains.

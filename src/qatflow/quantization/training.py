@@ -2,14 +2,11 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from qatflow.artifacts import Array
 from qatflow.backend import keras
-from qatflow.data.prepared import PreparedData, Split
 from qatflow.data.streams import Samples
 from qatflow.errors import ParamsError
 from qatflow.quantization.base import History, Work
+from qatflow.quantization.distillation import objective
 from qatflow.quantization.oscillation import rules_of
 from qatflow.quantization.progressive import Descend
 from qatflow.training.averaging import averaging_callbacks
@@ -17,13 +14,6 @@ from qatflow.training.callbacks import KeepBest
 from qatflow.training.distributed.group import group
 from qatflow.training.loop import Watched, loss_of, train
 from qatflow.training.quantization_aware import make_quantization_aware
-
-LOSSES = {
-    "classification": "categorical_crossentropy",
-    "regression": "mean_squared_error",
-    "anomaly": "mean_squared_error",
-}
-BATCH_SIZE = 256
 
 
 def fit_fake_quant(
@@ -54,15 +44,15 @@ def fit_fake_quant(
             f"{work.label}: quantize.training.averaging {settings.averaging} would average grids of different widths; "
             "set it to 0 for strategies whose widths change while they train"
         )
-    validation = Samples(data.val, settings.batch_size, hard_targets(data.val, data))
-    targets = soft_targets(teacher, data, settings.distillation)
+    wanted = objective(teacher, data, settings)
+    validation = Samples(data.val, settings.batch_size, wanted.validation)
     with group().scope():
         optimizer = make_quantization_aware(settings, steps_of(work) * settings.epochs, rules_of(model, settings))
-        model.compile(optimizer, loss=LOSSES[data.task], metrics=_metrics(data))
+        model.compile(optimizer, loss=wanted.loss, metrics=wanted.metrics)
     best = KeepBest(loss_of(model, validation))
     return train(
         model,
-        Samples(data.train, settings.batch_size, targets, work.seed),
+        Samples(data.train, settings.batch_size, wanted.targets, work.seed),
         validation,
         settings.epochs,
         Watched(work.label, work.progress, work.seed),
@@ -73,27 +63,6 @@ def fit_fake_quant(
 def steps_of(work: Work) -> int:
     """Return the batches of one epoch."""
     return -(-work.data.train.count // work.settings.training.batch_size)
-
-
-def soft_targets(teacher: keras.Model, data: PreparedData, share: float) -> Array:
-    """Return what the training split's targets and the teacher's outputs give together, (n, …) float32.
-
-    (1 - share) * target + share * output: for cross-entropy and squared error alike this is the weighted sum of the
-    two losses (Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015, at temperature 1).
-    """
-    targets = hard_targets(data.train, data)
-    if not share:
-        return targets
-    batches = (x for x, _ in data.train.batches(BATCH_SIZE))
-    outputs = np.concatenate([teacher.predict_on_batch(x) for x in batches]).reshape(targets.shape)
-    return np.asarray((1 - share) * targets + share * outputs, np.float32)
-
-
-def hard_targets(split: Split, data: PreparedData) -> Array:
-    """Return a split's targets as the loss takes them: one-hot, real, or the inputs themselves; float32."""
-    if data.task == "classification":
-        return np.eye(data.num_outputs, dtype=np.float32)[split.labels()]
-    return np.asarray(split.arrays()[0] if data.task == "anomaly" else split.labels(), np.float32)
 
 
 def reestimate(model: keras.Model, work: Work) -> None:
@@ -110,7 +79,3 @@ def reestimate(model: keras.Model, work: Work) -> None:
         for norm in norms:
             norm.momentum = count / (count + 1)
         model(x, training=True)
-
-
-def _metrics(data: PreparedData) -> list[str]:
-    return ["accuracy"] if data.task == "classification" else []

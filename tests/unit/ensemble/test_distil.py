@@ -38,11 +38,11 @@ def agreement(model, teacher, x):
 
 def test_targets_are_the_teachers_outputs(golden, digits):
     from qatflow.ensemble.distil import FlatbufferTeacher
-    from qatflow.quantization.training import soft_targets
+    from qatflow.quantization.distillation import answers
 
     x, _ = digits.train.arrays()
 
-    targets = soft_targets(FlatbufferTeacher(golden["int8"]), digits, 1.0)
+    targets = answers(FlatbufferTeacher(golden["int8"]), digits.train)
 
     assert np.array_equal(targets, Runner(golden["int8"]).predict(x))
 

@@ -1,7 +1,6 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from qatflow.errors import ModelError, ParamsError
 from qatflow.quantization.fake_quant import Grids, Learn, build, grids_of, initial_steps
 from qatflow.quantization.plan import Own, Plan
 from qatflow.quantization.progressive import Descend
-from qatflow.quantization.training import fit_fake_quant, hard_targets, reestimate, soft_targets, steps_of
+from qatflow.quantization.training import fit_fake_quant, reestimate, steps_of
 
 layers = keras.layers
 MIRRORED = Path(__file__).with_name("mirrored.py")
@@ -30,23 +29,6 @@ def network(sequence, lively):
     plan = Plan({"a": 4, "b": 4}, {"a": Own(), "b": Own()})
     steps = {name: initial_steps(model.get_layer(name), 4, per_channel=False) for name in "ab"}
     return build(model, plan, Grids(steps, {"a": (-3.0, 3.0), "b": (-3.0, 3.0)}), Learn(True, True)), plan, model
-
-
-def test_soft_targets_are_a_weighted_mean_in_stored_order(teacher, work):
-    data = work((4,)).data
-    x, labels = data.train.arrays()
-
-    found = soft_targets(teacher, data, 0.3)
-
-    np.testing.assert_allclose(found, 0.7 * np.eye(3)[labels] + 0.3 * teacher(x).numpy(), atol=1e-5)
-    np.testing.assert_array_equal(soft_targets(teacher, data, 0.0), np.eye(3, dtype=np.float32)[labels])
-
-
-def test_hard_targets_of_other_tasks(work):
-    data = work((4,)).data
-
-    assert hard_targets(data.train, replace(data, task="regression")).dtype == np.float32
-    np.testing.assert_array_equal(hard_targets(data.train, replace(data, task="anomaly")), data.train.arrays()[0])
 
 
 def test_steps_count_the_smaller_last_batch(work):

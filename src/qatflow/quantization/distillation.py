@@ -1,0 +1,94 @@
+"""What fake-quant models learn: the data's own targets, and the answers of a teacher."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from qatflow.artifacts import Array
+from qatflow.backend import keras, tf
+from qatflow.data.prepared import PreparedData, Split
+from qatflow.params import QatParams
+
+LOSSES = {
+    "classification": "categorical_crossentropy",
+    "regression": "mean_squared_error",
+    "anomaly": "mean_squared_error",
+}
+BATCH_SIZE = 256
+TINY = 1e-7
+
+
+class Objective(NamedTuple):
+    """Targets of the training and of the validation split, in stored order, and the loss and metrics that take them."""
+
+    targets: Array
+    validation: Array
+    loss: Any
+    metrics: list[Any]
+
+
+def objective(teacher: keras.Model, data: PreparedData, settings: QatParams) -> Objective:
+    """Return what is learned from a teacher: anything with `predict_on_batch`.
+
+    At temperature 1 cross-entropy is linear in its targets, and so is the gradient of a squared error: one mean of
+    targets and answers does. Else both are kept, side by side, for `distilling`.
+    """
+    own, validation = hard_targets(data.train, data), hard_targets(data.val, data)
+    classes = data.task == "classification"
+    metrics: list[Any] = ["accuracy"] if classes else []
+    share = settings.distillation
+    plain = settings.distillation_temperature == 1 and settings.distillation_loss == "cross_entropy"
+    if not share or not classes or plain:
+        mixed = (1 - share) * own + share * answers(teacher, data.train).reshape(own.shape) if share else own
+        return Objective(np.asarray(mixed, np.float32), validation, LOSSES[data.task], metrics)
+    both = np.concatenate([own, answers(teacher, data.train)], axis=1).astype(np.float32)
+    loss = distilling(share, settings.distillation_temperature, settings.distillation_loss)
+    return Objective(both, np.concatenate([validation, 0 * validation], axis=1), loss, [_accuracy])
+
+
+def answers(teacher: keras.Model, split: Split) -> Array:
+    """Return a teacher's outputs for a split, in stored order, (n, …) float32."""
+    return np.concatenate([teacher.predict_on_batch(x) for x, _ in split.batches(BATCH_SIZE)])
+
+
+def hard_targets(split: Split, data: PreparedData) -> Array:
+    """Return a split's targets as the loss takes them: one-hot, real, or the inputs themselves; float32."""
+    if data.task == "classification":
+        return np.eye(data.num_outputs, dtype=np.float32)[split.labels()]
+    return np.asarray(split.arrays()[0] if data.task == "anomaly" else split.labels(), np.float32)
+
+
+def distilling(share: float, temperature: float, kind: str) -> Callable[[Any, Any], Any]:
+    """Return a loss of targets (n, 2 k), one-hot and the teacher's probabilities, and the student's (n, k).
+
+    (1 - share) * cross-entropy + share * term. Term `cross_entropy`: T^2 times that of both distributions softened,
+    softmax(log p / T) (Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015). Term `logits`:
+    the mean squared difference of the logits, up to the constant that probabilities do not tell (Ba and Caruana, "Do
+    Deep Nets Really Need to be Deep?", 2014). Rows without a teacher, all zero, have the cross-entropy alone.
+    """
+
+    def loss(targets: Any, probabilities: Any) -> Any:
+        own, taught = tf.split(targets, 2, axis=-1)
+        student, teacher = (tf.math.log(tf.maximum(values, TINY)) for values in (probabilities, taught))
+        hard = -tf.reduce_sum(own * student, axis=-1)
+        if kind == "cross_entropy":
+            soft = tf.nn.softmax(teacher / temperature) * tf.nn.log_softmax(student / temperature)
+            term = -(temperature**2) * tf.reduce_sum(soft, axis=-1)
+        else:
+            term = tf.reduce_mean((_centered(student) - _centered(teacher)) ** 2, axis=-1)
+        return tf.where(tf.reduce_sum(taught, axis=-1) > 0, (1 - share) * hard + share * term, hard)
+
+    return loss
+
+
+def _centered(values: Any) -> Any:
+    return values - tf.reduce_mean(values, axis=-1, keepdims=True)
+
+
+def _accuracy(targets: Any, probabilities: Any) -> Any:
+    own, _ = tf.split(targets, 2, axis=-1)
+    return keras.metrics.categorical_accuracy(own, probabilities)
+
+
+_accuracy.__name__ = "accuracy"
