@@ -47,7 +47,8 @@ def train(
         ParamsError: If a batch has fewer samples than there are replicas.
     """
     steps = steps_of(samples, group().replicas)
-    model.optimizer.build(model.trainable_variables)
+    with group().scope():
+        model.optimizer.build(model.trainable_variables)
     recovery = Recovery(watched.label, callbacks, watched.seed)
     model.fit(
         _stream(samples, recovery.first_epoch),

@@ -41,13 +41,19 @@ def alone(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def launch(
-    data: Path, out: Path, cluster: Cluster | None, code: str = "c0de", inside: tuple[str, ...] = ()
+    data: Path,
+    out: Path,
+    cluster: Cluster | None,
+    code: str = "c0de",
+    *,
+    inside: tuple[str, ...] = (),
+    devices: bool = False,
 ) -> subprocess.Popen[str]:
     environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
     environment.pop("TF_CONFIG", None)
     if cluster is not None:
         environment["TF_CONFIG"] = cluster.to_json()
-    distribution = "none" if cluster is None else "multi_worker"
+    distribution = "devices" if devices else "multi_worker"
     command = [*inside, sys.executable, str(WORKER), str(data), str(out), distribution, code]
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
 
@@ -84,6 +90,11 @@ def test_two_workers_end_with_the_weights_of_one(data: Path, alone: Path, tmp_pa
 
     assert end(processes) == [("", 0), ("", 0)]
     check(tmp_path / "0", tmp_path / "1", alone)
+
+
+def test_two_devices_end_with_the_weights_of_one_worker(data: Path, alone: Path, tmp_path: Path) -> None:
+    assert end([launch(data, tmp_path / "0", None, devices=True)]) == [("", 0)]
+    check(tmp_path / "0", tmp_path / "0", alone)
 
 
 @pytest.fixture

@@ -4,19 +4,22 @@
 """
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from qatflow.artifacts import write_json
-from qatflow.backend import start
+from qatflow.backend import start, tf
 from qatflow.data.prepared import open_prepared
 from qatflow.errors import QATFlowError
 from qatflow.models import ARCHITECTURES
 from qatflow.params import CorrectionParams, DistributionParams, PretrainParams, QatParams, QuantizeParams
 from qatflow.quantization.base import Work
 from qatflow.quantization.run import find_strategy
-from qatflow.training.distributed.group import joined
+from qatflow.training.distributed import group
+from qatflow.training.distributed.group import Group, joined
 from qatflow.training.fit import fit
 
 TRAINING = {"epochs": 2, "batch_size": 32, "learning_rate": 1e-3}
@@ -26,8 +29,8 @@ TRAINING = {"epochs": 2, "batch_size": 32, "learning_rate": 1e-3}
 
 def main(folder: Path, out: Path, distribution: str, code: str) -> None:
     """Join, train and keep the weights and the histories."""
-    settings = DistributionParams(distribution=distribution, join_timeout_s=60)
-    with joined(settings, {"code": code}):
+    settings = DistributionParams(distribution="none" if distribution == "devices" else distribution, join_timeout_s=60)
+    with on_two_devices() if distribution == "devices" else joined(settings, {"code": code}):
         data = open_prepared(folder)
         start(0)
         model = ARCHITECTURES["small_cnn"](data.input_shape, data.num_outputs, 0.25, data.task)
@@ -39,6 +42,15 @@ def main(folder: Path, out: Path, distribution: str, code: str) -> None:
         quantized, learned = strategy.train(strategy.prepare(model, work), model, work)
         np.savez(f"{out}-qat.npz", *quantized.model.get_weights(), *quantized.grids.steps.values())
         write_json(out.with_suffix(".json"), {"float": history, "qat": learned})
+
+
+@contextmanager
+def on_two_devices() -> Iterator[None]:
+    """Train mirrored on two virtual devices of this CPU, as `mirrored` does on two GPUs."""
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    group._present.append(Group(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])))
+    yield
 
 
 if __name__ == "__main__":
