@@ -17,6 +17,7 @@ from qatflow.quantization.progressive import Descend
 from qatflow.quantization.rounding import with_learned_rounding
 from qatflow.quantization.training import fit_fake_quant, reestimate, steps_of
 from qatflow.training.distributed.group import group
+from qatflow.training.quantization_aware import make_quantization_aware
 
 layers = keras.layers
 Widths = Callable[[keras.Model, Work], Mapping[str, int]]
@@ -49,6 +50,8 @@ class FakeQuantized:
     def prepare(self, model: keras.Model, work: Work) -> Deployable:
         """Return the model on calibrated grids; see `Strategy`."""
         wanted = work.settings.corrections
+        if self.trained:
+            make_quantization_aware(work.settings.training, 1)  # to refuse unknown settings before the work begins
         flat = canonical(model, folded=self._folded(work))
         if not self.trained and wanted.equalize:
             flat = equalize(flat)

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 
 from qatflow.data.prepared import PreparedData
 from qatflow.data.streams import Samples, to_tf_dataset
@@ -33,6 +34,7 @@ def test_without_targets_the_inputs_are(prepare: Prepare) -> None:
     np.testing.assert_array_equal(x, y)
 
 
+@pytest.mark.slow
 def test_keras_sees_every_sample_once_an_epoch_in_the_seeded_order(prepare: Prepare) -> None:
     from qatflow.backend import keras, start
 

@@ -128,6 +128,7 @@ def test_keeps_adapted_statistics():
     assert flat.get_layer("n").weights == []
 
 
+@pytest.mark.slow
 def test_deep_models_need_no_recursion():
     x = y = layers.Input((2,), name="input")
     for index in range(600):

@@ -63,6 +63,7 @@ def test_biases_lie_on_the_grid_of_the_accumulator(sequence, lively, samples):
         assert np.abs(q - before[name] / step).max() > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", [4, 8])
 def test_folding_keeps_every_weights_integer(sequence, lively, samples, bits):
     stack = [layers.Conv2D(6, 3, use_bias=False, name="c"), layers.BatchNormalization(name="n"), layers.ReLU(name="r")]

@@ -94,6 +94,7 @@ def test_dampening_is_the_gradient_of_the_squared_distance_to_the_centres(networ
     )
 
 
+@pytest.mark.slow
 def test_the_optimizer_keeps_frozen_weights_on_their_grid_points(network, kernel):
     """Through the optimizer: gradients that push some weights to and fro over the border of a bin."""
     rules = rules_of(network, QatParams(freeze_oscillating=0.05))

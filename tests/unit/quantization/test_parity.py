@@ -88,6 +88,7 @@ def test_the_monitor_keeps_a_histogram_an_epoch_over_all_outputs(network, digits
     assert logs == monitor.epochs[0].figures()
 
 
+@pytest.mark.slow
 def test_a_width_on_its_way_down_counts_as_arrived(network, digits):
     work = Work(digits, settings(), seed=0)
     prepared = STRATEGIES["qat_w4a8"].prepare(network, work)

@@ -17,6 +17,7 @@ def model_of(*, mask: bool):
     return keras.Sequential([layers.Input((6,), name="input"), *stack, layers.Dense(3, name="outputs")], "masked")
 
 
+@pytest.mark.slow
 def test_a_mask_is_seen_only_where_a_recurrent_layer_reads_it():
     pooled = keras.Sequential([layers.Input((6,)), layers.Embedding(20, 6, mask_zero=True), layers.Flatten()])
 

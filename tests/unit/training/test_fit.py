@@ -46,6 +46,7 @@ def test_keeps_the_epoch_of_the_lowest_validation_loss(digits):
     assert model.evaluate(x, y, verbose=0)[0] == pytest.approx(min(losses), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_reports_within_an_epoch_and_at_its_end(digits):
     reports = []
 

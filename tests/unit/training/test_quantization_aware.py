@@ -85,6 +85,7 @@ def test_rules_pull_before_a_step_and_hold_after_it(model):
     assert float(rule.count) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_any_optimizer_makes_the_steps_that_it_makes_alone(name, pair):
     params = QatParams(optimizer=name, learning_rate=0.05, grid_learning_rate=0.01, warmup=0.3)

@@ -13,6 +13,8 @@ from qatflow.training.recovery import recoverable
 
 TRAINING = TrainingParams(epochs=4, batch_size=32, learning_rate=0.01)
 
+pytestmark = pytest.mark.slow
+
 
 class BrokenOffError(Exception):
     pass

@@ -42,6 +42,7 @@ def test_units_change_exactly_and_back(house_prices):
     np.testing.assert_allclose(model.predict(x, verbose=0), before, atol=0.1)
 
 
+@pytest.mark.slow
 def test_large_targets_are_learned(house_prices):
     model = _model(house_prices)
     initialize_units(model, house_prices)

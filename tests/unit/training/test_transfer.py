@@ -11,6 +11,8 @@ from qatflow.training.transfer import fine_tune, unfrozen
 layers = keras.layers
 PARAMS = TransferParams(head_epochs=1, epochs=2, batch_size=32, learning_rate=0.01, schedule="constant")
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def pretrained(digits):
@@ -45,7 +47,6 @@ def test_the_first_phase_trains_the_head_alone(model, digits):
     assert all(layer.trainable for layer in model.layers)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("unfreeze", "batch_norm"), [(1.0, "freeze"), (1.0, "train"), (0.5, "train"), (0.0, "train")])
 def test_the_second_phase_trains_the_last_share_of_the_backbone(model, digits, unfreeze, batch_norm):
     params = PARAMS.model_copy(update={"unfreeze": unfreeze, "batch_norm": batch_norm})
@@ -71,7 +72,6 @@ def test_batch_normalization_stays_as_it_was_if_asked(model):
     assert none == []
 
 
-@pytest.mark.slow
 def test_a_second_phase_that_harms_is_taken_back(model, digits):
     params = PARAMS.model_copy(
         update={"head_epochs": 6, "optimizer": "sgd", "learning_rate": 1.0, "backbone_rate": 1.0}

@@ -63,6 +63,7 @@ def test_a_worker_that_differs_is_named_to_all(what):
     assert ends(others) == [(expected, 1), (expected, 1)]
 
 
+@pytest.mark.slow
 def test_a_worker_that_never_comes_ends_the_wait_of_all():
     clusters = local_clusters(3)
     present = start(clusters[1])
