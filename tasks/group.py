@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import replace
@@ -39,11 +39,12 @@ def trains(run: Run) -> Run:
     @wraps(run)
     def run_grouped(stage: Stage) -> None:
         params = stage.params.training
+        name = Path(inspect.getfile(run)).stem  # as a program, run's own module is __main__
         if params.distribution == "multi_worker" and not os.environ.get(TF_CONFIG):
-            _launch(stage, f"tasks.{Path(inspect.getfile(run)).stem}")  # as a program, run's own module is __main__
+            _launch(stage, f"tasks.{name}")
             return
         identity = _identity(stage)
-        checkpoints = stage.root / CHECKPOINTS / artifacts.digest([run.__code__.co_filename, stage.variant, identity])
+        checkpoints = _checkpoints(stage, name, identity)
         with joined(params, identity) as group, recoverable(checkpoints):
             run(replace(stage, writes=group.is_chief))
         if group.is_chief:
@@ -62,6 +63,16 @@ def _identity(stage: Stage) -> dict[str, str]:
         "parameters": artifacts.digest(stage.params.model_dump(mode="json")),
         "data": artifacts.digest([artifacts.sha256_file(manifest) for manifest in manifests if manifest.exists()]),
     }
+
+
+def _checkpoints(stage: Stage, name: str, identity: Mapping[str, str]) -> Path:
+    """Return where this very training keeps its checkpoints, and remove those of former ones of the same stage."""
+    folder, prefix = stage.root / CHECKPOINTS, f"{name}-{stage.variant}-"
+    wanted = folder / f"{prefix}{artifacts.digest(identity)[:16]}"
+    for found in folder.glob(f"{prefix}*"):
+        if found != wanted:
+            shutil.rmtree(found, ignore_errors=True)
+    return wanted
 
 
 def _launch(stage: Stage, module: str) -> None:

@@ -1,0 +1,94 @@
+"""How a stage that trains is run: where its checkpoints lie, and who keeps what comes out."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from qatflow import artifacts
+from qatflow.errors import ParamsError
+from qatflow.params import DistributionParams, Params
+from qatflow.progress import silent
+from qatflow.training import recovery
+from tasks.common import Stage
+from tasks.group import trains
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    for name in ("prepare", "pretrain", "transfer"):
+        with artifacts.stage_output(tmp_path / "artifacts" / name, name) as out:
+            artifacts.write_text(out / "text", name)
+    return Stage(tmp_path, Params(), "", silent)
+
+
+@trains
+def keep(stage: Stage) -> None:
+    """Leave a checkpoint, and fail."""
+    folder = recovery._folders[-1]
+    assert folder is not None
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "seen").open("a").write("x")
+    raise ParamsError("broken off")
+
+
+@trains
+def finish(stage: Stage) -> None:
+    """Write what a stage writes."""
+    folder = recovery._folders[-1]
+    assert folder is not None
+    folder.mkdir(parents=True)
+    with stage.write("out", stage.read("prepare")) as out:
+        artifacts.write_text(out / "text", "done")
+
+
+def kept(stage: Stage) -> list[str]:
+    return [path.read_text() for path in stage.root.glob(".qatflow/checkpoints/*/seen")]
+
+
+def test_checkpoints_wait_for_the_same_training_only(stage: Stage) -> None:
+    other = replace(stage, params=stage.params.model_copy(update={"seed": 1}))
+    for each, expected in ((stage, ["x"]), (stage, ["xx"]), (other, ["x"]), (stage, ["x"])):
+        with pytest.raises(ParamsError, match="broken off"):
+            keep(each)
+
+        assert kept(stage) == expected, "only the newest training's are kept"
+
+
+def test_other_inputs_make_another_training(stage: Stage) -> None:
+    with pytest.raises(ParamsError):
+        keep(stage)
+    with artifacts.stage_output(stage.root / "artifacts" / "transfer", "transfer") as out:
+        artifacts.write_text(out / "text", "another model")
+
+    with pytest.raises(ParamsError):
+        keep(stage)
+
+    assert kept(stage) == ["x"]
+
+
+def test_what_is_finished_leaves_no_checkpoint(stage: Stage) -> None:
+    finish(stage)
+
+    assert (stage.root / "artifacts" / "out" / "text").read_text() == "done"
+    assert not list(stage.root.glob(".qatflow/checkpoints/*"))
+
+
+def test_a_worker_that_does_not_write_keeps_nothing(stage: Stage) -> None:
+    with replace(stage, writes=False).write("out") as out:
+        artifacts.write_text(out / "text", "done")
+
+    assert not (stage.root / "artifacts" / "out").exists()
+    assert not out.exists()
+
+
+def test_a_malformed_cluster_is_refused_before_anything_runs(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TF_CONFIG", "{")
+    grouped = replace(
+        stage, params=stage.params.model_copy(update={"training": DistributionParams(distribution="multi_worker")})
+    )
+
+    with pytest.raises(ParamsError, match="TF_CONFIG is not right"):
+        keep(grouped)
+
+    assert kept(stage) == []
