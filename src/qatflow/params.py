@@ -231,6 +231,33 @@ class FlowParams(Section):
     cron: Annotated[str, Field(min_length=9)] = "0 2 * * *"
 
 
+def _known_choices(value: Any) -> Any:
+    """Refuse an empty list and one that names something twice."""
+    if isinstance(value, tuple) and not value:
+        raise ValueError("names nothing, and a sweep of nothing has no trials; list one name at least")
+    if isinstance(value, tuple) and len(set(map(str, value))) != len(value):
+        raise ValueError("names one twice")
+    return value
+
+
+Choices = Annotated[tuple[str, ...], BeforeValidator(_known_choices)]
+
+
+class SweepParams(Section):
+    """What `qatflow sweep` compares, and where its trials run; no stage depends on these. See docs/sweep.md."""
+
+    optimizers: Choices = ("adam", "momentum", "lion")
+    strategies: Choices = ("qat_w8a8_per_channel", "qat_w4a8")
+    models: Choices = ("small_cnn",)
+    seeds: Annotated[int, Field(ge=1, le=1000)] = 2
+    learning_rates: Mapping[str, Rate] = {}
+    search: Literal["grid", "optuna"] = "grid"
+    trials: Count = 40
+    workers: Annotated[int, Field(ge=1, le=256)] = 2
+    scheduler: Annotated[str, Field(min_length=1, max_length=512)] | None = None
+    target: Annotated[float, Field(allow_inf_nan=False)] = 0.95
+
+
 class Params(Section):
     """All of params.yaml."""
 
@@ -248,6 +275,7 @@ class Params(Section):
     deploy: DeployParams = DeployParams()
     tracking: TrackingParams = TrackingParams()
     flow: FlowParams = FlowParams()
+    sweep: SweepParams = SweepParams()
 
     @model_validator(mode="after")
     def _transfer_names_its_model(self) -> Params:

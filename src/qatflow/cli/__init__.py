@@ -5,7 +5,7 @@ import sys
 import typer
 
 from qatflow import errors
-from qatflow.cli import distil, doctor, ensemble, models, quantize, registry, run
+from qatflow.cli import distil, doctor, ensemble, models, quantize, registry, run, sweep
 
 app = typer.Typer(
     name="qatflow",
@@ -16,6 +16,7 @@ app = typer.Typer(
 )
 app.command()(run.run)
 app.command()(run.status)
+app.command()(sweep.sweep)
 app.command()(quantize.quantize)
 app.command()(ensemble.ensemble)
 app.command()(distil.distil)

@@ -1,0 +1,58 @@
+"""Digests of the code and the data that trials depend on: results of others are of no use, workers with others refused.
+
+Needs no TensorFlow.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from qatflow import artifacts
+from qatflow.errors import StageError
+
+PACKAGE = Path(__file__).parents[1]
+CODE = ("backend.py", "data", "evaluation", "models", "params.py", "quantization", "search/judge.py", "tflite")
+OWN = ("training", "sweep/float_model.py", "sweep/measure.py")
+PACKAGES = ("ai-edge-litert", "numpy", "tensorflow", "tensorflow-model-optimization", "tf-keras")
+
+
+def origin_of(root: Path) -> dict[str, str]:
+    """Return the digests of the code and versions in this process, and of the data prepared below `root`.
+
+    Raises:
+        ArtifactError: If the data are not prepared, or were altered.
+    """
+    prepared = prepared_folder(root)
+    artifacts.verify(prepared)
+    return {"code": _code(), "data": artifacts.sha256_file(prepared / artifacts.MANIFEST)}
+
+
+def prepared_folder(root: Path) -> Path:
+    """Return where the stage `prepare` writes."""
+    return root / "artifacts" / "prepare"
+
+
+def check_origin(root: Path, wanted: Mapping[str, str]) -> None:
+    """Check that a worker has the code and the data of the flow.
+
+    Raises:
+        ArtifactError: If its data are not prepared, or were altered.
+        StageError: If it has others.
+    """
+    found = origin_of(root)
+    mend = {"code": "the same commit and requirements.lock", "data": "`dvc repro prepare` or `dvc pull`"}
+    for name, means in mend.items():
+        if found[name] != wanted[name]:
+            raise StageError(f"The worker in {root} has other {name} than the flow; it needs {means}")
+
+
+@cache
+def _code() -> str:
+    files = [file for name in (*CODE, *OWN) for file in _modules(PACKAGE / name)]
+    digests = {file.relative_to(PACKAGE).as_posix(): artifacts.sha256_file(file) for file in sorted(files)}
+    return artifacts.digest([digests, {name: version(name) for name in PACKAGES}])
+
+
+def _modules(path: Path) -> list[Path]:
+    return [path] if path.suffix == ".py" else list(path.rglob("*.py"))

@@ -1,0 +1,127 @@
+"""Plays a sweep: asks for trials, hands them to whatever runs them, takes what they gave. Knows no cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from qatflow.params import Params
+from qatflow.sweep.keep import keep_result, read_result
+from qatflow.sweep.trials import Trial, trial_key
+
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """A running trial finished an epoch (from 1); `figure`: higher is better."""
+
+    trial: Trial
+    epoch: int
+    figure: float
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A trial ended; its result is what `measure.measure_trial` gave, or what `lost` makes."""
+
+    trial: Trial
+    result: Result
+
+
+class Source(Protocol):
+    """Chooses trials: `trials.Grid` or `study.Search`, which see."""
+
+    total: int
+
+    def earlier(self) -> list[Result]: ...  # noqa: D102
+    def ask(self) -> Trial | None: ...  # noqa: D102
+    def goes_on(self, trial: Trial, epoch: int, figure: float) -> bool: ...  # noqa: D102
+    def tell(self, trial: Trial, result: Mapping[str, Any]) -> None: ...  # noqa: D102
+
+
+class Workers(Protocol):
+    """Runs trials elsewhere, several at a time."""
+
+    def slots(self) -> int:
+        """Return how many trials may be under way now."""
+
+    def submit(self, trial: Trial) -> None:
+        """Begin a trial; sooner or later `next` tells that it ended, whatever happens to who runs it."""
+
+    def stop(self, trial: Trial) -> None:
+        """Ask a running trial to end; it may be too late."""
+
+    def next(self) -> Epoch | Ended:
+        """Wait for what happens next.
+
+        Raises:
+            QATFlowError: If no trial can run, such as on workers with other data.
+        """
+
+
+Heard = Callable[[Result, bool], None]
+"""Told each result as it arrives, and whether an earlier sweep had finished it."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """Where a sweep happens: its folder, parameters, and digests of code and data."""
+
+    root: Path
+    params: Params
+    origin: Mapping[str, str]
+
+    def key(self, trial: Trial) -> str:
+        """Return the digest of all that a trial's result depends on."""
+        return trial_key(trial, self.params, self.origin)
+
+
+def play(source: Source, workers: Workers, project: Project, heard: Heard) -> list[Result]:
+    """Run all trials and return their results in the order in which they ended; those kept on disk are not run again.
+
+    Raises:
+        QATFlowError: What `workers.next` raised.
+    """
+    results: list[Result] = []
+    under_way: set[Trial] = set()
+
+    def take(result: Result, repeated: bool = False) -> None:
+        results.append(result)
+        heard(result, repeated)
+
+    for result in source.earlier():
+        take(result, repeated=True)
+    while True:
+        while len(under_way) < workers.slots() and (trial := source.ask()) is not None:
+            found = read_result(project.root, project.key(trial))
+            if found is None:
+                workers.submit(trial)
+                under_way.add(trial)
+            else:
+                source.tell(trial, found)
+                take(found, repeated=True)
+        if not under_way:
+            return results
+        event = workers.next()
+        if isinstance(event, Ended):
+            under_way.discard(event.trial)
+            source.tell(event.trial, event.result)
+            _keep(project, event.result)
+            take(event.result)
+        elif event.trial in under_way and not source.goes_on(event.trial, event.epoch, event.figure):
+            workers.stop(event.trial)
+
+
+def lost(trial: Trial, key: str, reason: str) -> Result:
+    """Return the result of a trial that nobody brought to an end."""
+    empty: Result = {"history": [], "epoch_seconds": []}
+    return {"trial": trial.record(), "key": key, "status": "lost", "reason": reason, **empty}
+
+
+def _keep(project: Project, result: Result) -> None:
+    """A worker keeps what it finished on its own machine, which may be another one."""
+    if result["status"] in {"done", "failed"}:
+        keep_result(project.root, result["key"], result)
