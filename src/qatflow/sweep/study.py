@@ -19,7 +19,7 @@ FACTORS = (0.1, 10.0)
 thousandfold among optimizers; a multiple lets the trials of one say something about those of another."""
 STARTUP_TRIALS = 4
 WARMUP_EPOCHS = 1
-_RESULT, _SEED, _INTERRUPTED = "result", "seed", "interrupted"
+_RESULT, _SEED = "result", "seed"
 
 
 class Search:
@@ -62,8 +62,13 @@ class Search:
         return not asked.should_prune()
 
     def tell(self, trial: Trial, result: Mapping[str, Any]) -> None:
-        """Tell what a trial gave: the score on the validation split, or that it was pruned, failed or lost."""
+        """Tell what a trial gave: the score on the validation split, or that it was pruned or failed.
+
+        A trial that was lost stays under way, so that the next sweep asks for it again.
+        """
         asked = self._under_way.pop(trial)
+        if result["status"] == "lost":
+            return
         asked.set_user_attr(_RESULT, dict(result))
         states = {"done": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
         state = states.get(result["status"], TrialState.FAIL)
@@ -79,7 +84,7 @@ def _open(params: Params, folder: Path, name: str) -> optuna.Study:
         study_name=name,
         direction="maximize",
         load_if_exists=True,
-        pruner=optuna.pruners.MedianPruner(STARTUP_TRIALS, WARMUP_EPOCHS),
+        pruner=optuna.pruners.MedianPruner(STARTUP_TRIALS, WARMUP_EPOCHS + 1),  # prunes from that step on
     )
     begun = len(study.get_trials(deepcopy=False))  # a sampler that starts again must not draw what it drew
     study.sampler = optuna.samplers.TPESampler(
@@ -93,20 +98,20 @@ def _name(params: Params, origin: Mapping[str, str]) -> str:
     sweep = params.sweep
     space = [*sweep.optimizers, *sweep.strategies, *sweep.models, sweep.seeds]
     some = Trial("adam", "qat_w4a8", "mlp", params.seed, 1.0)
-    return artifacts.digest([space, dict(sweep.learning_rates), trial_key(some, params, origin)])[:32]
+    training = params.quantize.training.model_dump(mode="json")
+    return artifacts.digest([space, dict(sweep.learning_rates), training, trial_key(some, params, origin)])[:32]
 
 
 def _ask_again(study: optuna.Study) -> None:
-    """Put the trials that were under way when an earlier process was killed in front of the queue."""
+    """Put the trials that an earlier process left under way in front of the queue."""
     for lost in study.get_trials(states=(TrialState.RUNNING,)):
         study.enqueue_trial(lost.params, user_attrs={_SEED: lost.user_attrs[_SEED]} if _SEED in lost.user_attrs else {})
-        study._storage.set_trial_user_attr(lost._trial_id, _INTERRUPTED, True)  # noqa: SLF001 (Optuna has no other way)
         study.tell(lost.number, state=TrialState.FAIL)
 
 
 def _chosen(study: optuna.Study) -> list[FrozenTrial]:
-    trials = study.get_trials(deepcopy=False)
-    return [t for t in trials if t.state != TrialState.WAITING and not t.user_attrs.get(_INTERRUPTED)]
+    """Return the trials under way and those with a result, failures too: a hopeless search must end."""
+    return [t for t in study.get_trials(deepcopy=False) if t.state == TrialState.RUNNING or _RESULT in t.user_attrs]
 
 
 def _suggest(asked: optuna.Trial, params: Params) -> Trial:
