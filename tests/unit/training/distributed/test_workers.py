@@ -44,7 +44,6 @@ def launch(
     data: Path,
     out: Path,
     cluster: Cluster | None,
-    code: str = "c0de",
     *,
     inside: tuple[str, ...] = (),
     devices: bool = False,
@@ -54,7 +53,7 @@ def launch(
     if cluster is not None:
         environment["TF_CONFIG"] = cluster.to_json()
     distribution = "devices" if devices else "multi_worker"
-    command = [*inside, sys.executable, str(WORKER), str(data), str(out), distribution, code]
+    command = [*inside, sys.executable, str(WORKER), str(data), str(out), distribution]
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
 
 
@@ -135,11 +134,3 @@ def test_workers_in_networks_of_their_own(data: Path, alone: Path, networks: tup
 
     assert end(processes) == [("", 0), ("", 0)]
     check(tmp_path / "0", tmp_path / "1", alone)
-
-
-def test_workers_with_different_code_are_refused(data: Path, tmp_path: Path) -> None:
-    first, second = local_clusters(2)
-    processes = [launch(data, tmp_path / "0", first), launch(data, tmp_path / "1", second, code="other")]
-
-    expected = f"Error: code differs from worker 0's on worker 1 ({first.workers[1]}); all need the same code"
-    assert end(processes) == [(expected, 1), (expected, 1)]

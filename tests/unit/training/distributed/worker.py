@@ -1,6 +1,6 @@
 """One worker of a test: trains a float model, then a fake-quant one, and keeps what it ended with.
 
-`python worker.py DATA OUT DISTRIBUTION IDENTITY`; with TF_CONFIG it is one of several.
+`python worker.py DATA OUT DISTRIBUTION`; with TF_CONFIG it is one of several.
 """
 
 import sys
@@ -27,10 +27,10 @@ TRAINING = {"epochs": 2, "batch_size": 32, "learning_rate": 1e-3}
 # of 1e-9 which float32 rounds to the other sign moves a weight the other way.
 
 
-def main(folder: Path, out: Path, distribution: str, code: str) -> None:
+def main(folder: Path, out: Path, distribution: str) -> None:
     """Join, train and keep the weights and the histories."""
     settings = DistributionParams(distribution="none" if distribution == "devices" else distribution, join_timeout_s=60)
-    with on_two_devices() if distribution == "devices" else joined(settings, {"code": code}):
+    with on_two_devices() if distribution == "devices" else joined(settings, {}):
         data = open_prepared(folder)
         start(0)
         model = ARCHITECTURES["small_cnn"](data.input_shape, data.num_outputs, 0.25, data.task)
@@ -55,6 +55,6 @@ def on_two_devices() -> Iterator[None]:
 
 if __name__ == "__main__":
     try:
-        main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])
+        main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
     except QATFlowError as error:
         sys.exit(f"Error: {error}")
