@@ -4,15 +4,16 @@
 """
 
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
 from prefect import flow
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
 from flows.dask_trials import DaskTrials, task_runner
 from flows.prefect_server import check_server, server
@@ -129,12 +130,27 @@ def _prefect(params: Params) -> Iterator[None]:
             "Workers on other machines need a Prefect server that they can reach: start `prefect server start --host "
             "0.0.0.0`, and set PREFECT_API_URL here to its address"
         )
-    with server(_free_port()) as url, temporary_settings({PREFECT_API_URL: url}):
+    own = {PREFECT_LOGGING_TO_API_ENABLED: False}  # nobody reads the logs of a server that ends with the sweep
+    with ExitStack() as stack:
+        with _uninterrupted():
+            url = stack.enter_context(server(_free_port()))
+        stack.enter_context(temporary_settings({PREFECT_API_URL: url, **own}))
         os.environ["PREFECT_API_URL"] = url
-        try:
-            yield
-        finally:
-            del os.environ["PREFECT_API_URL"]
+        stack.callback(os.environ.pop, "PREFECT_API_URL")
+        yield
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Block Ctrl-C, also for processes started here, which inherit that: it reaches all processes of a terminal.
+
+    A Prefect server that stops before the flow has told it of the interruption is waited for over a minute.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _free_port() -> int:
@@ -155,6 +171,10 @@ def main() -> None:
             screen.ready()
             screen.say(f"Error: {error}", "red")
             sys.exit(1)
+        except KeyboardInterrupt:
+            screen.ready()
+            screen.say("Stopped. Finished trials are kept; `qatflow sweep` goes on after them.")
+            sys.exit(130)
 
 
 if __name__ == "__main__":
