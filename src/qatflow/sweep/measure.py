@@ -9,7 +9,7 @@ from typing import Any
 
 from qatflow import backend
 from qatflow.data.prepared import open_prepared
-from qatflow.errors import QATFlowError
+from qatflow.errors import ConversionError, DataError, ModelError, ParamsError
 from qatflow.params import Params
 from qatflow.quantization.run import Made, make
 from qatflow.sweep.float_model import figures_of, float_model
@@ -21,6 +21,8 @@ from qatflow.training.recovery import recoverable
 
 Judgement = Callable[[int, float], bool]
 """Told the epoch (from 1) and its figure, higher is better; says whether the trial is worth going on with."""
+OWN_FAULTS = (ConversionError, DataError, ModelError, ParamsError)
+"""What is wrong with a trial itself and would be again; other errors are its surroundings'."""
 
 
 def measure_trial(
@@ -37,27 +39,28 @@ def measure_trial(
         origin: Digests of code and data, see `origin.origin_of`.
         goes_on: Asked after each epoch but the last; a trial that it ends is pruned, and not kept.
 
+    Raises:
+        ArtifactError: If the data or the float model on disk were altered.
+
     Returns:
         JSON-like: `trial`, `key`, `status` (done, pruned, failed), `reason` (of the latter two), `history`,
         `epoch_seconds` (from the start of the training to each epoch's end). Of those done also size_bytes, sha256,
         val_score, test_score, `seconds` (all but the float model), and `float`, the same figures of the float model.
     """
-    key, progress = trial_key(trial, params, origin), Watcher()
+    key = trial_key(trial, params, origin)
     earlier = read_result(root, key)
     if earlier is not None:
         return earlier
-    result: dict[str, Any] = {"trial": trial.record(), "key": key, "reason": "", "history": [], "epoch_seconds": []}
+    result = {"trial": trial.record(), "key": key, "reason": "", "history": [], "epoch_seconds": []}
+    flatbuffer = None
     try:
-        flatbuffer, figures = _measure(trial, params, root, origin, progress, goes_on)
+        flatbuffer, figures = _measure(trial, params, root, origin, goes_on)
     except Pruned as pruned:
         return result | {"status": "pruned", "reason": str(pruned), "history": pruned.history}
-    except QATFlowError as error:
-        result |= {"status": "failed", "reason": str(error)}
-        keep_result(root, key, result)
-        return result
-    result |= {"status": "done", **figures}
-    keep_result(root, key, result, flatbuffer)
-    return result
+    except OWN_FAULTS as error:
+        figures = {"status": "failed", "reason": str(error)}
+    keep_result(root, key, result | figures, flatbuffer)
+    return result | figures
 
 
 def _measure(
@@ -65,10 +68,9 @@ def _measure(
     params: Params,
     root: Path,
     origin: Mapping[str, str],
-    watcher: Watcher,
     goes_on: Judgement | None,
 ) -> tuple[bytes, dict[str, Any]]:
-    data = open_prepared(prepared_folder(root))
+    data, watcher = open_prepared(prepared_folder(root)), Watcher()
     model, reference = float_model(trial, params, data, root=root, origin=origin)
     backend.start(trial.seed)
     started = time.monotonic()
@@ -78,7 +80,7 @@ def _measure(
             trial.strategy, model, data, quantize_params(trial, params), seed=trial.seed, progress=watcher
         )
     figures = figures_of(made.flatbuffer, data)
-    measured = {"seconds": time.monotonic() - started, "float": reference, "history": made.history}
+    measured = {"status": "done", "seconds": time.monotonic() - started, "float": reference, "history": made.history}
     return made.flatbuffer, {**figures, **measured, "epoch_seconds": watcher.epoch_seconds(len(made.history))}
 
 

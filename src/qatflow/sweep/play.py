@@ -85,34 +85,47 @@ def play(source: Source, workers: Workers, project: Project, heard: Heard) -> li
     Raises:
         QATFlowError: What `workers.next` raised.
     """
-    results: list[Result] = []
-    under_way: set[Trial] = set()
-
-    def take(result: Result, repeated: bool = False) -> None:
-        results.append(result)
-        heard(result, repeated)
-
+    game = _Game(source, workers, project, heard)
     for result in source.earlier():
-        take(result, repeated=True)
-    while True:
-        while len(under_way) < workers.slots() and (trial := source.ask()) is not None:
-            found = read_result(project.root, project.key(trial))
+        game.take(result, repeated=True)
+    game.begin()
+    while game.under_way:
+        game.wait()
+        game.begin()
+    return game.results
+
+
+class _Game:
+    def __init__(self, source: Source, workers: Workers, project: Project, heard: Heard) -> None:
+        self._source, self._workers, self._project, self._heard = source, workers, project, heard
+        self.results: list[Result] = []
+        self.under_way: set[Trial] = set()
+
+    def take(self, result: Result, *, repeated: bool) -> None:
+        self.results.append(result)
+        self._heard(result, repeated)
+
+    def begin(self) -> None:
+        """Give the workers as many trials as they take; what is kept is taken from disk at once."""
+        while len(self.under_way) < self._workers.slots() and (trial := self._source.ask()) is not None:
+            found = read_result(self._project.root, self._project.key(trial))
             if found is None:
-                workers.submit(trial)
-                under_way.add(trial)
+                self._workers.submit(trial)
+                self.under_way.add(trial)
             else:
-                source.tell(trial, found)
-                take(found, repeated=True)
-        if not under_way:
-            return results
-        event = workers.next()
+                self._source.tell(trial, found)
+                self.take(found, repeated=True)
+
+    def wait(self) -> None:
+        """Act on what happens next."""
+        event = self._workers.next()
         if isinstance(event, Ended):
-            under_way.discard(event.trial)
-            source.tell(event.trial, event.result)
-            _keep(project, event.result)
-            take(event.result)
-        elif event.trial in under_way and not source.goes_on(event.trial, event.epoch, event.figure):
-            workers.stop(event.trial)
+            self.under_way.discard(event.trial)
+            self._source.tell(event.trial, event.result)
+            _keep(self._project, event.result)
+            self.take(event.result, repeated=False)
+        elif event.trial in self.under_way and not self._source.goes_on(event.trial, event.epoch, event.figure):
+            self._workers.stop(event.trial)
 
 
 def lost(trial: Trial, key: str, reason: str) -> Result:
