@@ -44,6 +44,7 @@ def test_mistake_ends_without_traceback(project: Path) -> None:
     assert not (project / "artifacts").exists() or list((project / "artifacts").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_without_activated_environment_it_uses_the_projects_own(project: Path) -> None:
     bare = Path(sys.base_prefix) / "bin" / "python3"
     (project / ".venv").symlink_to(sys.prefix)

@@ -94,6 +94,7 @@ def _gone(pid: int) -> bool:
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
+@pytest.mark.slow
 def test_timeout_ends_the_stage_and_its_children(worker: StageWorker, project: Path) -> None:
     worker.start()
     group = worker.start().pid

@@ -35,6 +35,7 @@ def test_text_is_never_taken_for_markup(capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr().out == "data/[red]x[/red].npz\n"
 
 
+@pytest.mark.slow
 def test_noise_of_any_kind_goes_to_the_log(tmp_path: Path) -> None:
     code = (
         "import os, sys; from pathlib import Path; from qatflow.cli.screen import quiet\n"

@@ -36,6 +36,7 @@ def saved(quantized, tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [converted_form, device_form])
 def test_every_form_computes_the_same_bit_for_bit(quantized, saved, samples, form):
     loaded = load_quantized(saved)
