@@ -49,7 +49,7 @@ def main() -> None:
         rows: dict[str, list[tuple[float, int, int, float | None]]] = defaultdict(list)
         for seed in range(arguments.seeds):
             for name, flatbuffer, parity in _variants(arguments, base, data, seed):
-                figures = _accuracy(flatbuffer, data), len(flatbuffer), _weight_bytes(flatbuffer), parity
+                figures = accuracy_of(flatbuffer, data), len(flatbuffer), _weight_bytes(flatbuffer), parity
                 rows[name].append(figures)
                 print(f"  {arguments.case} seed {seed} {name}: {figures}", flush=True)
     print(f"\n{arguments.case}: {data.test.count} test samples, {arguments.seeds} seeds\n")
@@ -141,7 +141,8 @@ def prepared_data(arguments: argparse.Namespace, folder: Path, limit: int | None
     return open_prepared(folder)
 
 
-def _accuracy(flatbuffer: bytes, data: PreparedData) -> float:
+def accuracy_of(flatbuffer: bytes, data: PreparedData) -> float:
+    """Return a flatbuffer's accuracy on the test split."""
     runner = Runner(flatbuffer, threads=2)
     hits = [np.sum(runner.predict(x).argmax(axis=1) == y) for x, y in data.test.batches(1000)]
     return float(np.sum(hits) / data.test.count)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks.qat_accuracy import accuracy_of
 from qatflow.artifacts import stage_output
 from qatflow.backend import keras, start
 from qatflow.cli.screen import hushed
@@ -23,7 +24,6 @@ from qatflow.models import ARCHITECTURES
 from qatflow.models.backbones import features, with_new_head
 from qatflow.params import DataParams, PretrainParams, QatParams, QuantizeParams, TransferParams
 from qatflow.quantization.run import make
-from qatflow.tflite.runtime import Runner
 from qatflow.training.fit import fit
 from qatflow.training.transfer import fine_tune
 
@@ -125,9 +125,7 @@ def _pair(backbone: keras.Model, data: PreparedData, budget: Budget, seed: int) 
 def _quantized_accuracy(model: keras.Model, data: PreparedData, budget: Budget, seed: int) -> float:
     training = QatParams(epochs=budget.quantized, learning_rate=3e-4)
     made = make("qat_w8a8_per_channel", model, data, QuantizeParams(training=training), seed=seed)
-    runner = Runner(made.flatbuffer, threads=2)
-    hits = [np.sum(runner.predict(x).argmax(axis=1) == y) for x, y in data.test.batches(1000)]
-    return float(np.sum(hits) / data.test.count)
+    return accuracy_of(made.flatbuffer, data)
 
 
 if __name__ == "__main__":

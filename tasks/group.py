@@ -57,9 +57,8 @@ def _identity(stage: Stage) -> dict[str, str]:
     """Return digests of what must be equal on all workers, and before and after a restart."""
     manifests = [stage.folder(name) / artifacts.MANIFEST for name in INPUTS]
     package = Path(qatflow.__file__).parent
-    code = {path.relative_to(package).as_posix(): artifacts.sha256_file(path) for path in package.rglob("*.py")}
     return {
-        "code": artifacts.digest(code),
+        "code": artifacts.digest(artifacts.digests(package.rglob("*.py"), package)),
         "parameters": artifacts.digest(stage.params.model_dump(mode="json")),
         "data": artifacts.digest([artifacts.sha256_file(manifest) for manifest in manifests if manifest.exists()]),
     }

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,11 @@ def sha256_file(path: Path) -> str:
     """Return the SHA-256 of a file's content in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digests(files: Iterable[Path], root: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file by its path below `root`."""
+    return {path.relative_to(root).as_posix(): sha256_file(path) for path in files}
 
 
 def canonical_json(value: Any) -> str:

@@ -31,12 +31,26 @@ def run(
     if dry_run:
         _dry_run(root, changes)
         return
+    change_params(root, changes)
+    start_flow(root, "run", "retrain", reason)
+
+
+def change_params(root: Path, changes: dict[str, Any]) -> None:
+    """Write changes to params.yaml, and say which."""
     for name, (old, new) in params_file.edit(root / "params.yaml", changes).items():
         typer.echo(f" params.yaml: {name} was {old}, is {new}")
-    if not (root / "flows" / "retrain.py").is_file():
-        raise QATFlowError(f"{root} has no flows/retrain.py; `qatflow run` needs a checkout of the project")
+
+
+def start_flow(root: Path, command: str, flow: str, reason: str) -> None:
+    """Become the process of a flow of the project.
+
+    Raises:
+        QATFlowError: If the project has no such flow.
+    """
+    if not (root / "flows" / f"{flow}.py").is_file():
+        raise QATFlowError(f"{root} has no flows/{flow}.py; `qatflow {command}` needs a checkout of the project")
     os.chdir(root)
-    os.execv(sys.executable, [sys.executable, "-m", "flows.retrain", reason])  # noqa: S606 (our own interpreter)
+    os.execv(sys.executable, [sys.executable, "-m", f"flows.{flow}", reason])  # noqa: S606 (our own interpreter)
 
 
 def status() -> None:

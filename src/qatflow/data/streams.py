@@ -34,6 +34,10 @@ class Samples(NamedTuple):
         y = x if self.targets is None else tf.TensorSpec((None, *self.targets.shape[1:]), self.targets.dtype)
         return x, y
 
+    def steps(self, shares: int = 1) -> int:
+        """Return the batches of one epoch; see `Split.row_batches`."""
+        return sum(1 for _ in self.split.row_batches(self.batch_size, shares=shares))
+
     def take(self, positions: Array) -> tuple[Array, Array]:
         """Return x and targets of stored positions."""
         x, y = self.split.take(positions, self.targets)
@@ -51,5 +55,4 @@ def to_tf_dataset(samples: Samples, first_epoch: int = 0) -> "tf.data.Dataset":
             yield samples.take(rows)
 
     dataset = tf.data.Dataset.from_generator(batches, output_signature=samples.signature())
-    steps = -(-samples.split.count // samples.batch_size)
-    return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(1)
+    return dataset.apply(tf.data.experimental.assert_cardinality(samples.steps())).prefetch(1)

@@ -9,7 +9,7 @@ import numpy as np
 
 from qatflow.artifacts import Array, write_bytes, write_json
 from qatflow.data.prepared import PreparedData
-from qatflow.ensemble.choose import choose
+from qatflow.ensemble.choose import Choice, choose
 from qatflow.ensemble.combine import COMBINERS
 from qatflow.ensemble.figures import figures, judge
 from qatflow.ensemble.merge import merge
@@ -54,13 +54,23 @@ def build_ensemble(
     record: dict[str, Any] = {"combine": wanted.combine, "reason": choice.reason, "losses": choice.losses}
     record["members"] = {}
     if choice.weights:
-        members = {name: given.models[name] for name in choice.weights}
-        model = merge(members, COMBINERS[wanted.combine], list(choice.weights.values()))
+        model = merged(choice, given.models, wanted.combine)
         write_bytes(out / "model.tflite", model)
         evaluate(given.float_model, model, given.data, None, measuring, out, progress)
         outputs = np.load(out / "outputs.npy", allow_pickle=False)
         record |= _figures(given, model, outputs, choice.weights)
     write_json(out / RECORD, record)
+
+
+def merged(choice: Choice, models: Mapping[str, bytes], combine: str) -> bytes:
+    """Return the flatbuffer of the chosen models; `combine` names the combiner that they were chosen for.
+
+    Raises:
+        ModelError: If members do not fit each other.
+        ConversionError: If LiteRT refuses what came out.
+    """
+    members = {name: models[name] for name in choice.weights}
+    return merge(members, COMBINERS[combine], list(choice.weights.values()))
 
 
 def _figures(given: Ingredients, model: bytes, outputs: Array, weights: Mapping[str, float]) -> dict[str, Any]:

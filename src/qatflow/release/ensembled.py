@@ -12,10 +12,9 @@ import numpy as np
 from qatflow import artifacts
 from qatflow.artifacts import Array
 from qatflow.data.prepared import PreparedData
+from qatflow.ensemble.build import merged
 from qatflow.ensemble.choose import Choice, choose
-from qatflow.ensemble.combine import COMBINERS
 from qatflow.ensemble.figures import Judged, figures, judge
-from qatflow.ensemble.merge import merge
 from qatflow.errors import ModelError
 from qatflow.evaluation.latency import interleaved_latency
 from qatflow.evaluation.metrics import measure
@@ -32,7 +31,6 @@ from qatflow.tflite.runtime import Runner
 
 BATCH_SIZE = 256
 LATENCY_RUNS = 100
-IMAGE_RANK = 3
 
 
 def ensemble_bundles(
@@ -76,8 +74,7 @@ def _combined(
     choice = choose(wanted, models, data, progress)
     if not choice.weights:
         raise ModelError(f"There is nothing to combine: {choice.reason}")
-    members = {name: models[name] for name in choice.weights}
-    model = merge(members, COMBINERS[wanted.combine], list(choice.weights.values()))
+    model = merged(choice, models, wanted.combine)
     progress("measuring", 0, 1)
     return _measured(model, choice, models, data, wanted.combine)
 

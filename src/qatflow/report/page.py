@@ -10,11 +10,12 @@ from qatflow.report.sections import SECTIONS
 def render(run: Run, model: str) -> str:
     """Return the whole page as HTML; `model` is the registered model's name."""
     parts = {name: section(run) for name, section in SECTIONS.items()}
-    return _environment().get_template("page.html.j2").render(**parts, model=model, task=run.task)
+    return environment().get_template("page.html.j2").render(**parts, model=model, task=run.task)
 
 
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Return the templates, which escape all they are given and know the filter `short`."""
+    made = Environment(
         loader=PackageLoader("qatflow.report"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -22,5 +23,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["short"] = wording.short
-    return environment
+    made.filters["short"] = wording.short
+    return made

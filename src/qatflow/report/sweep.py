@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from qatflow import artifacts
 from qatflow.params import Params
 from qatflow.report import sweep_figures, wording
 from qatflow.report.figures.svg import Figure
+from qatflow.report.page import environment
 from qatflow.sweep.summary import summarize
 
 Record = dict[str, Any]
@@ -38,7 +37,7 @@ def render(summary: Record, params: Params) -> str:
     """Return the page as HTML."""
     score = wording.SCORES[params.data.task]
     return (
-        _environment()
+        environment()
         .get_template("sweep.html.j2")
         .render(
             finding=finding(summary, score),
@@ -139,16 +138,3 @@ def _optimizer(name: str, summary: Record) -> Record:
         "epochs": wording.number(reach["epochs"]),
         "seconds": wording.ABSENT if reach["seconds"] is None else f"{reach['seconds']:.1f}{wording.SPACE}s",
     }
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("qatflow.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["short"] = wording.short
-    return environment

@@ -50,8 +50,7 @@ def check_origin(root: Path, wanted: Mapping[str, str]) -> None:
 @cache
 def _code() -> str:
     files = [file for name in (*CODE, *OWN) for file in _modules(PACKAGE / name)]
-    digests = {file.relative_to(PACKAGE).as_posix(): artifacts.sha256_file(file) for file in sorted(files)}
-    return artifacts.digest([digests, {name: version(name) for name in PACKAGES}])
+    return artifacts.digest([artifacts.digests(files, PACKAGE), {name: version(name) for name in PACKAGES}])
 
 
 def _modules(path: Path) -> list[Path]:

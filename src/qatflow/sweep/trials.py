@@ -30,11 +30,6 @@ class Trial:
         """Words that tell it from the others."""
         return f"{self.optimizer} {self.strategy} {self.model} seed {self.seed} rate {self.learning_rate:.4g}"
 
-    @property
-    def block(self) -> tuple[str, str, int]:
-        """Everything but the optimizer and its rate: within a block optimizers compete on equal terms."""
-        return self.strategy, self.model, self.seed
-
     def record(self) -> dict[str, Any]:
         """Return it as JSON-like values; `Trial(**record)` gives it back."""
         return asdict(self)

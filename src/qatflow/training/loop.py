@@ -9,7 +9,7 @@ from qatflow.errors import ParamsError
 from qatflow.progress import Progress
 from qatflow.training.callbacks import Watch
 from qatflow.training.distributed.group import group
-from qatflow.training.distributed.streams import distributed, steps_of
+from qatflow.training.distributed.streams import distributed
 from qatflow.training.recovery import History, Recovery
 
 
@@ -46,7 +46,7 @@ def train(
         ModelError: If the loss became NaN or infinite.
         ParamsError: If a batch has fewer samples than there are replicas.
     """
-    steps = steps_of(samples, group().replicas)
+    steps = samples.steps(group().replicas)
     with group().scope():
         model.optimizer.build(model.trainable_variables)
     recovery = Recovery(watched.label, callbacks, watched.seed)
@@ -83,4 +83,4 @@ def _stream(samples: Samples, first_epoch: int = 0, *, weighted: bool = True) ->
 def _limits(**samples: Samples) -> dict[str, int]:
     """Return how many batches an epoch has: a distributed dataset never ends."""
     present = group()
-    return {name: steps_of(each, present.replicas) for name, each in samples.items() if present.strategy is not None}
+    return {name: each.steps(present.replicas) for name, each in samples.items() if present.strategy is not None}

@@ -9,8 +9,7 @@ from qatflow.data.prepared import PreparedData
 from qatflow.params import TrainingParams, TransferParams
 from qatflow.progress import Progress, silent
 from qatflow.training.fit import fit
-
-History = list[dict[str, float]]
+from qatflow.training.recovery import History
 
 
 def fine_tune(

@@ -1,7 +1,5 @@
 """Digits as prepared data and a float classifier of them, made once."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
@@ -11,14 +9,6 @@ from qatflow.backend import keras, start
 from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import open_prepared
 from qatflow.params import DataParams
-
-GOLDEN = Path(__file__).parents[2] / "golden"
-
-
-@pytest.fixture(scope="session")
-def golden():
-    """Name -> flatbuffer that knows digits from 0 to 1; see tests/golden/make.py."""
-    return {path.stem: path.read_bytes() for path in GOLDEN.glob("*.tflite")}
 
 
 @pytest.fixture(scope="session")

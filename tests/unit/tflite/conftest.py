@@ -1,16 +1,6 @@
-from pathlib import Path
-
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from flatbuffers import Builder
-
-GOLDEN = Path(__file__).parents[2] / "golden"
-
-
-@pytest.fixture(scope="session")
-def golden():
-    """Name -> flatbuffer; see tests/golden/make.py."""
-    return {path.stem: path.read_bytes() for path in GOLDEN.glob("*.tflite")}
 
 
 @pytest.fixture(scope="session")

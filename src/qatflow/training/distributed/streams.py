@@ -41,11 +41,6 @@ def distributed(samples: Samples, strategy: Any, first_epoch: int = 0, *, weight
     return strategy.distribute_datasets_from_function(of_worker)
 
 
-def steps_of(samples: Samples, replicas: int = 1) -> int:
-    """Return the batches of one epoch."""
-    return sum(1 for _ in samples.split.row_batches(samples.batch_size, shares=replicas))
-
-
 def _shares(samples: Samples, shares: range, replicas: int, first_epoch: int) -> Iterator[tuple[Array, Array, Array]]:
     for epoch in count(first_epoch):
         for rows in samples.split.row_batches(samples.batch_size, samples.seed, epoch, replicas):

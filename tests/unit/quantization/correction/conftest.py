@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
@@ -8,14 +6,6 @@ from qatflow.backend import keras
 from qatflow.tflite.rewrite import pack, parse
 
 layers = keras.layers
-
-GOLDEN = Path(__file__).parents[3] / "golden"
-
-
-@pytest.fixture(scope="session")
-def golden():
-    """Name -> flatbuffer; see tests/golden/make.py."""
-    return {path.stem: path.read_bytes() for path in GOLDEN.glob("*.tflite")}
 
 
 @pytest.fixture(scope="session")

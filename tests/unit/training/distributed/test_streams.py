@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 
 from qatflow.data.streams import Samples
-from qatflow.training.distributed.streams import _shares, steps_of
+from qatflow.training.distributed.streams import _shares
 
 
 def epochs(digits, batch_size, replicas, count=1, first=0):
     """Return the batches of some epochs, each a list of the replicas' (x, y, weights)."""
     samples = Samples(digits.train, batch_size, digits.train.labels(), seed=3)
     stream = _shares(samples, range(replicas), replicas, first)
-    return [[next(stream) for _ in range(replicas)] for _ in range(count * steps_of(samples, replicas))]
+    return [[next(stream) for _ in range(replicas)] for _ in range(count * samples.steps(replicas))]
 
 
 @pytest.mark.parametrize("replicas", [2, 3, 5])
