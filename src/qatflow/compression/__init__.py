@@ -1,0 +1,1 @@
+"""Makes models smaller by other means than narrow numbers: pruning, clustering, channels, low rank."""

@@ -1,0 +1,1 @@
+"""Explains what a flatbuffer answers, and whether quantization changed the reasons."""
