@@ -9,9 +9,9 @@ import pytest
 from qatflow.backend import start
 from qatflow.errors import ModelError
 from qatflow.models import ARCHITECTURES
+from qatflow.models.kernels import quantizable
 from qatflow.models.store import load_model, save_model
 from qatflow.quantization.canonical import canonical
-from qatflow.quantization.wiring import quantizable
 
 LOSSES = {"classification": "sparse_categorical_crossentropy", "regression": "mse", "anomaly": "mse"}
 CASES = [

@@ -8,10 +8,11 @@ import numpy as np
 from qatflow.backend import keras
 from qatflow.errors import ModelError
 from qatflow.models.flatten import flatten
+from qatflow.models.kernels import KERNELS
 from qatflow.models.rebuild import Part, copied, rebuild
 from qatflow.models.split import split
 from qatflow.models.unroll import takes_ids, unroll
-from qatflow.quantization.fold import KERNELS, fold
+from qatflow.quantization.fold import fold
 
 layers = keras.layers
 

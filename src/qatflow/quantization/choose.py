@@ -3,17 +3,17 @@
 from functools import partial
 
 from qatflow.backend import keras
+from qatflow.models.kernels import KERNELS, quantizable
 from qatflow.quantization.base import Work
 from qatflow.quantization.calibration import ranges
 from qatflow.quantization.correction.graph import copied
 from qatflow.quantization.deployed import Deployable
 from qatflow.quantization.emit import to_int8
 from qatflow.quantization.fake_quant import Grids, initial_steps, own_outputs
-from qatflow.quantization.fold import KERNELS, fold
+from qatflow.quantization.fold import fold
 from qatflow.quantization.plan import Plan, plan_outputs
 from qatflow.quantization.sensitivity import LayerSensitivity, Probe, sensitivities
 from qatflow.quantization.widths import allocate
-from qatflow.quantization.wiring import quantizable
 from qatflow.tflite.convert import convert_float
 
 Widths = dict[str, int]

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from qatflow.backend import keras
-from qatflow.quantization.fake_quant import Grids, columns
+from qatflow.models.kernels import columns
+from qatflow.quantization.fake_quant import Grids
 from qatflow.quantization.grid import full_steps, levels, on_grid
 from qatflow.quantization.plan import Plan
 

@@ -15,10 +15,11 @@ import numpy as np
 
 from qatflow.artifacts import Array
 from qatflow.backend import keras
+from qatflow.models.kernels import KERNELS
 from qatflow.quantization.correction.bias import correct_biases
 from qatflow.quantization.dense import as_converted, without_left
 from qatflow.quantization.fake_quant import NO_GRIDS, Grids, build
-from qatflow.quantization.fold import KERNELS, fold, gain_of, norms_of
+from qatflow.quantization.fold import fold, gain_of, norms_of
 from qatflow.quantization.grid import alive
 from qatflow.quantization.plan import NO_PLAN, Fixed, Plan, Tied, plan_outputs
 from qatflow.quantization.quantizers import TwoSteps

@@ -7,10 +7,10 @@ import numpy as np
 from qatflow.artifacts import Array
 from qatflow.backend import keras
 from qatflow.errors import ConversionError
+from qatflow.models.kernels import KERNELS, columns
 from qatflow.quantization.correction.graph import copied
 from qatflow.quantization.deployed import Deployable, converted_form, snap_biases
-from qatflow.quantization.fake_quant import columns, initial_steps
-from qatflow.quantization.fold import KERNELS
+from qatflow.quantization.fake_quant import initial_steps
 from qatflow.quantization.grid import on_grid
 from qatflow.tflite.convert import convert_int16_activations, convert_integer
 from qatflow.tflite.inspect import layer_weights

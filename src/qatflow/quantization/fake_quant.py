@@ -4,13 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from qatflow.artifacts import Array
 from qatflow.backend import keras
+from qatflow.models.kernels import columns
 from qatflow.quantization.calibration import Range
 from qatflow.quantization.canonical import INPUT_GRID
-from qatflow.quantization.fold import KERNELS
 from qatflow.quantization.grid import full_steps, mse_steps
 from qatflow.quantization.plan import Fixed, Own, Plan, Tied
 from qatflow.quantization.planned import LayerConfig, PlannedScheme
@@ -43,13 +41,6 @@ class Learn:
 
 NOTHING = Learn()
 NO_GRIDS = Grids({}, {})
-
-
-def columns(layer: Any) -> Array:
-    """Return a layer's kernel with a column for each output channel, (n, c) float32."""
-    kernel = getattr(layer, KERNELS[type(layer)]).numpy()
-    channels = int(np.prod(kernel.shape[2:])) if isinstance(layer, layers.DepthwiseConv2D) else kernel.shape[-1]
-    return np.asarray(kernel.reshape(-1, channels))
 
 
 def initial_steps(layer: Any, bits: int, *, per_channel: bool, method: str = "mse") -> Array:

@@ -12,17 +12,10 @@ import numpy as np
 
 from qatflow.artifacts import Array
 from qatflow.backend import keras
+from qatflow.models.kernels import KERNELS
 from qatflow.models.rebuild import Part, copied, rebuild
 
 layers = keras.layers
-
-KERNELS = {
-    layers.Conv1D: "kernel",
-    layers.Conv2D: "kernel",
-    layers.Dense: "kernel",
-    layers.DepthwiseConv2D: "depthwise_kernel",
-}
-"""Layers with weights that can be folded into and quantized, and the attribute that holds them."""
 
 
 def source_of(layer: Any) -> Any:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from qatflow.backend import keras, tf
+from qatflow.models.kernels import KERNELS
 from qatflow.params import QatParams
 from qatflow.quantization.fake_quant import wrappers
-from qatflow.quantization.fold import KERNELS
 from qatflow.training.quantization_aware import Rule
 
 MOMENTUM = 0.01

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from qatflow.backend import keras
-from qatflow.quantization.fold import KERNELS, source_of
+from qatflow.models.kernels import KERNELS
+from qatflow.quantization.fold import source_of
 from qatflow.quantization.wiring import ARITHMETIC, activation_of, fuses_into_reader, grid_of, is_relu
 
 layers = keras.layers

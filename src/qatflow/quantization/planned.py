@@ -14,7 +14,7 @@ from tensorflow_model_optimization.python.core.quantization.keras.quantize_schem
 from tensorflow_model_optimization.quantization.keras import quantize_annotate_layer, quantize_apply
 
 from qatflow.backend import keras, tf
-from qatflow.quantization.fold import KERNELS
+from qatflow.models.kernels import KERNELS
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 
 from qatflow.backend import keras
+from qatflow.models.kernels import KERNELS, columns
 from qatflow.quantization.base import Work
 from qatflow.quantization.correction.adaround import adaround
 from qatflow.quantization.correction.graph import copied
 from qatflow.quantization.deployed import Deployable, folded
-from qatflow.quantization.fake_quant import columns
-from qatflow.quantization.fold import KERNELS, gain_of, norms_of
+from qatflow.quantization.fold import gain_of, norms_of
 
 ROUNDED = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Dense)
 """Layers whose rounding can be learned."""

@@ -4,7 +4,8 @@ from typing import Any
 
 from qatflow.backend import keras
 from qatflow.models.activations import activation_name
-from qatflow.quantization.fold import KERNELS, normalizes, source_of
+from qatflow.models.kernels import KERNELS
+from qatflow.quantization.fold import normalizes, source_of
 
 layers = keras.layers
 
@@ -24,11 +25,6 @@ PASSING = (
     layers.ZeroPadding2D,
 )
 """Layers whose output lies on their input's grid."""
-
-
-def quantizable(model: keras.Model) -> list[Any]:
-    """Return the layers whose weights can be fake-quantized: of known kinds, and called once."""
-    return [layer for layer in model.layers if type(layer) in KERNELS and len(layer.inbound_nodes) == 1]
 
 
 def reader_of(layer: Any) -> Any:

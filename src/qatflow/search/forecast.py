@@ -6,11 +6,11 @@ from time import monotonic
 from qatflow.artifacts import Array
 from qatflow.backend import keras
 from qatflow.data.prepared import PreparedData
+from qatflow.models.kernels import quantizable
 from qatflow.params import QuantizeParams, TrainingParams
 from qatflow.quantization.canonical import canonical
 from qatflow.quantization.correction.adaround import adaround
 from qatflow.quantization.fake_quant import initial_steps
-from qatflow.quantization.wiring import quantizable
 from qatflow.search.names import weight_bits
 from qatflow.search.trial import Trial
 from qatflow.tflite.inspect import inventory, layer_weights

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from qatflow.backend import keras
+from qatflow.models.kernels import columns
 from qatflow.params import QuantizeParams
 from qatflow.quantization import STRATEGIES
 from qatflow.quantization.base import Work
@@ -15,7 +16,7 @@ from qatflow.quantization.canonical import canonical
 from qatflow.quantization.dense import as_converted, left_to_converter, without_left
 from qatflow.quantization.deployed import Deployable, device_form, on_converters_grid
 from qatflow.quantization.emit import to_int8
-from qatflow.quantization.fake_quant import Grids, columns, initial_steps, own_outputs
+from qatflow.quantization.fake_quant import Grids, initial_steps, own_outputs
 from qatflow.quantization.plan import Plan, plan_outputs
 from qatflow.tflite.inspect import layer_weights
 from qatflow.tflite.runtime import Runner

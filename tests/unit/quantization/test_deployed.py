@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from qatflow.backend import keras
+from qatflow.models.kernels import columns, quantizable
 from qatflow.quantization.calibration import ranges
 from qatflow.quantization.canonical import canonical
 from qatflow.quantization.deployed import (
@@ -13,10 +14,9 @@ from qatflow.quantization.deployed import (
     snap_biases,
 )
 from qatflow.quantization.emit import to_int8
-from qatflow.quantization.fake_quant import Grids, columns, initial_steps, own_outputs
+from qatflow.quantization.fake_quant import Grids, initial_steps, own_outputs
 from qatflow.quantization.grid import levels
 from qatflow.quantization.plan import Fixed, Own, Plan, Tied, plan_outputs
-from qatflow.quantization.wiring import quantizable
 from qatflow.tflite.runtime import Runner
 
 layers = keras.layers

@@ -3,9 +3,10 @@ import pytest
 
 from qatflow.backend import keras
 from qatflow.errors import ConversionError
+from qatflow.models.kernels import columns
 from qatflow.quantization.deployed import Deployable
 from qatflow.quantization.emit import require_finite, to_int8, to_int16
-from qatflow.quantization.fake_quant import Grids, columns, initial_steps
+from qatflow.quantization.fake_quant import Grids, initial_steps
 from qatflow.quantization.grid import on_grid
 from qatflow.quantization.plan import Plan
 from qatflow.tflite.inspect import layer_weights

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from qatflow.backend import keras
+from qatflow.models.kernels import columns
 from qatflow.quantization.fake_quant import (
     Grids,
     Learn,
     build,
-    columns,
     grids_of,
     initial_steps,
     own_outputs,

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from qatflow.backend import keras
-from qatflow.quantization.fold import KERNELS, fold, normalizes
+from qatflow.models.kernels import KERNELS
+from qatflow.quantization.fold import fold, normalizes
 
 layers = keras.layers
 ALL = tuple(KERNELS)

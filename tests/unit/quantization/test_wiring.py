@@ -1,12 +1,12 @@
 import pytest
 
 from qatflow.backend import keras
+from qatflow.models.kernels import quantizable
 from qatflow.quantization.wiring import (
     activation_of,
     fuses_into_reader,
     grid_of,
     is_relu,
-    quantizable,
     reader_of,
 )
 

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from qatflow.backend import keras
+from qatflow.models.kernels import kernel_of
 from qatflow.quantization.correction.graph import (
     copied,
     has_plain_kernel,
     is_channels_last,
-    kernel_of,
     only_reader,
     outputs_of,
 )

@@ -3,7 +3,7 @@
 from typing import Any
 
 from qatflow.backend import keras
-from qatflow.quantization.fold import KERNELS
+from qatflow.models.kernels import KERNELS
 
 
 def copied(model: keras.Model) -> keras.Model:
@@ -18,11 +18,6 @@ def has_plain_kernel(layer: Any) -> bool:
     """Tell whether `layer` multiplies by one kernel, channels last, ungrouped, and is called once."""
     plain = type(layer) in KERNELS and getattr(layer, "groups", 1) == 1
     return plain and is_channels_last(layer) and len(layer.inbound_nodes) == 1
-
-
-def kernel_of(layer: Any) -> Any:
-    """Return the variable of a layer that is one of `fold.KERNELS`."""
-    return getattr(layer, KERNELS[type(layer)])
 
 
 def outputs_of(layer: Any) -> int:

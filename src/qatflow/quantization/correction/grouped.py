@@ -8,7 +8,8 @@ import numpy as np
 
 from qatflow.artifacts import Array
 from qatflow.backend import keras
-from qatflow.quantization.correction.graph import kernel_of, only_reader
+from qatflow.models.kernels import kernel_of
+from qatflow.quantization.correction.graph import only_reader
 from qatflow.quantization.correction.patches import Window, patches
 
 layers = keras.layers

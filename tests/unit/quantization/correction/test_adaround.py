@@ -5,9 +5,10 @@ from sklearn.datasets import load_digits
 from qatflow.backend import keras, start
 from qatflow.errors import ModelError
 from qatflow.models import ARCHITECTURES
+from qatflow.models.kernels import KERNELS
 from qatflow.quantization.correction.adaround import adaround
 from qatflow.quantization.correction.graph import copied
-from qatflow.quantization.fold import KERNELS, fold
+from qatflow.quantization.fold import fold
 
 layers = keras.layers
 

@@ -3,8 +3,9 @@ import pytest
 
 from qatflow.backend import keras, start
 from qatflow.models import ARCHITECTURES
+from qatflow.models.kernels import KERNELS
 from qatflow.quantization.correction.equalization import LIMIT, equalize, factors
-from qatflow.quantization.fold import KERNELS, fold
+from qatflow.quantization.fold import fold
 
 layers = keras.layers
 
