@@ -1,6 +1,11 @@
 """Renders the page. Everything is escaped but our own SVG, which is escaped as it is built."""
 
+import base64
+import hashlib
+from importlib.resources import files
+
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from qatflow.report import wording
 from qatflow.report.read import Run
@@ -9,12 +14,16 @@ from qatflow.report.sections import SECTIONS
 
 def render(run: Run, model: str) -> str:
     """Return the whole page as HTML; `model` is the registered model's name."""
-    parts = {name: section(run) for name, section in SECTIONS.items()}
-    return environment().get_template("page.html.j2").render(**parts, model=model, task=run.task)
+    parts = {name: part for name, section in SECTIONS.items() if (part := section(run)) is not None}
+    sections = [name for name in parts if name != "headline"]
+    return environment().get_template("page.html.j2").render(**parts, sections=sections, model=model, task=run.task)
 
 
 def environment() -> Environment:
-    """Return the templates, which escape all they are given and know the filter `short`."""
+    """Return the templates, which escape all they are given.
+
+    They know the filter `short`, and `script` with its digest, by which the page's policy lets no other script run.
+    """
     made = Environment(
         loader=PackageLoader("qatflow.report"),
         autoescape=True,
@@ -23,5 +32,8 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    script = files("qatflow.report").joinpath("templates/page.js").read_text("utf-8")
+    made.globals["script"] = Markup(script)  # noqa: S704 (our own file)
+    made.globals["script_hash"] = f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
     made.filters["short"] = wording.short
     return made

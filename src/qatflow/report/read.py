@@ -15,23 +15,37 @@ ENSEMBLE = "ensemble"
 
 @dataclass(frozen=True)
 class Variant:
-    """One variant as measured on its flatbuffer. `history` is empty for post-training strategies."""
+    """One variant as measured on its flatbuffer.
+
+    Attributes:
+        history: An entry an epoch; empty for post-training strategies.
+        trace: How its grids moved while it trained, see `quantization.trace`; empty where that was not recorded.
+        sensitivity: What each layer costs at other widths, one `quantization.sensitivity.LayerSensitivity` each; empty
+            where that was not measured.
+        converted: Verified folder that holds its model.tflite.
+        measured: Verified folder that holds its outputs.npy.
+    """
 
     name: str
     evaluation: Record
     timings: Record
     history: History
+    trace: Record
+    sensitivity: list[Record]
+    converted: Path
+    measured: Path
 
 
 @dataclass(frozen=True)
 class Run:
     """All that the report shows.
 
-    `transfer` holds its `history` and its record, `ensemble` what was found about combining the variants, and its
-    flatbuffer, if there is one, is the last of `variants`. `manifests` maps folder -> SHA-256 of its manifest,
-    `lineage` is the bundle's.
+    `home` is the folder `artifacts/`. `transfer` holds its `history` and its record, `ensemble` what was found about
+    combining the variants, and its flatbuffer, if there is one, is the last of `variants`. `manifests` maps folder ->
+    SHA-256 of its manifest, `lineage` is the bundle's.
     """
 
+    home: Path
     card: Record
     history: History
     transfer: Record
@@ -46,6 +60,18 @@ class Run:
         """`classification`, `regression` or `anomaly`."""
         return str(self.card["task"])
 
+    def optional(self, folder: str) -> Path | None:
+        """Return a folder under `artifacts/` that not every run has, verified; None where there is none.
+
+        Raises:
+            ArtifactError: If it is half written or altered.
+        """
+        path = self.home / folder
+        if not path.exists():
+            return None
+        artifacts.verify(path)
+        return path
+
     @property
     def float_model(self) -> Record:
         """Score, metrics, size and digest of the float flatbuffer, the same in every evaluation."""
@@ -59,7 +85,7 @@ def read_run(root: Path, variants: Sequence[str]) -> Run:
         ArtifactError: If a folder is missing, half written or altered, or the release was made from other variants.
     """
     home = root / "artifacts"
-    fanned = [f"{stage}/{name}" for name in variants for stage in ("quantize", "evaluate")]
+    fanned = [f"{stage}/{name}" for name in variants for stage in ("quantize", "convert", "evaluate")]
     folders = ["prepare", "pretrain", "transfer", *fanned, ENSEMBLE]
     for folder in [*folders, "release"]:
         artifacts.verify(home / folder)
@@ -68,6 +94,7 @@ def read_run(root: Path, variants: Sequence[str]) -> Run:
     combined = [ENSEMBLE] if ensemble["members"] else []
     _check_same_variants(receipt, [*variants, *combined])
     return Run(
+        home=home,
         card=artifacts.read_json(home / "prepare" / "data_card.json"),
         history=artifacts.read_json(home / "pretrain" / "history.json"),
         transfer={name: artifacts.read_json(home / "transfer" / f"{name}.json") for name in ("history", "transfer")},
@@ -82,13 +109,23 @@ def read_run(root: Path, variants: Sequence[str]) -> Run:
 
 
 def _read_variant(home: Path, name: str) -> Variant:
-    measured = home / ENSEMBLE if name == ENSEMBLE else home / "evaluate" / name
+    combined = name == ENSEMBLE
+    quantized = home / "quantize" / name
+    converted, measured = (home / ENSEMBLE if combined else home / stage / name for stage in ("convert", "evaluate"))
     return Variant(
         name=name,
         evaluation=artifacts.read_json(measured / "evaluation.json"),
         timings=artifacts.read_json(measured / "timings.json"),
-        history=[] if name == ENSEMBLE else artifacts.read_json(home / "quantize" / name / "history.json"),
+        history=[] if combined else artifacts.read_json(quantized / "history.json"),
+        trace=_read_if_there(quantized / "trace.json", {}),
+        sensitivity=_read_if_there(quantized / "sensitivity.json", []),
+        converted=converted,
+        measured=measured,
     )
+
+
+def _read_if_there(path: Path, absent: Any) -> Any:
+    return artifacts.read_json(path) if path.is_file() else absent
 
 
 def _read_lineage(bundle_manifest: Path) -> Record:

@@ -2,16 +2,24 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from qatflow import artifacts
+from qatflow.artifacts import Array
+from qatflow.data.shards import ShardWriter
 from qatflow.params import Params
 from qatflow.report.read import Run, read_run
+from qatflow.tflite.runtime import Runner
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+TEST_SAMPLES = 360
 
 FLOAT_BYTES = 78_212
 VARIANTS = ("ptq_w8a8", "qat_w8a8_per_channel", "qat_w4a8")
@@ -114,13 +122,20 @@ def default_run(build_run: Build) -> FakeRun:
 
 def fabricate(root: Path, plan: Plan) -> FakeRun:
     home = root / "artifacts"
-    _seal(home / "prepare", {"data_card.json": _card(plan)})
+    with artifacts.stage_output(home / "prepare", "prepare") as out:
+        artifacts.write_json(out / "data_card.json", _card(plan))
+        _write_test_split(out / "test", plan)
     _seal(home / "pretrain", {"history.json": _history(30, 0.2, plan)})
-    _seal(home / "transfer", {"history.json": [], "transfer.json": {"source": "none"}})
+    _seal(
+        home / "transfer", {"history.json": [], "transfer.json": {"source": "none"}, "model.tflite": _golden("float32")}
+    )
     for name in plan.variants:
         history = _history(10, 0.96, plan) if name.startswith("qat") else []
-        _seal(home / "quantize" / name, {"history.json": history})
-        _seal(home / "evaluate" / name, {"evaluation.json": _evaluation(name, plan), "timings.json": _timings(name)})
+        trace = {"trace.json": _trace(plan, name)} if history else {}
+        model = _golden("int4" if "w4" in name else "int8")
+        _seal(home / "quantize" / name, {"history.json": history, **trace})
+        _seal(home / "convert" / name, {"model.tflite": model})
+        _seal(home / "evaluate" / name, _measured(name, plan) | {"outputs.npy": _outputs(plan, model)})
     _seal(home / "ensemble", _ensemble(plan))
     _seal(home / "release", {"receipt.json": _receipt(plan)} | _bundle(plan))
     return FakeRun(root, Params.model_validate({"quantize": {"variants": list(plan.variants)}}))
@@ -130,7 +145,64 @@ def _seal(folder: Path, files: dict[str, Any]) -> None:
     with artifacts.stage_output(folder, folder.name) as out:
         for name, content in files.items():
             (out / name).parent.mkdir(exist_ok=True)
-            artifacts.write_json(out / name, content)
+            if isinstance(content, np.ndarray):
+                np.save(out / name, content)
+            elif isinstance(content, bytes):
+                artifacts.write_bytes(out / name, content)
+            else:
+                artifacts.write_json(out / name, content)
+
+
+def _golden(name: str) -> bytes:
+    return (GOLDEN / f"{name}.tflite").read_bytes()
+
+
+@cache
+def _digits() -> tuple[Array, Array]:
+    """The digits that the golden flatbuffers know, 0 to 16."""
+    digits = load_digits()
+    return digits.images[:TEST_SAMPLES, :, :, None].astype(np.uint8), digits.target[:TEST_SAMPLES].astype(np.int64)
+
+
+def _labels(plan: Plan) -> Array:
+    return _digits()[1] if plan.classes == Plan.classes else np.arange(TEST_SAMPLES) % len(plan.classes)
+
+
+def _write_test_split(folder: Path, plan: Plan) -> None:
+    x, _ = _digits()
+    writer = ShardWriter(folder, np.arange(len(x)), _labels(plan), x[0])
+    writer.add(x)
+    writer.finish()
+
+
+@cache
+def _classified(model: bytes) -> Array:
+    return Runner(model).predict(_digits()[0] / 16)
+
+
+def _outputs(plan: Plan, model: bytes) -> Array:
+    """What a real flatbuffer says of real digits; of made-up classes, the truth."""
+    if plan.classes == Plan.classes:
+        return _classified(model)
+    return np.eye(len(plan.classes), dtype=np.float32)[_labels(plan)]
+
+
+def _trace(plan: Plan, name: str) -> dict[str, Any]:
+    """As quantization.trace writes it: ten epochs, of which each moves less than the one before."""
+    fades = [0.2 / (epoch + 1) for epoch in range(10)]
+    layers = {
+        layer: {
+            "bits": 4 if "w4" in name else 8, "low": [0.0] * 10, "high": [6.0 + 0.1 * epoch for epoch in range(10)],
+            "step": [0.01 * (1 + 0.02 * place * epoch) for epoch in range(10)],
+            "moved": [share / (place + 1) for share in fades], "turned": [share / 4 for share in fades],
+        }
+        for place, layer in enumerate(plan.layers)
+    }  # fmt: skip
+    return {"layers": layers}
+
+
+def _measured(name: str, plan: Plan) -> dict[str, Any]:
+    return {"evaluation.json": _evaluation(name, plan), "timings.json": _timings(name)}
 
 
 def _ensemble(plan: Plan) -> dict[str, Any]:
@@ -146,8 +218,9 @@ def _ensemble(plan: Plan) -> dict[str, Any]:
         "pairs": [{"members": list(members), "disagreement": 0.0278, "q_statistic": 0.9}],
         "disagreement": 0.0278, "q_statistic": 0.9,
     }  # fmt: skip
-    evaluation = _evaluation("ensemble", plan)
-    return {"ensemble.json": record, "evaluation.json": evaluation, "timings.json": _timings("ensemble")}
+    model = _golden("int8")
+    files = {"ensemble.json": record, "model.tflite": model, "outputs.npy": _outputs(plan, model)}
+    return files | _measured("ensemble", plan)
 
 
 def _rng(*words: object) -> np.random.Generator:

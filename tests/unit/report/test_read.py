@@ -6,7 +6,16 @@ from qatflow import artifacts
 from qatflow.errors import ArtifactError
 from qatflow.report.read import read_run
 
-FOLDERS = ["prepare", "pretrain", "transfer", "quantize/ptq_w8a8", "evaluate/ptq_w8a8", "ensemble", "release"]
+FOLDERS = [
+    "prepare",
+    "pretrain",
+    "transfer",
+    "quantize/ptq_w8a8",
+    "convert/ptq_w8a8",
+    "evaluate/ptq_w8a8",
+    "ensemble",
+    "release",
+]
 
 
 def test_a_run_holds_what_the_stages_wrote(run, default_run):
@@ -17,14 +26,16 @@ def test_a_run_holds_what_the_stages_wrote(run, default_run):
     assert run.float_model["size_bytes"] == 78_212
     assert run.lineage["git_commit"] == "9f1c2e7"
     assert run.manifests["release"] == artifacts.sha256_file(home / "release" / "manifest.json")
-    assert len(run.manifests) == 5 + 2 * 3
+    assert len(run.manifests) == 5 + 3 * 3
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_an_altered_file_is_refused(build_run, folder):
     fake = build_run()
-    file = next((fake.root / "artifacts" / folder).glob("[!m]*.json"))
-    file.write_text(file.read_text() + " ")
+    file = next(
+        path for path in (fake.root / "artifacts" / folder).iterdir() if path.is_file() and path.name != "manifest.json"
+    )
+    file.write_bytes(file.read_bytes() + b" ")
     with pytest.raises(ArtifactError, match=f"{file.name} was altered"):
         read_run(fake.root, fake.params.quantize.variants)
 

@@ -8,19 +8,19 @@ import pytest
 CSS = files("qatflow.report").joinpath("templates/style.css").read_text("utf-8")
 GROUNDS = ("paper", "card")
 TEXTS = ("ink", "muted", "accent", "warn")
-MARKS = ("accent", "second", "quiet", "warn")
+MARKS = ("accent", "second", "quiet", "warn", *(f"series-{i}" for i in range(6)))
 SHADES = [
     float(opacity) for opacity in re.findall(r"\.heat-\d \{[^}]*?(?:fill-opacity: ([.\d]+))?; \}", CSS) if opacity
 ]
 
 
-def palette(block: str) -> dict[str, tuple[float, ...]]:
-    found = re.findall(r"--([\w-]+): #(\w{6});", block)
-    return {name: tuple(int(code[i : i + 2], 16) / 255 for i in (0, 2, 4)) for name, code in found}
+def palette(side: int) -> dict[str, tuple[float, ...]]:
+    """Name -> colour of each `--name: light-dark(#light, #dark)`."""
+    found = re.findall(r"--([\w-]+): light-dark\(#(\w{6}), #(\w{6})\);", CSS)
+    return {name: tuple(int(codes[side][i : i + 2], 16) / 255 for i in (0, 2, 4)) for name, *codes in found}
 
 
-LIGHT_BLOCK, DARK_BLOCK = re.findall(r":root \{(.*?)\}", CSS, re.DOTALL)
-THEMES = {"light": palette(LIGHT_BLOCK), "dark": palette(DARK_BLOCK)}
+THEMES = {"light": palette(0), "dark": palette(1)}
 
 
 def luminance(colour: tuple[float, ...]) -> float:
@@ -33,8 +33,15 @@ def contrast(one: tuple[float, ...], other: tuple[float, ...]) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def test_both_themes_define_the_same_colours():
-    assert THEMES["light"].keys() == THEMES["dark"].keys()
+def test_every_colour_is_defined_for_both_themes():
+    defined = set(re.findall(r"--([\w-]+):", CSS))
+    assert defined == THEMES["light"].keys()
+    assert set(re.findall(r"var\(--([\w-]+)\)", CSS)) <= defined
+    assert not re.findall(r"#\w{6}(?![^;]*\);)", CSS)
+
+
+def test_text_on_the_hint_is_readable():
+    assert all(contrast(theme["paper"], theme["ink"]) >= 4.5 for theme in THEMES.values())
 
 
 @pytest.mark.parametrize("theme", THEMES)

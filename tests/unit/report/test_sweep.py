@@ -49,7 +49,7 @@ def test_the_page_is_well_formed_needs_nothing_from_outside_and_states_findings(
     nodes = parse(page)
     ids = [node.attributes["id"] for node in nodes if "id" in node.attributes]
     assert {node.attributes["href"].removeprefix("#") for node in nodes if node.tag == "a"} <= set(ids)
-    assert not {node.tag for node in nodes} & {"script", "img", "iframe", "object", "embed", "base", "form"}
+    assert not {node.tag for node in nodes} & {"img", "iframe", "object", "embed", "base", "form"}
     assert not re.findall(r"url\(|@import|https?:", page)
     assert page.startswith("<!DOCTYPE html>")
     titles = [after.text for before, after in pairwise(nodes) if before.tag == "figcaption"]
@@ -63,7 +63,7 @@ def test_the_page_shows_every_trial_and_escapes_reasons(tmp_path, parse):
     page = (tmp_path / "sweep/index.html").read_text()
     assert len([node for node in parse(page) if node.tag == "tr"]) == 2 + 2 + 7
     assert "4 came to an end; 1 ended early, as worse than most; 1 failed for reasons of their own; 1 lost." in page
-    assert "<script" not in page
+    assert page.count("<script") == 1
 
 
 def test_equal_results_give_equal_bytes_in_whatever_order_they_came(tmp_path):

@@ -1,10 +1,14 @@
-"""The parts of the page, in reading order. Each turns a run into the plain values its template shows."""
+"""The parts of the page, in reading order. Each turns a run into the plain values that its template shows.
+
+The template of a part is `<name>.html.j2`, its values are there under that name; its one `<section>` has the name as
+id, and the table of contents shows the name. A part that returns None is left out.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from qatflow.report.read import Run
-from qatflow.report.sections import data, details, ensemble, gates, headline, learning, lineage, quality, variants
+from qatflow.report.sections import data, ensemble, gates, headline, layers, learning, lineage, quality, variants
 
 SECTIONS: Mapping[str, Callable[[Run], Any]] = {
     "headline": headline.headline,
@@ -13,7 +17,7 @@ SECTIONS: Mapping[str, Callable[[Run], Any]] = {
     "gates": gates.gates,
     "quality": quality.quality,
     "learning": learning.learning,
-    "details": details.details,
+    "layers": layers.layers,
     "data": data.data,
     "lineage": lineage.lineage,
 }

@@ -4,10 +4,12 @@ from qatflow.report import wording
 from qatflow.report.read import Record, Run
 
 
-def gates(run: Run) -> Record:
-    """Return gate names, one row of results per variant in their order, and how it was decided."""
+def gates(run: Run) -> Record | None:
+    """Return gate names, one row of results per variant in their order, and how it was decided; None without gates."""
     report = run.receipt["gates"]
     names = list(dict.fromkeys(result["gate"] for variant in run.variants for result in report[variant.name]))
+    if not names:
+        return None
     return {
         "names": names,
         "rows": [{"name": variant.name, "cells": _cells(names, report[variant.name])} for variant in run.variants],

@@ -1,9 +1,11 @@
-"""The first screen: the verdict in a sentence, why it fell, and the key figures."""
+"""The first screen: the verdict in a sentence, why it fell, the key figures, and answers in plain words."""
 
 from dataclasses import dataclass
 
 from qatflow.report import summary, wording
+from qatflow.report.answers import answers
 from qatflow.report.read import Record, Run, Variant
+from qatflow.report.worries import worries
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,7 @@ class Tile:
 
 
 def headline(run: Run) -> Record:
-    """Return the verdict, why it fell, and the key figures of what ships, or of the best candidate if nothing does."""
+    """Return the verdict, why it fell, and figures, answers and worries of what ships, else of the best candidate."""
     champion = run.receipt["champion"]
     shown = summary.champion_variant(run) if champion else summary.focus(run)
     return {
@@ -24,6 +26,8 @@ def headline(run: Run) -> Record:
         "reason": _reason(run.receipt),
         "candidate": None if champion else summary.focus(run).name,
         "tiles": _measured(run, shown) if shown else _remembered(run, champion),
+        "answers": answers(run),
+        "worries": worries(run),
     }
 
 

@@ -12,7 +12,7 @@ COMPARISONS = {
 }
 
 
-def details(run: Run) -> list[Record]:
+def layers(run: Run) -> list[Record]:
     """Return one record per variant; the focused one is shown unfolded."""
     focus = summary.focus(run)
     return [_variant(variant, variant == focus) for variant in run.variants]

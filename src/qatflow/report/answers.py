@@ -1,0 +1,58 @@
+"""The first screen in plain words: what ships, whether it is good, how much smaller and faster it is."""
+
+from qatflow.report import summary, wording
+from qatflow.report.read import Record, Run, Variant
+
+ALPHA = 0.05
+"""A difference that chance explains with less than this probability is called real."""
+
+
+def answers(run: Run) -> list[tuple[str, str]]:
+    """Return questions with their answers, each in a sentence or two, about what ships or the best candidate."""
+    champion = run.receipt["champion"]
+    variant = summary.champion_variant(run) if champion else summary.focus(run)
+    if variant is None:
+        return [("What ships", f"{champion['variant']} of an earlier run, version {champion['version']}.")]
+    return [
+        ("What ships", _shipped(champion, variant)),
+        ("Is it good", f"{_score(run, variant)} {compared_with_float(run, variant)}"),
+        ("Is it smaller and faster", _saved(run, variant)),
+    ]
+
+
+def compared_with_float(run: Run, variant: Variant) -> str:
+    """Say where a variant's score stands against the float model's, and whether chance explains that."""
+    evaluation, score = variant.evaluation, wording.SCORES[run.task]
+    difference = evaluation["score"] - run.float_model["score"]
+    against = score.against_float(difference)
+    beside = f"That is {against} ({score.value(run.float_model['score'])})"
+    p = evaluation["mcnemar_float_p"]
+    if p is None or run.task != "classification" or against.startswith("the same"):
+        return f"{beside}."
+    chance = "more than chance explains" if p < ALPHA else "which may be chance"
+    return f"{beside}, {chance} (p = {p:.3f})."
+
+
+def _shipped(champion: Record | None, variant: Variant) -> str:
+    size = wording.size(variant.evaluation["size_bytes"])
+    if champion is None:
+        return f"Nothing. The best candidate is {variant.name}, {size}; the gates below say what it lacks."
+    return f"{variant.name}, a TFLite file of {size}, as version {champion['version']}."
+
+
+def _score(run: Run, variant: Variant) -> str:
+    evaluation, score = variant.evaluation, wording.SCORES[run.task]
+    value, samples = score.value(evaluation["score"]), evaluation["samples"]
+    if run.task != "classification":
+        return f"{score.name} {value} on {samples:,} samples that no training saw."
+    low, high = (score.value(bound) for bound in evaluation["score_interval"])
+    return f"It is right on {value} of {samples:,} samples that no training saw (95 % interval {low} to {high})."
+
+
+def _saved(run: Run, variant: Variant) -> str:
+    evaluation, timings, reference = variant.evaluation, variant.timings, run.float_model
+    smaller = wording.than_float(wording.smaller(evaluation["size_bytes"] / reference["size_bytes"]))
+    faster = wording.than_float(wording.faster(timings["latency_ratio"]))
+    sizes = f"{wording.size(evaluation['size_bytes'])} instead of {wording.size(reference['size_bytes'])}"
+    own, other = (wording.latency(timings[name]["p50"]) for name in ("latency_us", "float_latency_us"))
+    return f"It is {smaller} ({sizes}) and {faster} ({own} instead of {other} a sample, on the machine of this run)."

@@ -1,0 +1,103 @@
+"""What a reader should watch, in plain words: each check is pure and gives a sentence, or nothing."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from qatflow.report import summary, wording
+from qatflow.report.answers import ALPHA
+from qatflow.report.read import Run, Variant
+
+RECALL_LOSS = 0.05
+WEAK_RECALL = 0.8
+WIDE_INTERVAL = 0.02
+HIGH_ECE = 0.05
+LOW_AGREEMENT = 0.97
+FEW_OF_CLASS = 20
+"""Recall of a class with fewer test samples says little."""
+IMBALANCE = 10
+
+Check = Callable[[Run, Variant], Iterator[str]]
+
+
+def worries(run: Run) -> list[str]:
+    """Return a sentence for each thing that stands out in what ships, or in the best candidate, and in the data."""
+    champion = run.receipt["champion"]
+    variant = summary.champion_variant(run) if champion else summary.focus(run)
+    if variant is None:
+        return ["What ships was measured by an earlier run; the candidates of this one did not replace it."]
+    checks = CHECKS if run.task == "classification" else OF_ANY_TASK
+    return [sentence for check in checks for sentence in check(run, variant)]
+
+
+def _is_worse(run: Run, variant: Variant) -> Iterator[str]:
+    lost, p = run.float_model["score"] - variant.evaluation["score"], variant.evaluation["mcnemar_float_p"]
+    if lost > 0 and p < ALPHA:
+        yield f"It is really worse than the float model: {wording.percent(lost)} of the samples, p = {p:.3f}."
+
+
+def _loses_a_class(run: Run, variant: Variant) -> Iterator[str]:
+    before, after = (_recalls(model) for model in (run.float_model, variant.evaluation))
+    worst = min(after, key=lambda name: after[name] - before.get(name, 0.0), default=None)
+    if worst is not None and before.get(worst, 0.0) - after[worst] >= RECALL_LOSS:
+        found, formerly = wording.percent(after[worst]), wording.percent(before[worst])
+        yield f"It finds {worst} less often than the float model does: {found} of them instead of {formerly}."
+
+
+def _has_a_weak_class(_: Run, variant: Variant) -> Iterator[str]:
+    recalls = _recalls(variant.evaluation)
+    weakest = min(recalls, key=lambda name: recalls[name], default=None)
+    if weakest is not None and recalls[weakest] < WEAK_RECALL:
+        yield f"Its weakest class is {weakest}: it finds {wording.percent(recalls[weakest])} of them."
+
+
+def _is_measured_roughly(_: Run, variant: Variant) -> Iterator[str]:
+    low, high = variant.evaluation["score_interval"]
+    if (high - low) / 2 > WIDE_INTERVAL:
+        samples, within = variant.evaluation["samples"], wording.percent((high - low) / 2)
+        yield f"The test split is small ({samples:,} samples): accuracy is known to {within} only."
+
+
+def _disagrees(_: Run, variant: Variant) -> Iterator[str]:
+    share = variant.evaluation["agreement_float"]
+    if share < LOW_AGREEMENT:
+        yield f"It answers otherwise than the float model on {wording.percent(1 - share)} of the samples."
+
+
+def _is_miscalibrated(_: Run, variant: Variant) -> Iterator[str]:
+    ece = variant.evaluation["metrics"]["ece"]
+    if ece > HIGH_ECE:
+        yield f"Its confidence is off by {wording.percent(ece)} on average: do not read it as a probability."
+
+
+def _is_slower(_: Run, variant: Variant) -> Iterator[str]:
+    compared = wording.faster(variant.timings["latency_ratio"])
+    if compared.endswith("slower"):
+        yield f"It is {compared} than float on the machine of this run; measure it on the device."
+
+
+def _is_ambiguous(run: Run, _: Variant) -> Iterator[str]:
+    count = run.card["duplicates"]["conflicting_labels"]
+    if count:
+        yield f"The data hold {count:,} samples twice with different labels: somebody was wrong."
+
+
+def _is_unbalanced(run: Run, _: Variant) -> Iterator[str]:
+    counts: Mapping[str, int] = run.card["class_counts"].get("train", {})
+    most, least = (max(counts, key=lambda n: counts[n]), min(counts, key=lambda n: counts[n])) if counts else ("", "")
+    if counts and counts[most] > IMBALANCE * max(counts[least], 1):
+        yield f"Few {least}: {counts[least]:,} training samples, against {counts[most]:,} of {most}."
+
+
+def _recalls(model: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]]) -> dict[str, float]:
+    classes = model["metrics"]["per_class"]
+    return {name: found["recall"] for name, found in classes.items() if found["support"] >= FEW_OF_CLASS}
+
+
+OF_ANY_TASK: tuple[Check, ...] = (_disagrees, _is_slower, _is_ambiguous, _is_unbalanced)
+CHECKS: tuple[Check, ...] = (
+    _is_worse,
+    _loses_a_class,
+    _has_a_weak_class,
+    _is_measured_roughly,
+    _is_miscalibrated,
+    *OF_ANY_TASK,
+)

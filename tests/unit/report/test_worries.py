@@ -1,0 +1,78 @@
+import copy
+from dataclasses import replace
+
+import pytest
+
+from qatflow.report.wording import SPACE, percent
+from qatflow.report.worries import worries
+
+FOCUS = 1
+
+
+@pytest.fixture
+def changed(run):
+    """Return a function that changes the evaluation, the timings or the data card of the champion's run."""
+
+    def change(evaluation=None, timings=None, card=None):
+        variants = list(copy.deepcopy(run.variants))
+        variants[FOCUS].evaluation.update(evaluation or {})
+        variants[FOCUS].timings.update(timings or {})
+        return replace(run, variants=tuple(variants), card=run.card | (card or {}))
+
+    return change
+
+
+def told(run):
+    return [sentence.replace(SPACE, " ") for sentence in worries(run)]
+
+
+def test_a_good_model_worries_nobody(run):
+    assert told(run) == []
+
+
+def test_a_real_loss_is_called_one(changed):
+    assert told(changed({"mcnemar_float_p": 0.003})) == [
+        "It is really worse than the float model: 0.3 % of the samples, p = 0.003."
+    ]
+
+
+def test_a_lost_and_a_weak_class_are_named(changed, run):
+    metrics = copy.deepcopy(run.variants[FOCUS].evaluation["metrics"])
+    metrics["per_class"]["7"]["recall"] = 0.75
+    formerly = percent(run.float_model["metrics"]["per_class"]["7"]["recall"]).replace(SPACE, " ")
+    assert told(changed({"metrics": metrics})) == [
+        f"It finds 7 less often than the float model does: 75.0 % of them instead of {formerly}.",
+        "Its weakest class is 7: it finds 75.0 % of them.",
+    ]
+
+
+def test_few_samples_rough_figures_and_poor_confidence_are_told(changed, run):
+    metrics = run.variants[FOCUS].evaluation["metrics"] | {"ece": 0.08}
+    assert told(changed({"score_interval": [0.9, 0.96], "metrics": metrics, "agreement_float": 0.95})) == [
+        "The test split is small (360 samples): accuracy is known to 3.0 % only.",
+        "Its confidence is off by 8.0 % on average: do not read it as a probability.",
+        "It answers otherwise than the float model on 5.0 % of the samples.",
+    ]
+
+
+def test_slowness_and_faults_of_the_data_are_told(changed, run):
+    card = {
+        "duplicates": run.card["duplicates"] | {"conflicting_labels": 3},
+        "class_counts": run.card["class_counts"] | {"train": {"cat": 900, "dog": 12}},
+    }
+    assert told(changed(timings={"latency_ratio": 1.5}, card=card)) == [
+        "It is 1.5\u00d7 slower than float on the machine of this run; measure it on the device.",
+        "The data hold 3 samples twice with different labels: somebody was wrong.",
+        "Few dog: 12 training samples, against 900 of cat.",
+    ]
+
+
+def test_regression_has_worries_of_its_own(build_run, load):
+    run = load(build_run(task="regression"))
+    run.variants[FOCUS].evaluation["agreement_float"] = 0.9
+    assert told(run) == ["It answers otherwise than the float model on 10.0 % of the samples."]
+
+
+def test_a_champion_of_an_earlier_run_is_told(build_run, load):
+    run = load(build_run(champion="qat_of_last_week"))
+    assert told(run) == ["What ships was measured by an earlier run; the candidates of this one did not replace it."]
