@@ -5,7 +5,7 @@ from qatflow.artifacts import write_json
 from qatflow.data.prepared import open_prepared
 from qatflow.models.store import load_model
 from qatflow.quantization.base import Work
-from qatflow.quantization.run import find_strategy
+from qatflow.quantization.run import find_strategy, quantized_by
 from qatflow.quantization.store import save_quantized
 from tasks.common import Stage, main
 from tasks.group import trains
@@ -22,7 +22,7 @@ def run(stage: Stage) -> None:
         model = load_model(trained)
         label = f"{'training' if strategy.trained else 'calibrating'} {stage.variant}"
         work = Work(open_prepared(prepared), params.quantize, params.seed, label, stage.progress)
-        quantized, history = strategy.train(strategy.prepare(model, work), model, work)
+        quantized, history = quantized_by(strategy, model, work)
         save_quantized(quantized, out)
         write_json(out / "history.json", history)
         settings = params.quantize.model_dump(exclude={"variants"})

@@ -147,6 +147,30 @@ class MixedParams(Section):
     probe_samples: Count = 500
 
 
+class CompressionParams(Section):
+    """Of strategies that compress too: what they reach in a float training before; see docs/compression.md.
+
+    `growth` is the share of that training in which zeros come in; the rest trains at the full sparsity.
+    """
+
+    epochs: Count = 10
+    growth: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
+    sparsity: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
+    schedule: Literal["polynomial", "constant"] = "polynomial"
+    pattern: Literal["unstructured", "2:4", "block"] = "unstructured"
+    block: Annotated[int, Field(ge=2, le=64)] = 4
+    clusters: Annotated[int, Field(ge=3, le=255)] = 16
+    channels: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
+    multiple_of: Annotated[int, Field(ge=1, le=256)] = 8
+    energy: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.9
+
+    @model_validator(mode="after")
+    def _pattern_sets_the_sparsity(self) -> CompressionParams:
+        if self.pattern == "2:4" and self.sparsity != 0.5:
+            raise ValueError(f"pattern 2:4 makes half of the weights zero; sparsity must be 0.5, not {self.sparsity}")
+        return self
+
+
 class QuantizeParams(Section):
     """The variants to make, and how they are calibrated, corrected and trained."""
 
@@ -156,6 +180,7 @@ class QuantizeParams(Section):
     dense: Literal["per_tensor", "per_channel"] = "per_channel"
     corrections: CorrectionParams = CorrectionParams()
     mixed: MixedParams = MixedParams()
+    compression: CompressionParams = CompressionParams()
     training: QatParams = QatParams()
 
     @model_validator(mode="after")

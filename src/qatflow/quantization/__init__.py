@@ -30,5 +30,12 @@ STRATEGIES: dict[str, Strategy] = {
     "qat_w4a8": FakeQuantized(W4, INT4),
     "qat_mixed": FakeQuantized(within_budget, INT8),
     "qat_progressive": FakeQuantized(W4, INT4, descent=by_sensitivity),
+    "pqat_w8a8": FakeQuantized(W8, INT8, compressions=("prune",)),
+    "cqat_w8a8": FakeQuantized(W8, INT8, compressions=("cluster",)),
+    "pcqat_w8a8": FakeQuantized(W8, INT8, compressions=("prune", "cluster")),
+    "pqat_w4a8": FakeQuantized(W4, INT4, compressions=("prune",)),
+    "qat_w8a8_structured": FakeQuantized(W8, INT8, compressions=("structured",)),
+    "qat_w4a8_structured": FakeQuantized(W4, INT4, compressions=("structured",)),
+    "qat_w8a8_low_rank": FakeQuantized(W8, INT8, compressions=("low_rank",)),
     "qat_w8a16": FakeQuantized(W8, to_int16, activations=False),
 }

@@ -48,6 +48,14 @@ class Strategy(Protocol):
     def trained(self) -> bool:
         """Whether `train` trains."""
 
+    def compress(self, model: keras.Model, work: Work) -> tuple[keras.Model, History]:
+        """Return the float model to quantize: the model itself, or a smaller one, trained in float.
+
+        Raises:
+            ModelError: If the model has no graph, or a layer that cannot be copied; or if the loss is lost.
+            ParamsError: If it asks for what this model cannot give.
+        """
+
     def prepare(self, model: keras.Model, work: Work) -> Deployable:
         """Plan, calibrate and correct without training; the model stays as it is.
 

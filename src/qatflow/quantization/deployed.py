@@ -8,13 +8,14 @@ FULLY_CONNECTED of any width round once. AVERAGE_POOL_2D rounds halves of q away
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from qatflow.artifacts import Array
 from qatflow.backend import keras
+from qatflow.compression.base import Promises
 from qatflow.models.kernels import KERNELS
 from qatflow.quantization.correction.bias import correct_biases
 from qatflow.quantization.dense import as_converted, without_left
@@ -41,12 +42,14 @@ class Deployable:
         plan: Where its fake-quants are.
         grids: What their grids are.
         reference: Float model whose mean outputs the biases of the flatbuffer are corrected to; None for no correction.
+        promises: What compression gave the weights of each layer, for the flatbuffer to be held to.
     """
 
     model: keras.Model
     plan: Plan = NO_PLAN
     grids: Grids = NO_GRIDS
     reference: keras.Model | None = None
+    promises: Promises = field(default_factory=dict)
 
     def scale(self, name: str) -> np.float32 | None:
         """Return the step of a layer's output; None if it has no grid."""

@@ -1,12 +1,12 @@
 """Builds fake-quant models from a flat float model, a plan and grids, and reads their grids back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from qatflow.artifacts import Array
-from qatflow.backend import keras
-from qatflow.models.kernels import columns
+from qatflow.backend import keras, tf
+from qatflow.models.kernels import KERNELS, columns, kernel_of
 from qatflow.quantization.calibration import Range
 from qatflow.quantization.canonical import INPUT_GRID
 from qatflow.quantization.grid import full_steps, mse_steps
@@ -25,10 +25,13 @@ class Grids:
     Attributes:
         steps: Layer -> steps of its weights, (c,) or () float32.
         ranges: Layer -> range of its output.
+        codes: Layer -> the only levels that its weights may have besides 0, see `WeightQuantizer`; they matter while it
+            trains, then its weights have them.
     """
 
     steps: Mapping[str, Array]
     ranges: Mapping[str, Range]
+    codes: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,8 @@ def build(
         rounding = (device or {}).get(name)
         outputs[name] = RangeQuantizer(low, high, learned=learn.ranges and not fixed, rounding=rounding)
     weights = {
-        name: WeightQuantizer(bits, grids.steps[name], learned=learn.steps) for name, bits in plan.weights.items()
+        name: WeightQuantizer(bits, grids.steps[name], learned=learn.steps, codes=grids.codes.get(name))
+        for name, bits in plan.weights.items()
     }
     configs = {name: LayerConfig(weights.get(name), outputs.get(name)) for name in plan.layers}
     clipped = {name for name in own_outputs(plan) if learn != NOTHING and _clips_like_relu(model, grids, name)}
@@ -100,14 +104,32 @@ def wrappers(model: keras.Model) -> dict[str, Any]:
 
 
 def weights_of(model: keras.Model, into: keras.Model) -> None:
-    """Copy the float weights of a fake-quant model into the flat float model that it was built from."""
+    """Copy the float weights of a fake-quant model into the flat float model that it was built from.
+
+    Weights that have codes are put on them: nothing behind the training knows codes.
+    """
     for layer in model.layers:
         if not hasattr(layer, "quantize_config"):
             into.get_layer(layer.name).set_weights(layer.get_weights())
             continue
         held = {_own_name(variable): variable for variable in layer.weights}  # tfmot moved the kernel to the wrapper
-        for variable in into.get_layer(layer.layer.name).weights:
+        copy = into.get_layer(layer.layer.name)
+        for variable in copy.weights:
             variable.assign(held[_own_name(variable)])
+        quantizer = layer.quantize_config.weights
+        if quantizer is not None and quantizer.codes is not None:
+            kernel = kernel_of(copy)
+            kernel.assign(tf.reshape(quantizer(kernel, False, quantizer.variables), kernel.shape))
+
+
+def kernels_of(model: keras.Model) -> dict[str, Any]:
+    """Return the kernel variables of a model, float or fake-quant, by the name of their layer."""
+    found = {}
+    for layer in model.layers:
+        inner = getattr(layer, "layer", layer)
+        if type(inner) in KERNELS:
+            found[inner.name] = next(v for v in layer.weights if _own_name(v) == f"{KERNELS[type(inner)]}:0")
+    return found
 
 
 def _own_name(variable: Any) -> str:

@@ -5,9 +5,13 @@ from dataclasses import dataclass, replace
 
 from qatflow.artifacts import Array
 from qatflow.backend import keras
+from qatflow.compression import COMPRESSIONS
+from qatflow.compression.base import Compression
+from qatflow.compression.promise import require_kept
 from qatflow.quantization.base import History, Work
 from qatflow.quantization.calibration import ranges
 from qatflow.quantization.canonical import canonical
+from qatflow.quantization.compressed import code_rules, codes_for, compress, promises_of, rules_for
 from qatflow.quantization.correction.equalization import equalize
 from qatflow.quantization.deployed import Deployable, bias_corrected, folded, on_converters_grid
 from qatflow.quantization.fake_quant import Grids, Learn, build, grids_of, initial_steps, own_outputs, weights_of
@@ -15,7 +19,7 @@ from qatflow.quantization.parity import ParityMonitor
 from qatflow.quantization.plan import Fixed, Plan, plan_outputs
 from qatflow.quantization.progressive import Descend
 from qatflow.quantization.rounding import with_learned_rounding
-from qatflow.quantization.training import fit_fake_quant, reestimate, steps_of
+from qatflow.quantization.training import Extras, fit_fake_quant, reestimate, steps_of
 from qatflow.training.distributed.group import group
 from qatflow.training.quantization_aware import make_quantization_aware
 
@@ -38,6 +42,7 @@ class FakeQuantized:
         activations: Whether outputs are fake-quantized too.
         trained: Whether it is trained.
         descent: Order in which widths come down while it trains; None if they do not.
+        compressions: Names of `compression.COMPRESSIONS`, in the order in which they apply.
     """
 
     widths: Widths
@@ -46,6 +51,11 @@ class FakeQuantized:
     activations: bool = True
     trained: bool = True
     descent: Order | None = None
+    compressions: tuple[str, ...] = ()
+
+    def compress(self, model: keras.Model, work: Work) -> tuple[keras.Model, History]:
+        """Return the model made smaller; see `Strategy`."""
+        return compress(model, self._plugs(work), work) if self.compressions else (model, [])
 
     def prepare(self, model: keras.Model, work: Work) -> Deployable:
         """Return the model on calibrated grids; see `Strategy`."""
@@ -60,7 +70,7 @@ class FakeQuantized:
         if wanted.adaround and self.descent is None:
             prepared = with_learned_rounding(prepared, work)
         if self.trained:
-            return prepared
+            return self._promised(prepared, work)
         return on_converters_grid(replace(prepared, reference=flat if wanted.bias else None))
 
     def train(self, prepared: Deployable, model: keras.Model, work: Work) -> tuple[Deployable, History]:
@@ -77,7 +87,8 @@ class FakeQuantized:
             *self._descent(network, prepared, work),
             *([ParityMonitor(network, prepared, self.converter, work)] if settings.parity_samples else []),
         ]
-        history = fit_fake_quant(network, model, work, callbacks)
+        rules = [*rules_for(network, self._plugs(work)), *code_rules(network)]
+        history = fit_fake_quant(network, model, work, Extras(rules, callbacks))
         reestimate(network, work)
         weights_of(network, prepared.model)
         return on_converters_grid(folded(replace(prepared, grids=grids_of(network, prepared.plan)))), history
@@ -85,7 +96,17 @@ class FakeQuantized:
     def convert(self, quantized: Deployable, representative: Iterable[Array]) -> bytes:
         """Return the flatbuffer; see `Strategy`."""
         samples = list(representative)
-        return bias_corrected(self.converter(quantized, samples), quantized, samples)
+        flatbuffer = bias_corrected(self.converter(quantized, samples), quantized, samples)
+        return require_kept(flatbuffer, quantized.promises)
+
+    def _plugs(self, work: Work) -> list[Compression]:
+        return [COMPRESSIONS[name](work.settings.compression) for name in self.compressions]
+
+    def _promised(self, prepared: Deployable, work: Work) -> Deployable:
+        """Return the model with the codes of its weights, and what its flatbuffer is to show."""
+        plugs = self._plugs(work)
+        grids = replace(prepared.grids, codes=codes_for(prepared, plugs))
+        return replace(prepared, grids=grids, promises=promises_of(prepared.model, plugs))
 
     def _folded(self, work: Work) -> bool:
         return not (self.trained and self.per_channel and work.settings.training.batch_norm != "fold")
@@ -100,8 +121,11 @@ class FakeQuantized:
         return Grids(steps, ranges(model, own_outputs(plan), work.calibration(), work.settings.calibration))
 
     def _has_channels(self, layer: keras.layers.Layer, bits: int, work: Work) -> bool:
-        """Tell whether a layer has a step a channel; with those of dense layers only 8 bits survive conversion."""
-        dense = bits == 8 and work.settings.dense == "per_channel"
+        """Tell whether a layer has a step a channel; with those of dense layers only 8 bits survive conversion.
+
+        Then the converter chooses the steps, and codes would not survive.
+        """
+        dense = bits == 8 and work.settings.dense == "per_channel" and "cluster" not in self.compressions
         return self.per_channel and (dense or not isinstance(layer, layers.Dense))
 
     def _descent(self, network: keras.Model, prepared: Deployable, work: Work) -> list[Descend]:

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from qatflow.backend import keras, tf
-from qatflow.models.kernels import KERNELS
 from qatflow.params import QatParams
-from qatflow.quantization.fake_quant import wrappers
+from qatflow.quantization.fake_quant import kernels_of, wrappers
 from qatflow.training.quantization_aware import Rule
 
 MOMENTUM = 0.01
@@ -29,13 +28,9 @@ def rules_of(model: keras.Model, settings: QatParams) -> list[Rule]:
 
 def low_bit_kernels(model: keras.Model) -> list[tuple[Any, Any]]:
     """Return kernel variable and quantizer of every layer with at most `MAX_BITS` bits."""
-    found = []
-    for wrapper in wrappers(model).values():
-        quantizer = wrapper.quantize_config.weights
-        if quantizer is not None and quantizer.bits <= MAX_BITS:
-            name = KERNELS[type(wrapper.layer)]
-            found.append((next(v for v in wrapper.weights if v.name.endswith(f"/{name}:0")), quantizer))
-    return found
+    kernels = kernels_of(model)
+    quantizers = {name: wrapper.quantize_config.weights for name, wrapper in wrappers(model).items()}
+    return [(kernels[name], q) for name, q in quantizers.items() if q is not None and q.bits <= MAX_BITS]
 
 
 class Dampen(Rule):

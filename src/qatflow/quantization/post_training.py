@@ -25,6 +25,10 @@ class PostTraining:
     corrected: bool = False
     trained: bool = False
 
+    def compress(self, model: keras.Model, work: Work) -> tuple[keras.Model, History]:  # noqa: ARG002
+        """Return the model itself."""
+        return model, []
+
     def prepare(self, model: keras.Model, work: Work) -> Deployable:
         """Return the model without fake-quants; see `Strategy`."""
         check_finite(model)

@@ -4,7 +4,9 @@ In training any mathematics will do. In inference each one is TensorFlow's own f
 which TFLite's converter turns into integers.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from tensorflow_model_optimization.python.core.quantization.keras.quantizers imp
 
 from qatflow.artifacts import Array
 from qatflow.backend import keras, tf
+from qatflow.compression.clustering import nearest_code
 from qatflow.quantization.grid import levels
 
 Variables = dict[str, Any]
@@ -28,19 +31,25 @@ class WeightQuantizer(Quantizer):
         bits: 4 or 8.
         steps: Initial steps; (c,) float32 for one a channel, () for one for the tensor.
         learned: Whether steps are trained.
+        codes: The only levels besides 0, in steps and of either sign, (m,) float32 ascending; None for all. They are
+            rounded where they are used; see `compression.clustering`.
     """
 
-    def __init__(self, bits: int, steps: Array, *, learned: bool) -> None:
-        self.bits, self.steps, self.learned = bits, np.asarray(steps, np.float32), learned
+    def __init__(self, bits: int, steps: Array, *, learned: bool, codes: Array | None = None) -> None:
+        self.bits, self.steps, self.learned, self.codes = bits, np.asarray(steps, np.float32), learned, codes
         self.variables: Variables = {}
 
     def build(self, tensor_shape: Any, name: str, layer: Any) -> Variables:  # noqa: ARG002 (tfmot's names)
-        """Make the variables `log_step`, of the steps' shape, and `top`, the highest q."""
+        """Make the variables `log_step`, of the steps' shape, `top`, the highest q, and `codes`, if there are any."""
         log_step = layer.add_weight(
             f"{name}_log_step", self.steps.shape, initializer=constant(np.log(self.steps)), trainable=self.learned
         )
         top = layer.add_weight(f"{name}_top", (), initializer=constant(float(levels(self.bits))), trainable=False)
         self.variables = {"log_step": log_step, "top": top}
+        if self.codes is not None:
+            self.variables["codes"] = layer.add_weight(
+                f"{name}_codes", self.codes.shape, initializer=constant(self.codes), trainable=False
+            )
         return self.variables
 
     def step_of(self, kernel: Any) -> Any:
@@ -60,15 +69,18 @@ class WeightQuantizer(Quantizer):
         """
         step = tf.exp(weights["log_step"])
         columns = _columns(inputs, self.steps.size)
+        rounded = tf.round if self.codes is None else partial(nearest_code, codes=weights["codes"])
         if training:
-            quantized = lsq(columns, step, weights["top"])
+            quantized = lsq(columns, step, weights["top"], rounded)
         else:
-            quantized = _fake_quant(columns, step * levels(self.bits), self.bits)
+            on_codes = columns if self.codes is None else rounded(columns / step) * step
+            quantized = _fake_quant(on_codes, step * levels(self.bits), self.bits)
         return tf.reshape(quantized, inputs.shape) if inputs.shape.rank == 4 else quantized
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments."""
-        return {"bits": self.bits, "steps": self.steps.tolist(), "learned": self.learned}
+        codes = None if self.codes is None else self.codes.tolist()
+        return {"bits": self.bits, "steps": self.steps.tolist(), "learned": self.learned, "codes": codes}
 
 
 def _columns(kernel: Any, channels: int) -> Any:
@@ -90,24 +102,29 @@ def _fake_quant(values: Any, limit: Any, bits: int) -> Any:
     return operator(values, -limit, limit, num_bits=bits, narrow_range=True)
 
 
-@tf.custom_gradient
-def lsq(values: Any, step: Any, top: Any) -> Any:
+def lsq(values: Any, step: Any, top: Any, rounded: Callable[[Any], Any] = tf.round) -> Any:
     """Return clip(round(values / step), -top, top) * step, with LSQ's gradients.
 
     d/dvalues is 1 inside the range and 0 outside. d/dstep is round(v) - v inside, with v = values / step, and -top or
-    top outside, scaled by 1 / sqrt(n * top) for n values a step (Esser et al. 2020, eq. 3 and section 2.2).
+    top outside, scaled by 1 / sqrt(n * top) for n values a step (Esser et al. 2020, eq. 3 and section 2.2). Another
+    `rounded` has levels of its own in place of all integers, and the same gradients.
     """
-    scaled = values / step
-    q = tf.clip_by_value(tf.round(scaled), -top, top)
 
-    def gradient(upstream: Any) -> tuple[Any, Any, None]:
-        inside = tf.cast(tf.abs(scaled) <= top, values.dtype)
-        slopes = upstream * (q - scaled * inside)
-        axes = range(values.shape.rank - step.shape.rank)
-        count = tf.cast(tf.size(values) // tf.size(step), values.dtype)
-        return upstream * inside, tf.reduce_sum(slopes, axes) / tf.sqrt(count * top), None
+    @tf.custom_gradient
+    def apply(values: Any, step: Any, top: Any) -> Any:
+        scaled = values / step
+        q = tf.clip_by_value(rounded(scaled), -top, top)
 
-    return q * step, gradient
+        def gradient(upstream: Any) -> tuple[Any, Any, None]:
+            inside = tf.cast(tf.abs(scaled) <= top, values.dtype)
+            slopes = upstream * (q - scaled * inside)
+            axes = range(values.shape.rank - step.shape.rank)
+            count = tf.cast(tf.size(values) // tf.size(step), values.dtype)
+            return upstream * inside, tf.reduce_sum(slopes, axes) / tf.sqrt(count * top), None
+
+        return q * step, gradient
+
+    return apply(values, step, top)
 
 
 @dataclass(frozen=True, eq=False)

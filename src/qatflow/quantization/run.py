@@ -90,7 +90,7 @@ def make(
     chosen = find_strategy(strategy)
     keras.utils.set_random_seed(seed)
     work = Work(data, settings, seed, strategy, progress)
-    quantized, history = chosen.train(chosen.prepare(model, work), model, work)
+    quantized, history = quantized_by(chosen, model, work)
     flatbuffer = chosen.convert(quantized, work.calibration())
     return Made(
         strategy=strategy,
@@ -101,6 +101,17 @@ def make(
         notes=notes_on(quantized, flatbuffer),
         quantized=quantized,
     )
+
+
+def quantized_by(strategy: Strategy, model: keras.Model, work: Work) -> tuple[Deployable, History]:
+    """Compress, prepare and train; the history has the epochs of both trainings.
+
+    Raises:
+        QATFlowError: See `Strategy`.
+    """
+    small, before = strategy.compress(model, work)
+    quantized, after = strategy.train(strategy.prepare(small, work), model, work)
+    return quantized, [*before, *({**epoch, "epoch": epoch["epoch"] + len(before)} for epoch in after)]
 
 
 def notes_on(quantized: Deployable, flatbuffer: bytes) -> tuple[str, ...]:

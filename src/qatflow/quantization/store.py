@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from qatflow.artifacts import load_arrays, read_json, save_arrays, write_json
+from qatflow.compression.promise import Promise
 from qatflow.errors import ArtifactError
 from qatflow.models.store import load_model, save_model
 from qatflow.quantization.deployed import Deployable
@@ -19,7 +20,9 @@ def save_quantized(quantized: Deployable, directory: Path) -> None:
     outputs = {name: {"kind": type(kind).__name__.lower(), **vars(kind)} for name, kind in plan.outputs.items()}
     save_model(quantized.model, directory)
     ranges = {name: list(found) for name, found in grids.ranges.items()}
-    write_json(directory / "plan.json", {"weights": dict(plan.weights), "outputs": outputs, "ranges": ranges})
+    promises = {name: vars(promise) for name, promise in quantized.promises.items()}
+    kept = {"weights": dict(plan.weights), "outputs": outputs, "ranges": ranges, "promises": promises}
+    write_json(directory / "plan.json", kept)
     save_arrays(directory / "steps.npz", grids.steps)
     if quantized.reference is not None:
         (directory / "reference").mkdir()
@@ -40,6 +43,7 @@ def load_quantized(directory: Path) -> Deployable:
             outputs={str(name): _output(dict(kind)) for name, kind in kept["outputs"].items()},
         )
         ranges = {str(name): (float(low), float(high)) for name, (low, high) in kept["ranges"].items()}
+        promises = {str(name): Promise(**promise) for name, promise in kept["promises"].items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ArtifactError(f"{directory / 'plan.json'} holds no plan: {error!r:.200}") from None
     return Deployable(
@@ -47,6 +51,7 @@ def load_quantized(directory: Path) -> Deployable:
         plan=plan,
         grids=Grids(load_arrays(directory / "steps.npz"), ranges),
         reference=load_model(reference) if reference.is_dir() else None,
+        promises=promises,
     )
 
 

@@ -31,12 +31,14 @@ class LayerWeights:
         operator: Such as CONV_2D.
         dtype: As stored, such as INT4.
         values: Dequantized, float32, in the shape the operator uses.
+        integers: As stored, q of the same shape; the values themselves if they are stored as floats.
     """
 
     name: str
     operator: str
     dtype: str
     values: npt.NDArray[np.float32]
+    integers: Array
 
 
 def inventory(model: bytes) -> dict[str, dict[str, int]]:
@@ -89,7 +91,9 @@ def _layers(tree: Any, graph: Any) -> Iterator[LayerWeights]:
         if (name := _operator(tree, op)) in WEIGHT_OPERATORS:
             tensor = graph.tensors[origin.get(op.inputs[WEIGHTS], op.inputs[WEIGHTS])]
             if (stored := tree.buffers[tensor.buffer].data) is not None:
-                yield LayerWeights(_layer_name(tensor.name), name, TYPES[tensor.type], _dequantize(tensor, stored))
+                dtype = TYPES[tensor.type]
+                q = _unpack(dtype, stored, int(np.prod(tensor.shape))).reshape(tensor.shape)
+                yield LayerWeights(_layer_name(tensor.name), name, dtype, _dequantize(tensor, q), q)
 
 
 def _layer_name(tensor_name: bytes) -> str:
@@ -102,9 +106,9 @@ def _layer_name(tensor_name: bytes) -> str:
     return "/".join(part.removeprefix("quant_") for part in path[1:-1] or path)
 
 
-def _dequantize(tensor: Any, stored: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def _dequantize(tensor: Any, q: Array) -> npt.NDArray[np.float32]:
     """Return `scale * (q - zero_point)`, with scales per tensor or along `quantizedDimension`."""
-    values = _unpack(TYPES[tensor.type], stored, int(np.prod(tensor.shape))).reshape(tensor.shape).astype(np.float32)
+    values = q.astype(np.float32)
     quantization = tensor.quantization
     if quantization is None or quantization.scale is None:
         return values

@@ -51,21 +51,22 @@ class KeepBest(keras.callbacks.Callback):
 
     Args:
         initial: Validation loss before the training; the first weights come back if no epoch is better.
+        first: Epoch, from 0, before which none is kept.
     """
 
-    def __init__(self, initial: float = math.inf) -> None:
+    def __init__(self, initial: float = math.inf, first: int = 0) -> None:
         super().__init__()
-        self._initial = initial
+        self._initial, self._first = initial, first
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
         """Forget the former training."""
         self._lowest = self._initial
         self._weights: list[Array] = self.model.get_weights() if math.isfinite(self._initial) else []
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Keep the weights if they are the best so far."""
         loss = (logs or {}).get("val_loss", math.inf)
-        if loss < self._lowest:
+        if epoch >= self._first and loss < self._lowest:
             self._lowest, self._weights = loss, self.model.get_weights()
 
     def state(self) -> dict[str, Array]:

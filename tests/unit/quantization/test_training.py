@@ -11,7 +11,7 @@ from qatflow.errors import ModelError, ParamsError
 from qatflow.quantization.fake_quant import Grids, Learn, build, grids_of, initial_steps
 from qatflow.quantization.plan import Own, Plan
 from qatflow.quantization.progressive import Descend
-from qatflow.quantization.training import fit_fake_quant, reestimate, steps_of
+from qatflow.quantization.training import Extras, fit_fake_quant, reestimate, steps_of
 
 layers = keras.layers
 MIRRORED = Path(__file__).with_name("mirrored.py")
@@ -100,8 +100,8 @@ def test_averages_of_changing_widths_are_refused(network, work):
     fake_quant, _, model = network
     given = work((4,), training={"averaging": 0.9})
 
-    with pytest.raises(ParamsError, match=r"averaging 0\.9 would average grids of different widths; set it to 0"):
-        fit_fake_quant(fake_quant, model, given, [Descend(fake_quant, ["a"], 5)])
+    with pytest.raises(ParamsError, match=r"averaging 0\.9 would average weights of other sparsity, or grids"):
+        fit_fake_quant(fake_quant, model, given, Extras(callbacks=[Descend(fake_quant, ["a"], 5)]))
 
 
 @pytest.mark.slow

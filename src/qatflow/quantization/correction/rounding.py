@@ -101,11 +101,12 @@ def learn_rounding(task: Reconstruction, iterations: int, rng: np.random.Generat
         return nearest
     start = inverse_rectified_sigmoid(scaled - floor)
     adam = Adam(start, np.zeros_like(start), np.zeros_like(start))
+    alive = scaled != 0  # pruned weights stay pruned
     for iteration in range(iterations):
         up, slope = rectified_sigmoid(adam.values)
         q = np.clip(floor + up, -top, top)
         gradient = task.gradient(q, _some_rows(task, rng)) / np.float32(unit) * (q == floor + up)
-        adam.step((gradient + _regulariser_gradient(up, iteration / iterations)) * slope)
+        adam.step((gradient + _regulariser_gradient(up, iteration / iterations)) * slope * alive)
     learned = np.asarray(np.clip(floor + (rectified_sigmoid(adam.values)[0] >= 0.5), -top, top), np.float32)
     return learned if task.mean_error(learned) < unit else nearest
 

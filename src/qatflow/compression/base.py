@@ -1,0 +1,69 @@
+"""What a compression is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from qatflow.artifacts import Array
+from qatflow.backend import keras
+from qatflow.compression.promise import Promise
+from qatflow.data.prepared import PreparedData
+from qatflow.models.kernels import KERNELS
+from qatflow.params import CompressionParams
+from qatflow.training.quantization_aware import Rule
+
+Promises = Mapping[str, Promise]
+
+
+@dataclass(frozen=True)
+class Compression:
+    """One way to make a model smaller; as it stands, none.
+
+    A strategy that compresses first shrinks the float model, trains it in float, then trains it with fake-quants. What
+    the first two reach the third must keep, and the flatbuffer must have: `promises` says what that is.
+
+    Attributes:
+        settings: Section `quantize.compression` of params.yaml.
+    """
+
+    settings: CompressionParams
+    trains_float: ClassVar[bool] = False
+    """Whether the float model must be trained even where `shrink` left it as it is."""
+
+    def shrink(self, model: keras.Model, data: PreparedData) -> keras.Model:  # noqa: ARG002 (members use it)
+        """Return a model with fewer weights that computes nearly the same; the model itself if this removes none.
+
+        Args:
+            model: Flat and split, see `models`. It stays as it is.
+            data: To judge by what can go.
+
+        Raises:
+            ParamsError: If the settings ask for what this model cannot give.
+        """
+        return model
+
+    def rules(self, kernels: Mapping[str, Any]) -> list[Rule]:  # noqa: ARG002
+        """Return what must hold for kernels (layer -> variable) while they train, in float and with fake-quants."""
+        return []
+
+    def growth(self, rules: Sequence[Rule], steps: int) -> list[keras.callbacks.Callback]:  # noqa: ARG002
+        """Return what drives those rules in the first `settings.growth` of `steps` batches of the float training."""
+        return []
+
+    def codes(self, scaled: Array, bits: int) -> Array | None:  # noqa: ARG002
+        """Return the positive levels that weights may have besides 0, (m,) float32 in steps; None for all.
+
+        Args:
+            scaled: A kernel's weights over their steps, any shape.
+            bits: Of the grid.
+        """
+        return None
+
+    def promises(self, model: keras.Model) -> Promises:  # noqa: ARG002
+        """Return what the flatbuffer of a shrunken, canonical model must show, by layer."""
+        return {}
+
+
+def compressible(layer: Any) -> bool:
+    """Tell whether a layer's weights are pruned and clustered: not depthwise ones, which are a few a channel."""
+    return type(layer) in KERNELS and not isinstance(layer, keras.layers.DepthwiseConv2D)

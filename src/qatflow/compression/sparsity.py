@@ -1,0 +1,77 @@
+"""Which weights go: masks of zeros by magnitude, one by one or in patterns that hardware can use. NumPy only.
+
+Weights come in rows (r, n) as the flatbuffer stores them: consecutive along the input channels.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from qatflow.artifacts import Array
+
+Mask = npt.NDArray[np.bool_]
+"""True where a weight stays."""
+FOUR, TWO = 4, 2
+
+
+def stored(kernel: Array) -> Array:
+    """Return a kernel (…, i, o) in rows of consecutive input channels, (o * …, i)."""
+    return np.moveaxis(kernel, -1, 0).reshape(-1, kernel.shape[-2])
+
+
+def unstored(rows: Array, shape: tuple[int, ...]) -> Array:
+    """Return rows of `stored` as a kernel of its shape."""
+    *before, outputs = shape
+    return np.moveaxis(rows.reshape(outputs, *before), 0, -1)
+
+
+def blocks(rows: Array, sparsity: float, block: int) -> Mask:
+    """Return the mask without the `sparsity` of all blocks of consecutive weights whose sum of squares is least.
+
+    The count is rounded down; ties go to the earlier block. Weights left over at the end of a row stay. Blocks of 1
+    are plain magnitude pruning (Han et al., "Learning both Weights and Connections", 2015), longer ones those of
+    Narang, Undersander and Diamos, "Block-Sparse Recurrent Neural Networks", 2017.
+    """
+    groups, rest = _grouped(rows, block)
+    keep = ~_smallest(np.square(groups).sum(axis=1), sparsity)
+    return _ungrouped(np.repeat(keep, block).reshape(groups.shape), rest)
+
+
+def two_of_four(rows: Array, sparsity: float) -> Mask:
+    """Return the mask that keeps the two largest of each four weights in a row; those left over at its end all stay.
+
+    Mishra et al., "Accelerating Sparse Deep Neural Networks", 2021. While `sparsity` is below a half, the fours come in
+    by what they lose, the least first.
+    """
+    groups, rest = _grouped(rows, FOUR)
+    order = np.argsort(np.abs(groups), axis=1, kind="stable")[:, :TWO]
+    lost = np.square(np.take_along_axis(groups, order, axis=1)).sum(axis=1)
+    treated = _smallest(lost, min(1.0, sparsity * FOUR / TWO))
+    keep = np.ones(groups.shape, bool)
+    np.put_along_axis(keep, order, np.repeat(~treated, TWO).reshape(-1, TWO), axis=1)
+    return _ungrouped(keep, rest)
+
+
+PATTERNS: Mapping[str, Callable[[Array, float, int], Mask]] = {
+    "unstructured": lambda rows, sparsity, _: blocks(rows, sparsity, 1),
+    "2:4": lambda rows, sparsity, _: two_of_four(rows, sparsity),
+    "block": blocks,
+}
+
+
+def _grouped(rows: Array, size: int) -> tuple[Array, Mask]:
+    """Return the whole groups (g, size), and ones for the weights of each row that are left over."""
+    whole = rows.shape[1] // size * size
+    return rows[:, :whole].reshape(-1, size), np.ones((len(rows), rows.shape[1] - whole), bool)
+
+
+def _ungrouped(keep: Mask, rest: Mask) -> Mask:
+    return np.concatenate([keep.reshape(len(rest), -1), rest], axis=1)
+
+
+def _smallest(sizes: Array, share: float) -> Mask:
+    """Return where the `share` smallest of sizes (n,) are, their count rounded down."""
+    chosen = np.zeros(sizes.shape, bool)
+    chosen[np.argsort(sizes, kind="stable")[: int(share * len(sizes) + 1e-9)]] = True
+    return chosen

@@ -1,0 +1,85 @@
+"""Compresses a float model before it is quantized: fewer weights at once, then zeros while it trains."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import reduce
+
+from qatflow.artifacts import Array
+from qatflow.backend import keras
+from qatflow.compression.base import Compression, Promises, compressible
+from qatflow.compression.clustering import FollowWeights
+from qatflow.compression.promise import NOTHING, Promise, joined
+from qatflow.models.flatten import flatten
+from qatflow.models.kernels import columns
+from qatflow.models.split import split
+from qatflow.quantization.base import History, Work
+from qatflow.quantization.deployed import Deployable
+from qatflow.quantization.fake_quant import kernels_of, wrappers
+from qatflow.quantization.training import Extras, fit_compressed, steps_of
+from qatflow.training.distributed.group import group
+from qatflow.training.quantization_aware import Rule
+
+
+def compress(model: keras.Model, plugs: Sequence[Compression], work: Work) -> tuple[keras.Model, History]:
+    """Return a model that all of `plugs` have made smaller, trained with the first one as teacher; it stays as it is.
+
+    Raises:
+        ModelError: If the model has no graph, or the loss became NaN or infinite.
+        ParamsError: If a compression asks for what this model cannot give.
+    """
+    flat = split(flatten(model))
+    small = reduce(lambda smaller, plug: plug.shrink(smaller, work.data), plugs, flat)
+    trains = small is not flat or any(plug.trains_float for plug in plugs)
+    return small, _trained(small, model, plugs, _in_float(work)) if trains else []
+
+
+def _trained(small: keras.Model, teacher: keras.Model, plugs: Sequence[Compression], work: Work) -> History:
+    epochs = work.settings.training.epochs
+    with group().copied(small) as network:
+        rules = rules_for(network, plugs)
+        steps = steps_of(work) * epochs
+        growth = [callback for plug in plugs for callback in plug.growth(rules, steps)]
+        first = int(epochs * work.settings.compression.growth) if growth else 0
+        return fit_compressed(network, teacher, work, Extras(rules, growth, first))
+
+
+def rules_for(network: keras.Model, plugs: Sequence[Compression]) -> list[Rule]:
+    """Return what `plugs` ask of the kernels of a model, float or fake-quant."""
+    inner = {layer.name: layer for layer in (getattr(each, "layer", each) for each in network.layers)}
+    kernels = {name: kernel for name, kernel in kernels_of(network).items() if compressible(inner[name])}
+    return [rule for plug in plugs for rule in plug.rules(kernels)]
+
+
+def codes_for(prepared: Deployable, plugs: Sequence[Compression]) -> dict[str, Array]:
+    """Return the levels of each layer's weights that `plugs` leave, see `fake_quant.Grids`."""
+    found: dict[str, Array] = {}
+    for name, bits in prepared.plan.weights.items():
+        layer = prepared.model.get_layer(name)
+        if compressible(layer):
+            scaled = columns(layer) / prepared.grids.steps[name]
+            for codes in (plug.codes(scaled, bits) for plug in plugs):
+                found |= {} if codes is None else {name: codes}
+    return found
+
+
+def code_rules(network: keras.Model) -> list[Rule]:
+    """Return what lets the codes of a fake-quant model follow its weights."""
+    kernels = kernels_of(network)
+    quantizers = {name: wrapper.quantize_config.weights for name, wrapper in wrappers(network).items()}
+    return [FollowWeights(kernels[name], q) for name, q in quantizers.items() if q is not None and q.codes is not None]
+
+
+def promises_of(model: keras.Model, plugs: Sequence[Compression]) -> Promises:
+    """Return what the flatbuffer of a canonical model must show, of all plugs."""
+    found: dict[str, Promise] = {}
+    for name, promise in (item for plug in plugs for item in plug.promises(model).items()):
+        found[name] = joined(found.get(name, NOTHING), promise)
+    return found
+
+
+def _in_float(work: Work) -> Work:
+    settings = work.settings
+    training = settings.training.model_copy(update={"epochs": settings.compression.epochs})
+    return replace(
+        work, settings=settings.model_copy(update={"training": training}), label=f"{work.label}, compressing"
+    )
