@@ -224,6 +224,18 @@ class EnsembleParams(Section):
     combine: str = "weighted"
 
 
+class ExplainParams(Section):
+    """Which predictions are explained, and how; see docs/explanation.md."""
+
+    samples: Annotated[int, Field(ge=0)] = 24
+    players: Annotated[int, Field(ge=1, le=4096)] = 16
+    evaluations: Annotated[int, Field(ge=4, le=4096)] = 64
+    fill: Literal["auto", "mean", "blur", "samples"] = "auto"
+    background: Annotated[int, Field(ge=1, le=1000)] = 16
+    top: Count = 5
+    gradient: bool = True
+
+
 class ReleaseParams(Section):
     """The registered model and the thresholds of its gates (gate name -> its settings)."""
 
@@ -296,6 +308,7 @@ class Params(Section):
     convert: ConvertParams = ConvertParams()
     evaluate: EvaluateParams = EvaluateParams()
     ensemble: EnsembleParams = EnsembleParams()
+    explain: ExplainParams = ExplainParams()
     release: ReleaseParams = ReleaseParams()
     deploy: DeployParams = DeployParams()
     tracking: TrackingParams = TrackingParams()

@@ -1,0 +1,81 @@
+"""What is explained: which outputs of which sample, and what they are called. The same for all models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from qatflow.artifacts import Array
+from qatflow.data.card import ANOMALY_NAMES
+from qatflow.data.prepared import PreparedData
+from qatflow.explain.absent import Fill, choose_fill, fillers, read_background
+from qatflow.explain.game import Answer, Game
+from qatflow.explain.players import Players, divide
+from qatflow.params import ExplainParams
+
+MOST_OUTPUTS = 8
+"""Of a regression with more targets, only the first ones are explained."""
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """Where explanations are played: how inputs are divided, and what absent players show.
+
+    Attributes:
+        background: What absent players show, (b, *shape) float32; empty for a blur.
+    """
+
+    players: Players
+    fill: Fill
+    background: Array
+
+    def game(self, answer: Answer, x: Array, outputs: Sequence[int]) -> Game:
+        """Return the game of one sample, (*shape) float32."""
+        return Game(answer, outputs, x, fillers(x, self.background), self.players)
+
+
+def open_field(data: PreparedData, wanted: ExplainParams) -> Field:
+    """Divide the inputs of prepared data, and read what absent players show from their training split.
+
+    Raises:
+        ParamsError: If the wanted fill does not suit the data.
+    """
+    fill = choose_fill(wanted.fill, data.input_shape)
+    players = divide(data.input_shape, wanted.players, data.card.get("feature_names", ()))
+    return Field(players, fill, read_background(fill, data.train, wanted.background))
+
+
+def explained_outputs(task: str, answers: Array) -> list[list[int]]:
+    """Return the outputs to explain of each sample, from the float model's answers (n, outputs).
+
+    Classification: the class it picks, so that all models are asked for the same one. Regression: all targets.
+    """
+    if task == "classification":
+        return [[int(best)] for best in answers.argmax(axis=1)]
+    return [list(range(min(answers.shape[1], MOST_OUTPUTS)))] * len(answers)
+
+
+def output_name(data: PreparedData, output: int) -> str:
+    """Return what an output is called."""
+    if data.task == "classification":
+        return data.class_names[output]
+    if data.task == "anomaly":
+        return "reconstruction error"
+    return "value" if data.num_outputs == 1 else f"target {output}"
+
+
+def label_name(data: PreparedData, y: Array) -> str:
+    """Return a sample's own label in words; `y` is its target, () or (targets,)."""
+    if data.task == "classification":
+        return data.class_names[int(y)]
+    if data.task == "anomaly":
+        return ANOMALY_NAMES[int(y)]
+    return ", ".join(f"{value:.4g}" for value in np.atleast_1d(y))
+
+
+def raw_values(data: PreparedData, x: Array) -> Array:
+    """Return model inputs (…, channels) in the data's own units."""
+    scale, offset = (np.array(values) for values in (data.preprocessing.scale, data.preprocessing.offset))
+    return np.asarray((x - offset) / scale)
