@@ -19,6 +19,7 @@ class Variant:
 
     Attributes:
         history: An entry an epoch; empty for post-training strategies.
+        recipe: The parameters that made it; empty for an ensemble, whose recipe is `Run.ensemble`.
         trace: How its grids moved while it trained, see `quantization.trace`; empty where that was not recorded.
         sensitivity: What each layer costs at other widths, one `quantization.sensitivity.LayerSensitivity` each; empty
             where that was not measured.
@@ -30,6 +31,7 @@ class Variant:
     evaluation: Record
     timings: Record
     history: History
+    recipe: Record
     trace: Record
     sensitivity: list[Record]
     converted: Path
@@ -117,6 +119,7 @@ def _read_variant(home: Path, name: str) -> Variant:
         evaluation=artifacts.read_json(measured / "evaluation.json"),
         timings=artifacts.read_json(measured / "timings.json"),
         history=[] if combined else artifacts.read_json(quantized / "history.json"),
+        recipe={} if combined else artifacts.read_json(quantized / "recipe.json"),
         trace=_read_if_there(quantized / "trace.json", {}),
         sensitivity=_read_if_there(quantized / "sensitivity.json", []),
         converted=converted,

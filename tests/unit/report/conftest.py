@@ -133,7 +133,8 @@ def fabricate(root: Path, plan: Plan) -> FakeRun:
         history = _history(10, 0.96, plan) if name.startswith("qat") else []
         trace = {"trace.json": _trace(plan, name)} if history else {}
         model = _golden("int4" if "w4" in name else "int8")
-        _seal(home / "quantize" / name, {"history.json": history, **trace})
+        recipe = {"strategy": name, "trained": bool(history), "calibration": "mse", "training": {"epochs": 10}}
+        _seal(home / "quantize" / name, {"history.json": history, "recipe.json": recipe, **trace})
         _seal(home / "convert" / name, {"model.tflite": model})
         _seal(home / "evaluate" / name, _measured(name, plan) | {"outputs.npy": _outputs(plan, model)})
     _seal(home / "ensemble", _ensemble(plan))
@@ -188,12 +189,12 @@ def _outputs(plan: Plan, model: bytes) -> Array:
 
 
 def _trace(plan: Plan, name: str) -> dict[str, Any]:
-    """As quantization.trace writes it: ten epochs, of which each moves less than the one before."""
+    """As quantization.trace writes it: the start and ten epochs, of which each moves less than the one before."""
     fades = [0.2 / (epoch + 1) for epoch in range(10)]
     layers = {
         layer: {
-            "bits": 4 if "w4" in name else 8, "low": [0.0] * 10, "high": [6.0 + 0.1 * epoch for epoch in range(10)],
-            "step": [0.01 * (1 + 0.02 * place * epoch) for epoch in range(10)],
+            "bits": 4 if "w4" in name else 8, "low": [0.0] * 11, "high": [6.0 + 0.1 * epoch for epoch in range(11)],
+            "step": [0.01 * (1 + 0.02 * place * epoch) for epoch in range(11)],
             "moved": [share / (place + 1) for share in fades], "turned": [share / 4 for share in fades],
         }
         for place, layer in enumerate(plan.layers)

@@ -13,6 +13,8 @@ GAP = 13.0
 NEAR = 14.0
 """A name whose baseline lies farther from its point than this needs a line to it."""
 
+LIFTS = (-12, 20, -24, 32, -38, 46, -52, 60)
+
 Box = tuple[float, float, float, float]
 
 
@@ -45,7 +47,7 @@ def _candidates(x: float, y: float) -> list[Place]:
     sides = [(GAP, "start"), (-GAP, "end")]
     near = [Place(x + shift, y + 4, anchor) for shift, anchor in sides]
     stacked = [Place(x, y + shift, "middle") for shift in (-GAP, GAP + 9)]
-    diagonal = [Place(x + s * 0.6, y + lift, anchor) for lift in (-12, 20, -24, 32) for s, anchor in sides]
+    diagonal = [Place(x + s * 0.6, y + lift, anchor) for lift in LIFTS for s, anchor in sides]
     return near + stacked + diagonal
 
 

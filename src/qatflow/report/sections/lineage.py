@@ -1,4 +1,4 @@
-"""Where the model came from: digests of data, stages and flatbuffers, and the bundle's own chain."""
+"""Where the model came from: digests of data, stages and flatbuffers, parameters, and the bundle's own chain."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,13 +8,14 @@ from qatflow.report.read import Record, Run
 
 
 def lineage(run: Run) -> Record:
-    """Return (what, digest) pairs of the run, and the flattened lineage of the champion's bundle."""
+    """Return (what, digest) pairs of the run, the flattened lineage of the champion's bundle, and each recipe."""
     models = [("float", run.float_model["sha256"]), *((v.name, v.evaluation["sha256"]) for v in run.variants)]
     return {
         "data": run.card["sha256"],
         "models": models,
         "stages": list(run.manifests.items()),
         "bundle": list(_flatten(run.lineage)),
+        "recipes": [(variant.name, list(_flatten(variant.recipe))) for variant in run.variants if variant.recipe],
     }
 
 

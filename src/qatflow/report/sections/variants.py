@@ -4,7 +4,8 @@ from typing import Literal
 
 from qatflow.report import summary, wording
 from qatflow.report.figures.latency import Timing, latency
-from qatflow.report.figures.tradeoff import Point, tradeoff
+from qatflow.report.figures.svg import Figure
+from qatflow.report.figures.tradeoff import COMPRESSED, LATENCY, SIZE, Cost, Point, tradeoff
 from qatflow.report.read import Record, Run, Variant
 
 Status = Literal["float", "champion", "passed", "refused"]
@@ -23,7 +24,7 @@ def variants(run: Run) -> Record:
         "float": _float_row(run),
         "rows": [_row(run, variant) for variant in run.variants],
         "measured": [_measured(variant) for variant in run.variants],
-        "figures": [tradeoff(_points(run), wording.SCORES[run.task]), latency(reference, timings, threads)],
+        "figures": [*_fronts(run), latency(reference, timings, threads)],
     }
 
 
@@ -80,15 +81,30 @@ def _measured(variant: Variant) -> Record:
     }
 
 
-def _points(run: Run) -> list[Point]:
-    model = run.float_model
-    points = [Point("float", model["size_bytes"], model["score"], None, "float")]
-    for variant in run.variants:
-        evaluation = variant.evaluation
-        interval = evaluation["score_interval"]
-        bounds = (interval[0], interval[1]) if interval else None
-        points.append(Point(variant.name, evaluation["size_bytes"], evaluation["score"], bounds, status(run, variant)))
-    return points
+def _fronts(run: Run) -> list[Figure]:
+    """The float model's compressed size was not measured, so that front has the variants only."""
+    model, score = run.float_model, wording.SCORES[run.task]
+    floats = {SIZE: model["size_bytes"], LATENCY: _float_latency(run, "p50")}
+    figures = []
+    for cost in (SIZE, COMPRESSED, LATENCY):
+        reference = [Point("float", floats[cost], model["score"], None, "float")] if cost in floats else []
+        figures.append(tradeoff([*reference, *(_point(run, v, _costs(v)[cost]) for v in run.variants)], score, cost))
+    return figures
+
+
+def _costs(variant: Variant) -> dict[Cost, float]:
+    evaluation = variant.evaluation
+    return {
+        SIZE: evaluation["size_bytes"],
+        COMPRESSED: evaluation["size_zstd_bytes"],
+        LATENCY: variant.timings["latency_us"]["p50"],
+    }
+
+
+def _point(run: Run, variant: Variant, cost: float) -> Point:
+    interval = variant.evaluation["score_interval"]
+    bounds = (interval[0], interval[1]) if interval else None
+    return Point(variant.name, cost, variant.evaluation["score"], bounds, status(run, variant))
 
 
 def _share(share: float | None) -> str:

@@ -1,4 +1,5 @@
 from qatflow.report.sections.layers import layers
+from qatflow.report.wording import ABSENT, SPACE
 
 
 def test_only_the_variant_in_focus_is_unfolded(run):
@@ -20,7 +21,7 @@ def test_a_variant_shows_its_layers_and_what_it_is_made_of(run):
 
 def test_comparisons_that_were_not_made_have_no_figure(run):
     counts = {part["name"]: len(part["figures"]) for part in layers(run)}
-    assert counts == {"ptq_w8a8": 2, "qat_w8a8_per_channel": 3, "qat_w4a8": 2}
+    assert counts == {"ptq_w8a8": 4, "qat_w8a8_per_channel": 5, "qat_w4a8": 4}
 
 
 def test_a_layer_unlike_the_float_models_has_no_errors(build_run, load):
@@ -29,4 +30,28 @@ def test_a_layer_unlike_the_float_models_has_no_errors(build_run, load):
         layer |= {"error_histogram": None, "sqnr_db": None}
     part = layers(run)[0]
     assert {(layer["errors"], layer["sqnr"]) for layer in part["layers"]} == {("", "\u2013")}
-    assert len(part["figures"]) == 1
+    assert "is the noisiest layer" not in " ".join(figure.title for figure in part["figures"])
+
+
+def test_what_compression_kept_is_shown_by_layer(build_run, load):
+    run = load(build_run())
+    found = [{"name": "conv_2", "weights": 2000, "zeros": 1000, "distinct": 17}]
+    run.variants[0].evaluation["compression"] = {"layers": found, "sparsity": 0.5}
+    parts = layers(run)
+    assert [part["compressed"] for part in parts] == [True, False, False]
+    shown = {layer["name"]: (layer["zeros"], layer["distinct"]) for layer in parts[0]["layers"]}
+    assert shown["conv_2"] == (f"50.0{SPACE}%", "17")
+    assert shown["dense"] == (ABSENT, ABSENT)
+
+
+def test_sensitivity_is_drawn_where_it_was_measured(build_run, load):
+    run = load(build_run())
+    entry = {"layer": "conv_2", "bits": 4, "loss": 0.02, "bytes_saved": 700}
+    run.variants[0].sensitivity.extend([entry, entry | {"layer": "dense", "loss": -0.001}])
+    assert "conv_2 bears 4 bits worst" in [figure.title for figure in layers(run)[0]["figures"]]
+
+
+def test_an_ensemble_whose_layers_match_no_float_models_has_no_channels(build_run, load):
+    part = layers(load(build_run(ensemble=True)))[-1]
+    assert part["name"] == "ensemble"
+    assert part["figures"]

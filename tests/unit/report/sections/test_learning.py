@@ -18,3 +18,16 @@ def test_a_model_taken_as_it_is_has_no_curve(run):
     part = learning(replace(run, history=[]))
     assert {len(figures) for figures in part["figures"].values()} == {2}
     assert list(learning(replace(run, history=[], variants=run.variants[:1]))["figures"]) == []
+
+
+def test_all_trainings_share_a_picture(run):
+    titles = [figure.title for figure in learning(run)["together"]]
+    assert [title.split(" trains to the best validation ")[1].split(",")[0] for title in titles] == ["accuracy", "loss"]
+    assert learning(replace(run, variants=run.variants[:2]))["together"] == []
+
+
+def test_what_training_did_to_grids_is_drawn_where_it_was_traced(run):
+    titles = [figure.title for figure in learning(run)["grids"]]
+    assert [title.split(":")[0] for title in titles] == ["qat_w8a8_per_channel"] * 2 + ["qat_w4a8"] * 4
+    bare = replace(run, variants=tuple(replace(variant, trace={}) for variant in run.variants))
+    assert learning(bare)["grids"] == []
