@@ -1,4 +1,4 @@
-"""Low-rank factors of large dense layers: two thin kernels in place of one, by the singular value decomposition."""
+"""Low-rank factors of dense layers: two thin kernels in place of one, by the singular value decomposition."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,18 +15,16 @@ from qatflow.errors import ParamsError
 from qatflow.models.rebuild import Part, copied, rebuild
 
 layers = keras.layers
-LARGE = 4096
-"""Weights from which a dense layer is looked at."""
 WORTHWHILE = 0.75
 """Share of a layer's weights that its factors may have at most."""
 
 
 @dataclass(frozen=True)
 class LowRank(Compression):
-    """Two dense layers in place of a large one (Xue, Li and Gong, 2013: SVD of trained layers)."""
+    """Two thin dense layers in place of one (Xue, Li and Gong, 2013: SVD of trained layers)."""
 
     def shrink(self, model: keras.Model, data: PreparedData) -> keras.Model:  # noqa: ARG002
-        """Return the model with each large dense layer as `layer_factor` and `layer`, where that saves weights.
+        """Return the model with each dense layer as `layer_factor` and `layer`, where that saves weights.
 
         Raises:
             ParamsError: If it does for none.
@@ -34,14 +32,13 @@ class LowRank(Compression):
         found = {
             layer.name: rank
             for layer in model.layers
-            if type(layer) is layers.Dense and layer.kernel.shape.num_elements() >= LARGE
+            if type(layer) is layers.Dense
             if (rank := saving_rank(layer.kernel.numpy(), self.settings.energy)) is not None
         }
         if not found:
             raise ParamsError(
-                f"no dense layer of {model.name} with {LARGE} weights or more has factors that keep "
-                f"{self.settings.energy:g} of its squared weights in {WORTHWHILE:g} of its size; lower "
-                "quantize.compression.energy, or use another strategy"
+                f"no dense layer of {model.name} has factors that keep {self.settings.energy:g} of its squared weights "
+                f"in {WORTHWHILE:g} of its size; lower quantize.compression.energy, or use another strategy"
             )
 
         def replace(layer: Any) -> Sequence[Part]:
