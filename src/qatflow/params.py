@@ -236,10 +236,28 @@ class ExplainParams(Section):
     gradient: bool = True
 
 
+Said = Annotated[str, Field(min_length=1, max_length=4000)] | None
+
+
+class CardParams(Section):
+    """What the model card says that no pipeline can know; null is "not stated"."""
+
+    owner: Said = None
+    license: Said = None
+    contact: Said = None
+    intended_use: Said = None
+    intended_users: Said = None
+    out_of_scope: Said = None
+    factors: Said = None
+    ethical_considerations: Said = None
+    caveats: Said = None
+
+
 class ReleaseParams(Section):
-    """The registered model and the thresholds of its gates (gate name -> its settings)."""
+    """The registered model, what its card says, and the thresholds of its gates (gate name -> its settings)."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] = "qatflow-digits"
+    card: CardParams = CardParams()
     gates: Mapping[str, Mapping[str, float]] = {}
 
 
@@ -340,6 +358,12 @@ class Params(Section):
                 f"ensemble.members names {', '.join(unknown)}, not among quantize.variants: "
                 f"{', '.join(self.quantize.variants)}.{nearest(unknown[0], self.quantize.variants)}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _drift_is_measured(self) -> Params:
+        if "explanation_drift" in self.release.gates and self.explain.samples == 0:
+            raise ValueError("release.gates.explanation_drift judges what explain.samples 0 never measures; drop one")
         return self
 
     @property

@@ -20,9 +20,13 @@ BAD = replace(
     ),
     timings={"latency_us": {"p50": 1e9}, "latency_ratio": 1e9},
     correct=~candidate().correct & False,
+    explanation={"rank_correlation": {"mean": -0.2}},
     ensemble={"members": {"ptq_w8a8": {"weight": 1.0}}, "against": {"ptq_w8a8": {"gain": -1.0, "p": 1e-9}}},
 )
-GOOD = changed(candidate("ptq_w8a8"), score=1.0, float={"score": 1.0, "size_bytes": 10**6})
+GOOD = replace(
+    changed(candidate("ptq_w8a8"), score=1.0, float={"score": 1.0, "size_bytes": 10**6}),
+    explanation={"rank_correlation": {"mean": 0.98}},
+)
 RIVAL = Champion(3, "ptq_w8a8", "0" * 64, GOOD.score, candidate().correct, GOOD.size_bytes, 12.5)
 each_gate = pytest.mark.parametrize("name", GATES)
 

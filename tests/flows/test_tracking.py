@@ -25,7 +25,7 @@ def test_every_stage_and_variant_is_a_child_of_one_parent(runs: dict[str, Any]) 
     fanned = {f"{stage}@{variant}" for stage in ("quantize", "convert", "evaluate") for variant in variants}
     models = {f"model {variant}" for variant in variants}
 
-    assert {"prepare", "pretrain", "ensemble", "release", "deploy", "report"} | fanned | models <= children
+    assert {"prepare", "pretrain", "ensemble", "explain", "release", "deploy", "report"} | fanned | models <= children
     assert {run.info.status for run in runs.values()} == {"FINISHED"}
 
 

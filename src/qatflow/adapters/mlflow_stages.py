@@ -101,7 +101,7 @@ def release_run(root: Path, params: Params) -> Iterator[tuple[MlflowTracker, str
 def finished_stages(params: Params) -> list[str]:
     """Return the names of all stages that a release rests on."""
     fanned = [f"{stage}@{v}" for stage in ("quantize", "convert", "evaluate") for v in params.quantize.variants]
-    return ["prepare", "pretrain", "transfer", *fanned, "ensemble"]
+    return ["prepare", "pretrain", "transfer", *fanned, "ensemble", "explain"]
 
 
 def figures(tree: Mapping[str, Any]) -> dict[str, float]:

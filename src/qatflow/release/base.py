@@ -26,6 +26,7 @@ class Candidate:
         correct: Per test sample, whether the prediction is right, (n_test,) bool; None where nothing is right or wrong.
         model: The flatbuffer.
         ensemble: Content of ensemble.json; empty unless it is an ensemble.
+        explanation: Its drift in explanation.json, see `explain.drift.summarize`; empty where nothing was explained.
     """
 
     variant: str
@@ -35,6 +36,7 @@ class Candidate:
     correct: Flags | None
     model: bytes = field(repr=False)
     ensemble: Mapping[str, Any] = field(default_factory=dict)
+    explanation: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def members(self) -> Mapping[str, Mapping[str, Any]]:

@@ -23,6 +23,7 @@ FANNED = ("quantize", "convert", "evaluate")
 """The stages of which each variant has its own."""
 ENSEMBLE = "ensemble"
 """The candidate that is made of others, and its stage."""
+EXPLAIN = "explain"
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Inputs:
     def digest(self) -> str:
         """Return the digest of everything that the decision rests on."""
         measured = [
-            [name, candidate.sha256, candidate.evaluation, candidate.timings]
+            [name, candidate.sha256, candidate.evaluation, candidate.timings, candidate.explanation]
             for name, candidate in sorted(self.candidates.items())
         ]
         return artifacts.digest([self.data.card["sha256"], measured])
@@ -61,7 +62,7 @@ class _Origin:
 
 
 def read_inputs(root: Path, params: Params, data_md5: str | None) -> Inputs:
-    """Read the outputs of prepare, quantize, convert, evaluate and ensemble under `root / "artifacts"`.
+    """Read the outputs of prepare, quantize, convert, evaluate, ensemble and explain under `root / "artifacts"`.
 
     Args:
         root: The project.
@@ -69,7 +70,7 @@ def read_inputs(root: Path, params: Params, data_md5: str | None) -> Inputs:
         data_md5: DVC's digest of the data set, if DVC tracks it.
 
     Raises:
-        ArtifactError: If an output is missing, half written, altered, or measures another model.
+        ArtifactError: If an output is missing, half written, altered, or measures or explains another model.
     """
     home = root / "artifacts"
     data = open_prepared(home / "prepare")
@@ -77,6 +78,7 @@ def read_inputs(root: Path, params: Params, data_md5: str | None) -> Inputs:
     ensemble = _read_ensemble(home / ENSEMBLE, data)
     if ensemble is not None:
         candidates[ENSEMBLE] = ensemble
+    candidates = _explained(home / EXPLAIN, candidates)
     origin = _Origin(root, artifacts.digest(params.model_dump(mode="json")), data.card["sha256"], data_md5)
     return Inputs(
         candidates=candidates,
@@ -101,6 +103,16 @@ def _read_ensemble(folder: Path, data: PreparedData) -> Candidate | None:
     if not record["members"]:
         return None
     return replace(_measured(ENSEMBLE, False, folder, folder, data), ensemble=record)
+
+
+def _explained(folder: Path, candidates: Mapping[str, Candidate]) -> dict[str, Candidate]:
+    """Give each candidate the drift of its reasons; none if explanations are switched off."""
+    artifacts.verify(folder)
+    models = artifacts.read_json(folder / "explanation.json")["models"]
+    wrong = [name for name, one in candidates.items() if models and models.get(name, {}).get("sha256") != one.sha256]
+    if wrong:
+        raise ArtifactError(f"{folder} explains another {wrong[0]} than the candidate; `qatflow run` explains it again")
+    return {name: replace(one, explanation=models[name]["drift"] if models else {}) for name, one in candidates.items()}
 
 
 def _measured(variant: str, trained: bool, converted: Path, evaluated: Path, data: PreparedData) -> Candidate:
@@ -154,6 +166,9 @@ def metrics_of(candidate: Candidate) -> dict[str, float]:
     """Return a candidate's figures by name, to log beside its model."""
     evaluation: Mapping[str, Any] = candidate.evaluation
     named = {name: float(value) for name, value in evaluation["metrics"].items() if isinstance(value, (int, float))}
+    drift = candidate.explanation
+    if drift:
+        named["explanation_rank_correlation"] = float(drift["rank_correlation"]["mean"])
     return named | {
         "score": candidate.score,
         "agreement_float": float(evaluation["agreement_float"]),

@@ -21,5 +21,5 @@ def test_a_release_rests_on_all_variants() -> None:
 
     assert finished_stages(params) == [
         "prepare", "pretrain", "transfer",
-        "quantize@a", "quantize@b", "convert@a", "convert@b", "evaluate@a", "evaluate@b", "ensemble",
+        "quantize@a", "quantize@b", "convert@a", "convert@b", "evaluate@a", "evaluate@b", "ensemble", "explain",
     ]  # fmt: skip

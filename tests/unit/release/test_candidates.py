@@ -47,7 +47,18 @@ def root(tmp_path: Path) -> Path:
             np.save(out / "outputs.npy", Runner(model).predict(x))
     with artifacts.stage_output(home / "ensemble", "ensemble") as out:
         artifacts.write_json(out / "ensemble.json", {"members": {}, "reason": "switched off"})
+    explained(tmp_path, {"ptq_w8a8": flatbuffer("int8"), "qat_w4a8": flatbuffer("int4")})
     return tmp_path
+
+
+def explained(root: Path, models: dict[str, bytes]) -> None:
+    """Let the stage `explain` have explained these."""
+    record = {
+        name: {"sha256": artifacts.sha256_bytes(model), "drift": {"rank_correlation": {"mean": 0.97}}}
+        for name, model in models.items()
+    }
+    with artifacts.stage_output(root / "artifacts" / "explain", "explain") as out:
+        artifacts.write_json(out / "explanation.json", {"models": record})
 
 
 def combined(root: Path) -> Candidate:
@@ -64,6 +75,7 @@ def combined(root: Path) -> Candidate:
         artifacts.write_json(out / "timings.json", measured.timings)
         np.save(out / "outputs.npy", Runner(model).predict(digits().test.arrays()[0]))
         artifacts.write_json(out / "ensemble.json", {"members": members, "combine": "mean"})
+    explained(root, {"ptq_w8a8": flatbuffer("int8"), "qat_w4a8": flatbuffer("int4"), "ensemble": model})
     return measured
 
 
@@ -177,3 +189,25 @@ def test_metrics_are_numbers_by_name():
     assert metrics["accuracy"] == metrics["score"] == candidate().score
     assert (metrics["size_bytes"], metrics["latency_p50_us"]) == (float(len(flatbuffer("int8"))), 12.5)
     assert "per_class" not in metrics
+
+
+def test_candidates_know_how_far_their_reasons_drifted(root: Path):
+    found = read_inputs(root, PARAMS, None)
+
+    assert [one.explanation for one in found.candidates.values()] == [{"rank_correlation": {"mean": 0.97}}] * 2
+    assert metrics_of(found.candidates["qat_w4a8"])["explanation_rank_correlation"] == 0.97
+    before = found.digest()
+    explained(root, {})
+
+    found = read_inputs(root, PARAMS, None)
+
+    assert [one.explanation for one in found.candidates.values()] == [{}, {}]
+    assert "explanation_rank_correlation" not in metrics_of(found.candidates["qat_w4a8"])
+    assert found.digest() != before
+
+
+def test_an_explanation_of_another_model_is_refused(root: Path):
+    explained(root, {"ptq_w8a8": flatbuffer("int8"), "qat_w4a8": flatbuffer("int8")})
+
+    with pytest.raises(ArtifactError, match=r"explain explains another qat_w4a8 than the candidate"):
+        read_inputs(root, PARAMS, None)

@@ -6,6 +6,7 @@ from qatflow.release.gates.agreement import Agreement
 from qatflow.release.gates.beats_champion import BeatsChampion
 from qatflow.release.gates.beats_members import BeatsMembers
 from qatflow.release.gates.beats_ptq import BeatsPtq
+from qatflow.release.gates.explanation_drift import ExplanationDrift
 from qatflow.release.gates.golden import Golden
 from qatflow.release.gates.latency import Latency
 from qatflow.release.gates.parity import Parity
@@ -17,6 +18,7 @@ GATES: dict[str, Gate] = {
     "beats_champion": BeatsChampion(),
     "beats_members": BeatsMembers(),
     "beats_ptq": BeatsPtq(),
+    "explanation_drift": ExplanationDrift(),
     "golden": Golden(),
     "latency": Latency(),
     "parity": Parity(),
