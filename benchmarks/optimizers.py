@@ -97,7 +97,7 @@ class Case:
         start(seed)
         self.prepared.model.set_weights(self.first)
         work, strategy = Work(self.data, SETTINGS.model_copy(update={"training": training}), seed), self.strategy
-        trained, _ = find_strategy(strategy).train(self.prepared, self.base, work)
+        trained = find_strategy(strategy).train(self.prepared, self.base, work).quantized
         return find_strategy(strategy).convert(trained, work.calibration())
 
 

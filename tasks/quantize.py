@@ -22,9 +22,10 @@ def run(stage: Stage) -> None:
         model = load_model(trained)
         label = f"{'training' if strategy.trained else 'calibrating'} {stage.variant}"
         work = Work(open_prepared(prepared), params.quantize, params.seed, label, stage.progress)
-        quantized, history = quantized_by(strategy, model, work)
+        quantized, history, trace = quantized_by(strategy, model, work)
         save_quantized(quantized, out)
         write_json(out / "history.json", history)
+        write_json(out / "trace.json", dict(trace))
         settings = params.quantize.model_dump(exclude={"variants"})
         recipe = {"strategy": stage.variant, "trained": strategy.trained, "widths": dict(quantized.plan.weights)}
         write_json(out / "recipe.json", recipe | settings)

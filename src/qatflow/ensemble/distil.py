@@ -6,7 +6,7 @@ from qatflow.artifacts import Array
 from qatflow.backend import keras
 from qatflow.errors import ModelError, ParamsError
 from qatflow.quantization.base import Work
-from qatflow.quantization.run import find_strategy
+from qatflow.quantization.run import find_strategy, quantized_by
 from qatflow.tflite.runtime import Runner
 
 
@@ -57,5 +57,5 @@ def distil(strategy: str, student: keras.Model, teacher: bytes, work: Work) -> b
             f"the student takes {shapes[0]} and gives {shapes[1]}"
         )
     keras.utils.set_random_seed(work.seed)
-    quantized, _ = chosen.train(chosen.prepare(student, work), master, work)
+    quantized = quantized_by(chosen, student, work, master).quantized
     return chosen.convert(quantized, work.calibration())

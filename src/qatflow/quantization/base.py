@@ -1,8 +1,9 @@
 """What a quantization strategy is."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 from qatflow.artifacts import Array
 from qatflow.backend import keras
@@ -37,6 +38,14 @@ class Work:
 History = list[dict[str, float]]
 
 
+class Trained(NamedTuple):
+    """A quantized model, its training an entry an epoch, and how its grids moved meanwhile (see `trace.Trace`)."""
+
+    quantized: Deployable
+    history: History
+    trace: Mapping[str, Any] = MappingProxyType({})
+
+
 class Strategy(Protocol):
     """Turns a trained float model into a flatbuffer of the promised number format.
 
@@ -63,7 +72,7 @@ class Strategy(Protocol):
             ModelError: If the model has no graph, or a layer that cannot be copied.
         """
 
-    def train(self, prepared: Deployable, model: keras.Model, work: Work) -> tuple[Deployable, History]:
+    def train(self, prepared: Deployable, model: keras.Model, work: Work) -> Trained:
         """Train what `prepare` returned, with the float `model` as teacher; for untrained strategies do nothing.
 
         Raises:

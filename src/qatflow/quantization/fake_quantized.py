@@ -8,7 +8,7 @@ from qatflow.backend import keras
 from qatflow.compression import COMPRESSIONS
 from qatflow.compression.base import Compression
 from qatflow.compression.promise import require_kept
-from qatflow.quantization.base import History, Work
+from qatflow.quantization.base import History, Trained, Work
 from qatflow.quantization.calibration import ranges
 from qatflow.quantization.canonical import canonical
 from qatflow.quantization.compressed import code_rules, codes_for, compress, promises_of, rules_for
@@ -19,6 +19,7 @@ from qatflow.quantization.parity import ParityMonitor
 from qatflow.quantization.plan import Fixed, Plan, plan_outputs
 from qatflow.quantization.progressive import Descend
 from qatflow.quantization.rounding import with_learned_rounding
+from qatflow.quantization.trace import Trace
 from qatflow.quantization.training import Extras, fit_fake_quant, reestimate, steps_of
 from qatflow.training.distributed.group import group
 from qatflow.training.quantization_aware import make_quantization_aware
@@ -73,17 +74,19 @@ class FakeQuantized:
             return self._promised(prepared, work)
         return on_converters_grid(replace(prepared, reference=flat if wanted.bias else None))
 
-    def train(self, prepared: Deployable, model: keras.Model, work: Work) -> tuple[Deployable, History]:
+    def train(self, prepared: Deployable, model: keras.Model, work: Work) -> Trained:
         """Train; see `Strategy`."""
         if not self.trained:
-            return prepared, []
+            return Trained(prepared, [])
         settings = work.settings.training
         with group().scope():
             learn = Learn(steps=True, ranges=settings.learn_ranges)
             network = group().synchronize(build(prepared.model, _in_training(prepared), prepared.grids, learn))
         if settings.batch_norm == "freeze":
             freeze_statistics(network)
+        trace = Trace(network)
         callbacks = [
+            trace,
             *self._descent(network, prepared, work),
             *([ParityMonitor(network, prepared, self.converter, work)] if settings.parity_samples else []),
         ]
@@ -91,7 +94,8 @@ class FakeQuantized:
         history = fit_fake_quant(network, model, work, Extras(rules, callbacks))
         reestimate(network, work)
         weights_of(network, prepared.model)
-        return on_converters_grid(folded(replace(prepared, grids=grids_of(network, prepared.plan)))), history
+        quantized = on_converters_grid(folded(replace(prepared, grids=grids_of(network, prepared.plan))))
+        return Trained(quantized, history, trace.record())
 
     def convert(self, quantized: Deployable, representative: Iterable[Array]) -> bytes:
         """Return the flatbuffer; see `Strategy`."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from qatflow.artifacts import Array
 from qatflow.backend import keras
-from qatflow.quantization.base import History, Work
+from qatflow.quantization.base import History, Trained, Work
 from qatflow.quantization.canonical import canonical, check_finite
 from qatflow.quantization.correction.equalization import equalize
 from qatflow.quantization.deployed import Deployable, bias_corrected
@@ -36,9 +36,9 @@ class PostTraining:
         equal = equalize(canonical(model)) if self.corrected and wanted.equalize else model
         return Deployable(equal, reference=equal if self.corrected and wanted.bias else None)
 
-    def train(self, prepared: Deployable, model: keras.Model, work: Work) -> tuple[Deployable, History]:  # noqa: ARG002
+    def train(self, prepared: Deployable, model: keras.Model, work: Work) -> Trained:  # noqa: ARG002
         """Return what `prepare` returned."""
-        return prepared, []
+        return Trained(prepared, [])
 
     def convert(self, quantized: Deployable, representative: Iterable[Array]) -> bytes:
         """Return the flatbuffer; see `Strategy`."""

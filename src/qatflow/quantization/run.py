@@ -10,7 +10,7 @@ from qatflow.errors import ParamsError, lookup
 from qatflow.params import QuantizeParams
 from qatflow.progress import Progress, silent
 from qatflow.quantization import STRATEGIES
-from qatflow.quantization.base import History, Strategy, Work
+from qatflow.quantization.base import History, Strategy, Trained, Work
 from qatflow.quantization.deployed import Deployable, device_form
 from qatflow.quantization.grid import WIDTHS
 from qatflow.tflite.inspect import inventory
@@ -90,7 +90,7 @@ def make(
     chosen = find_strategy(strategy)
     keras.utils.set_random_seed(seed)
     work = Work(data, settings, seed, strategy, progress)
-    quantized, history = quantized_by(chosen, model, work)
+    quantized, history, _ = quantized_by(chosen, model, work)
     flatbuffer = chosen.convert(quantized, work.calibration())
     return Made(
         strategy=strategy,
@@ -103,15 +103,22 @@ def make(
     )
 
 
-def quantized_by(strategy: Strategy, model: keras.Model, work: Work) -> tuple[Deployable, History]:
+def quantized_by(strategy: Strategy, model: keras.Model, work: Work, teacher: keras.Model | None = None) -> Trained:
     """Compress, prepare and train; the history has the epochs of both trainings.
+
+    Args:
+        strategy: What to do.
+        model: Float model; stays as it is.
+        work: Data and settings.
+        teacher: Anything with `predict_on_batch`, to learn from; the float model by default.
 
     Raises:
         QATFlowError: See `Strategy`.
     """
     small, before = strategy.compress(model, work)
-    quantized, after = strategy.train(strategy.prepare(small, work), model, work)
-    return quantized, [*before, *({**epoch, "epoch": epoch["epoch"] + len(before)} for epoch in after)]
+    found = strategy.train(strategy.prepare(small, work), teacher or model, work)
+    after = [{**epoch, "epoch": epoch["epoch"] + len(before)} for epoch in found.history]
+    return found._replace(history=[*before, *after])
 
 
 def notes_on(quantized: Deployable, flatbuffer: bytes) -> tuple[str, ...]:

@@ -1,13 +1,11 @@
 """Records how grids and stored integers move while a fake-quant model trains. It changes nothing.
 
-    trace = Trace(network)                                # one of the callbacks of `fit_fake_quant`
-    write_json(out / "trace.json", trace.record())        # in artifacts/quantize/<variant>; the report draws it
-
 Weights that keep jumping between two integers cost accuracy (Nagel et al., "Overcoming Oscillations in
 Quantization-Aware Training", 2022): the shares that the record holds show whether a training still does that.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,11 +60,25 @@ class Trace(keras.callbacks.Callback):
         parts = {name: (self._weights.get(name), self._ranges.get(name)) for name in names}
         return {"layers": {name: _merged(*found) for name, found in parts.items()}}
 
+    def state(self) -> dict[str, Array]:
+        """Return all that was recorded, and what the next epoch is compared with; see `recovery.Resumable`."""
+        return {
+            f"{index}/{name}": np.asarray(value)
+            for index, part in enumerate(self._parts())
+            for name, value in part.recorded().items()
+        }
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Go on from a state."""
+        for index, part in enumerate(self._parts()):
+            part.go_on({name: state[f"{index}/{name}"] for name in part.recorded()})
+
+    def _parts(self) -> list["_Weights | _Range"]:
+        return [*self._weights.values(), *self._ranges.values()]
+
     def _look(self) -> None:
-        for weights in self._weights.values():
-            weights.look()
-        for span in self._ranges.values():
-            span.look()
+        for part in self._parts():
+            part.look()
 
 
 @dataclass(eq=False)
@@ -82,6 +94,12 @@ class _Range:
 
     def record(self) -> dict[str, Any]:
         return {"low": self.low, "high": self.high}
+
+    def recorded(self) -> dict[str, Any]:
+        return self.record()
+
+    def go_on(self, state: Mapping[str, Array]) -> None:
+        self.low, self.high = state["low"].tolist(), state["high"].tolist()
 
 
 @dataclass(eq=False)
@@ -108,6 +126,14 @@ class _Weights:
     def record(self) -> dict[str, Any]:
         bits = 1 + math.ceil(math.log2(self._top() + 1))
         return {"bits": bits, "step": self.step, "moved": self.moved, "turned": self.turned}
+
+    def recorded(self) -> dict[str, Any]:
+        lists = {"step": self.step, "moved": self.moved, "turned": self.turned}
+        return {**lists, "last": self.last, "direction": self.direction}
+
+    def go_on(self, state: Mapping[str, Array]) -> None:
+        self.step, self.moved, self.turned = (state[name].tolist() for name in ("step", "moved", "turned"))
+        self.last, self.direction = state["last"].astype(np.int32), state["direction"].astype(np.int32)
 
     def _top(self) -> float:
         return float(self.quantizer.variables["top"].numpy())

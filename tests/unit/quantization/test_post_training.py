@@ -17,7 +17,7 @@ def test_passes_model_and_samples_to_the_converter(sequence, samples, work):
     prepared = strategy.prepare(model, work((4,)))
     assert prepared.model is model
     assert not prepared.plan.layers
-    assert strategy.train(prepared, model, work((4,))) == (prepared, [])
+    assert strategy.train(prepared, model, work((4,))) == (prepared, [], {})
     assert strategy.convert(prepared, x) == b"flatbuffer"
     assert calls == [(model, x)]
     assert not strategy.trained

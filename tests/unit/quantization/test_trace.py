@@ -81,3 +81,17 @@ def test_it_is_told_by_keras_and_leaves_the_training_as_it_was(network, samples)
 
 def test_integers_round_halves_to_even_and_clip():
     assert integers(np.array([0.25, 0.75, -9.0]), np.float64(0.5), 7).tolist() == [0, 2, -7]
+
+
+def test_a_record_that_was_interrupted_goes_on_as_if_it_was_not(network):
+    kernel = kernels_of(network)["four"]
+    whole, first, second = Trace(network), Trace(network), Trace(network)
+    for epoch, q in enumerate([[[0, 1], [2, 3]], [[1, 1], [2, 4]], [[0, 1], [3, 4]]]):
+        kernel.assign(np.asarray(q, np.float32) * STEP)
+        for trace in (whole, first if epoch < 2 else second):
+            trace.on_epoch_end(epoch - 1) if epoch else trace.on_train_begin()
+        if epoch == 1:
+            second.on_train_begin()
+            second.restore(first.state())
+
+    assert second.record() == whole.record()

@@ -39,7 +39,7 @@ def main(folder: Path, out: Path, distribution: str) -> None:
         strategy = find_strategy("qat_w4a8")
         quantize = QuantizeParams(corrections=CorrectionParams(adaround=False), training=QatParams(**TRAINING))
         work = Work(data, quantize, 0, "qat")
-        quantized, learned = strategy.train(strategy.prepare(model, work), model, work)
+        quantized, learned, _ = strategy.train(strategy.prepare(model, work), model, work)
         np.savez(f"{out}-qat.npz", *quantized.model.get_weights(), *quantized.grids.steps.values())
         write_json(out.with_suffix(".json"), {"float": history, "qat": learned})
 
