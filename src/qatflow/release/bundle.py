@@ -14,6 +14,7 @@ from qatflow import artifacts
 from qatflow.artifacts import Array
 from qatflow.data.prepared import PreparedData
 from qatflow.errors import ArtifactError, DataError
+from qatflow.params import CardParams
 from qatflow.release import bundle_runtime, model_card
 from qatflow.release.base import Candidate
 from qatflow.release.manifest import MAX_FILE_BYTES, BundleManifest, File, Lineage, Preprocessing, Tensor
@@ -22,6 +23,7 @@ from qatflow.tflite.runtime import Runner
 MODEL, GOLDEN, CARD, ENSEMBLE = "model.tflite", "golden.npz", "MODEL_CARD.md", "ensemble.json"
 GOLDEN_SAMPLES = 8
 MAX_MANIFEST_BYTES = 16 << 20
+NOTHING_SAID = CardParams()
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,12 @@ class Bundle:
 
 
 def build_bundle(
-    out: Path, candidate: Candidate, data: PreparedData, lineage: Lineage, extras: Mapping[str, Any] | None = None
+    out: Path,
+    candidate: Candidate,
+    data: PreparedData,
+    lineage: Lineage,
+    extras: Mapping[str, Any] | None = None,
+    said: CardParams = NOTHING_SAID,
 ) -> Path:
     """Write a bundle into the new folder `out` and return `out`. Equal arguments give equal bytes.
 
@@ -59,6 +66,7 @@ def build_bundle(
         lineage: What the model was made from.
         extras: Name of a further file -> its content, written as JSON and listed like the others. An ensemble's own
             figures are among them.
+        said: What the model card says of the model besides.
 
     Raises:
         ConversionError: If the flatbuffer does not run.
@@ -81,9 +89,9 @@ def build_bundle(
         float_score=candidate.evaluation.get("float", {}).get("score"),
         samples=candidate.evaluation["samples"],
         lineage=lineage,
-        files={},
+        files={name: _file(out / name) for name in (MODEL, GOLDEN)},
     )
-    artifacts.write_text(out / CARD, model_card.render(manifest, candidate, data.card))
+    artifacts.write_text(out / CARD, model_card.render(manifest, candidate, data.card, said))
     for name, content in extras.items():
         artifacts.write_json(out / name, content)
     files = {name: _file(out / name) for name in (MODEL, GOLDEN, CARD, *extras)}

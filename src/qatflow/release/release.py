@@ -78,7 +78,9 @@ def _decide(desk: Desk, inputs: Inputs, present: int | None, key: str, folder: P
     if present is not None:
         standing = measure_champion(desk.registry, present, inputs, folder / "champion")
     bundles = {
-        variant: build_bundle(folder / variant / "bundle", candidate, inputs.data, inputs.lineage[variant])
+        variant: build_bundle(
+            folder / variant / "bundle", candidate, inputs.data, inputs.lineage[variant], said=desk.params.card
+        )
         for variant, candidate in inputs.candidates.items()
     }
     golden = {variant: check_golden(bundle) for variant, bundle in bundles.items()}
