@@ -16,12 +16,12 @@ import numpy as np
 from qatflow.artifacts import Array
 from qatflow.backend import keras
 from qatflow.compression.base import Promises
-from qatflow.models.kernels import KERNELS
+from qatflow.models.kernels import KERNELS, columns, kernel_of
 from qatflow.quantization.correction.bias import correct_biases
 from qatflow.quantization.dense import as_converted, without_left
 from qatflow.quantization.fake_quant import NO_GRIDS, Grids, build
 from qatflow.quantization.fold import fold, gain_of, norms_of
-from qatflow.quantization.grid import alive
+from qatflow.quantization.grid import alive, short
 from qatflow.quantization.plan import NO_PLAN, Fixed, Plan, Tied, plan_outputs
 from qatflow.quantization.quantizers import TwoSteps
 from qatflow.quantization.wiring import fuses_into_reader, grid_of, reader_of
@@ -126,6 +126,20 @@ def folded(quantized: Deployable) -> Deployable:
     ranges = {ends.get(name, name): found for name, found in quantized.grids.ranges.items()}
     plan = Plan(quantized.plan.weights, plan_outputs(model) if quantized.plan.outputs else {})
     return replace(quantized, model=model, plan=plan, grids=Grids(steps, ranges))
+
+
+def shortened(quantized: Deployable) -> Deployable:
+    """Return the model with short steps (`grid.short`), in place; every weight keeps its q.
+
+    A flatbuffer holds two scales a channel, which no archiver makes smaller; in a small compressed model they are the
+    largest part.
+    """
+    steps = {name: short(step) for name, step in quantized.grids.steps.items()}
+    for name, step in steps.items():
+        layer = quantized.model.get_layer(name)
+        kernel = kernel_of(layer)
+        kernel.assign(np.reshape(columns(layer) * (step / quantized.grids.steps[name]), kernel.shape))
+    return replace(quantized, grids=replace(quantized.grids, steps=steps))
 
 
 def bias_corrected(flatbuffer: bytes, quantized: Deployable, samples: Iterable[Array]) -> bytes:

@@ -13,7 +13,7 @@ from qatflow.quantization.calibration import ranges
 from qatflow.quantization.canonical import canonical
 from qatflow.quantization.compressed import code_rules, codes_for, compress, promises_of, rules_for
 from qatflow.quantization.correction.equalization import equalize
-from qatflow.quantization.deployed import Deployable, bias_corrected, folded, on_converters_grid
+from qatflow.quantization.deployed import Deployable, bias_corrected, folded, on_converters_grid, shortened
 from qatflow.quantization.fake_quant import Grids, Learn, build, grids_of, initial_steps, own_outputs, weights_of
 from qatflow.quantization.parity import ParityMonitor
 from qatflow.quantization.plan import Fixed, Plan, plan_outputs
@@ -94,8 +94,10 @@ class FakeQuantized:
         history = fit_fake_quant(network, model, work, Extras(rules, callbacks))
         reestimate(network, work)
         weights_of(network, prepared.model)
-        quantized = on_converters_grid(folded(replace(prepared, grids=grids_of(network, prepared.plan))))
-        return Trained(quantized, history, trace.record())
+        quantized = folded(replace(prepared, grids=grids_of(network, prepared.plan)))
+        if self.compressions:
+            quantized = shortened(quantized)
+        return Trained(on_converters_grid(quantized), history, trace.record())
 
     def convert(self, quantized: Deployable, representative: Iterable[Array]) -> bytes:
         """Return the flatbuffer; see `Strategy`."""

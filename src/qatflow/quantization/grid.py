@@ -15,6 +15,8 @@ TINY = 1e-8
 """The least step; all weights of a channel below it are taken as zeros."""
 DEAD = 1e-3
 """The step of a channel of zeros: so large that its bias fits into 32 bits of input scale * step."""
+SHORT_BITS = 8
+"""Significant bits of short steps, as many as those of bfloat16: a relative error of 1/256 at most."""
 SHRINKS = np.linspace(0.2, 1.0, 81)
 """Shares of the full range that the search for the least squared error tries."""
 
@@ -37,6 +39,12 @@ def full_steps(values: Array, bits: int) -> Array:
 def alive(steps: Array) -> Array:
     """Return steps, float32, with `DEAD` for those of channels of zeros: the grid of the bias is a multiple of it."""
     return np.asarray(np.where(steps > TINY, steps, DEAD), np.float32)
+
+
+def short(steps: Array) -> Array:
+    """Return steps rounded to `SHORT_BITS` significant bits, float32: half of their bytes are zeros then."""
+    mantissas, exponents = np.frexp(steps)
+    return np.asarray(np.ldexp(np.rint(np.ldexp(mantissas, SHORT_BITS)), exponents - SHORT_BITS), np.float32)
 
 
 def mse_steps(values: Array, bits: int) -> Array:

@@ -11,6 +11,7 @@ from qatflow.quantization.deployed import (
     device_form,
     folded,
     requantization,
+    shortened,
     snap_biases,
 )
 from qatflow.quantization.emit import to_int8
@@ -89,6 +90,17 @@ def test_folding_keeps_every_weights_integer(sequence, lively, samples, bits):
     x = samples((10, 10, 2))
     step = after.scale("d")
     assert np.percentile(np.abs(converted_form(after)(x) - converted_form(before)(x)) / step, 95) < 1.01
+
+
+def test_short_steps_keep_every_weights_integer(sequence, lively, samples):
+    stack = (layers.DepthwiseConv2D(3, depth_multiplier=2, name="w"), layers.Conv2D(4, 3, name="a"))
+    quantized = deployable(lively(sequence((8, 8, 2), *stack)), samples((8, 8, 2)), 8)
+    before = {name: columns(quantized.model.get_layer(name)) / quantized.grids.steps[name] for name in "wa"}
+
+    found = shortened(quantized)
+    for name in "wa":
+        assert np.allclose(columns(found.model.get_layer(name)) / found.grids.steps[name], before[name], atol=1e-4)
+        assert not np.any(found.grids.steps[name].view(np.uint32) & 0xFFFF)
 
 
 def test_only_4_bit_convolutions_round_twice(sequence, lively, samples):

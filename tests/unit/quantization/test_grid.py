@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from qatflow.backend import tf
-from qatflow.quantization.grid import DEAD, SHRINKS, affine, full_steps, levels, mse_range, mse_steps, on_grid
+from qatflow.quantization.grid import DEAD, SHRINKS, affine, full_steps, levels, mse_range, mse_steps, on_grid, short
 
 kernels = arrays(np.float32, (12, 3), elements=st.floats(-8, 8, width=32))
 bits = st.sampled_from([4, 8])
@@ -88,3 +88,14 @@ def test_mse_range_cuts_an_outlier_and_nothing_from_uniform_values():
     low, high = mse_range(np.append(np.tile(uniform, 5), 30.0), -1.0, 30.0)
     assert -1 <= low <= 0
     assert 3 <= high < 30
+
+
+def test_short_steps_have_eight_bits_and_are_near():
+    steps = np.random.default_rng(0).uniform(1e-6, 3.0, 1000).astype(np.float32)
+    found = short(steps)
+
+    assert np.abs(found / steps - 1).max() <= 2.0**-8
+    mantissas = np.frexp(found)[0] * 256
+    assert np.array_equal(mantissas, np.rint(mantissas))
+    assert not np.any(found.view(np.uint32) & 0xFFFF)
+    assert np.array_equal(short(found), found)
