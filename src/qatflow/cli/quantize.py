@@ -28,6 +28,10 @@ Strategy = Annotated[str, typer.Option(help="A quantization strategy, or auto: t
 MaxDrop = Annotated[float, typer.Option(help="auto: how much accuracy (R², AUC) may be lost, as a share.")]
 SizeBudget = Annotated[int | None, typer.Option(metavar="BYTES", help="Most bytes that the flatbuffer may have.")]
 TimeBudget = Annotated[float | None, typer.Option(metavar="SECONDS", help="auto: most seconds to search.")]
+Compressed = Annotated[
+    bool,
+    typer.Option("--compressed", help="auto: count bytes as zstd makes them; pruned and clustered models can win."),
+]
 Epochs = Annotated[int | None, typer.Option(help="Of each quantization-aware training.")]
 Seed = Annotated[int, typer.Option(help="Decides splits and training.")]
 Task = Annotated[str | None, typer.Option(help="classification, regression or anomaly; by default told from both.")]
@@ -44,6 +48,7 @@ def quantize(  # noqa: PLR0913, PLR0917 (a command's options)
     max_drop: MaxDrop = 0.01,
     size_budget: SizeBudget = None,
     time_budget: TimeBudget = None,
+    compressed: Compressed = False,
     epochs: Epochs = None,
     seed: Seed = 42,
     task: Task = None,
@@ -55,7 +60,7 @@ def quantize(  # noqa: PLR0913, PLR0917 (a command's options)
 
     DATA go into the model as they are. They are split; figures come from the test split, measured on the flatbuffer.
     """
-    goal = Goal(max_drop, size_budget, time_budget)
+    goal = Goal(max_drop, size_budget, time_budget, compressed)
     screen = Screen(Console(highlight=False))
     with screen.stage(f"quantize {model.name}") as line:
         options = Options(
@@ -100,7 +105,10 @@ def _explained(error: OSError) -> QATFlowError:
 
 def _say_trial(screen: Screen, trial: Trial) -> None:
     mark, style = MARKS[trial.status]
-    figures = f"{trial.val_score:.4f}  {trial.size_bytes:>10} bytes  {trial.seconds:7.1f} s" if trial.size_bytes else ""
+    figures = ""
+    if trial.size_bytes:
+        size = f"{trial.size_bytes:>10} bytes ({trial.zstd_bytes} compressed)"
+        figures = f"{trial.val_score:.4f}  {size}  {trial.seconds:7.1f} s"
     screen.say(f"   {mark} {trial.strategy:22} {figures or f'{trial.status}: {trial.reason}'}", style)
 
 

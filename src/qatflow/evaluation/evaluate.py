@@ -1,10 +1,7 @@
 """Measures one variant against the float model: what repeats exactly goes to evaluation.json, times to timings.json."""
 
-import zlib
 from pathlib import Path
 from typing import Any
-
-import zstandard
 
 from qatflow.artifacts import Array, sha256_bytes, write_json
 from qatflow.data.prepared import PreparedData
@@ -16,6 +13,7 @@ from qatflow.evaluation.memory import peak_memory
 from qatflow.evaluation.metrics import correct, judged, measure, score_of
 from qatflow.evaluation.observe import Observed, observe
 from qatflow.evaluation.significance import mcnemar, wilson_interval
+from qatflow.evaluation.sizes import sizes, sparsity
 from qatflow.params import EvaluateParams
 from qatflow.progress import Progress, silent
 from qatflow.tflite.inspect import inventory
@@ -56,11 +54,13 @@ def evaluate(  # noqa: PLR0913, PLR0917 - two models, their data, how, and where
         **_quality(observed, data),
         **_fake_quant(observed, data.task, runners[0].output.scale),
         **_kernels(runners[0], model, x, data.task),
-        **_sizes(model),
+        "sha256": sha256_bytes(model),
+        **sizes(model),
+        "compression": sparsity(model),
         "inventory": inventory(model),
         "layers": compare_layers(float_model, model),
     }
-    evaluation["float"] |= {"size_bytes": len(float_model), "sha256": sha256_bytes(float_model)}
+    evaluation["float"] |= {**sizes(float_model), "sha256": sha256_bytes(float_model)}
     write_json(out / "evaluation.json", evaluation)
     write_json(out / "timings.json", _timings(float_model, model, x[:1], params, progress))
 
@@ -102,15 +102,6 @@ def _kernels(runner: Runner, model: bytes, x: Array, task: str) -> dict[str, Any
     return {
         "agreement_kernels": agreement(task, judged(task, x, reference), judged(task, x, outputs)),
         "lsb_histogram_kernels": lsb_histogram(outputs, reference, scale) if scale else None,
-    }
-
-
-def _sizes(model: bytes) -> dict[str, Any]:
-    return {
-        "sha256": sha256_bytes(model),
-        "size_bytes": len(model),
-        "size_deflate_bytes": len(zlib.compress(model, level=9)),
-        "size_zstd_bytes": len(zstandard.compress(model, level=19)),
     }
 
 

@@ -47,13 +47,14 @@ def quantize(
     return replace(result, notes=(*inputs.notes, *seen))
 
 
-def auto_quantize(
+def auto_quantize(  # noqa: PLR0913 (limits, each with a default)
     model: Any,
     data: Any,
     *,
     max_drop: float = 0.01,
     size_budget: int | None = None,
     time_budget: float | None = None,
+    compressed: bool = False,
     options: Options | None = None,
 ) -> SearchResult:
     """Find the flatbuffer of fewest bytes that loses at most `max_drop` against the float model.
@@ -67,9 +68,10 @@ def auto_quantize(
         max_drop: Most that accuracy (R², AUC) may lose on the validation split, as a share.
         size_budget: Most bytes that the flatbuffer may have.
         time_budget: Seconds; nothing is started that is expected to end later.
+        compressed: See `Goal`: count the bytes that travel, so that pruning and clustering can win.
         options: How data are read and models are made.
 
     Raises:
         QATFlowError: See `quantize`.
     """
-    return quantize(model, data, goal=Goal(max_drop, size_budget, time_budget), options=options)
+    return quantize(model, data, goal=Goal(max_drop, size_budget, time_budget, compressed), options=options)

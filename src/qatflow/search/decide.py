@@ -19,7 +19,12 @@ def qualifies(trial: Trial, goal: Goal, float_score: float) -> bool:
 
 def fits(trial: Trial, goal: Goal) -> bool:
     """Tell whether a candidate was measured and fits the size budget."""
-    return trial.size_bytes is not None and (goal.size_budget is None or trial.size_bytes <= goal.size_budget)
+    return trial.size_bytes is not None and (goal.size_budget is None or bytes_of(trial, goal) <= goal.size_budget)
+
+
+def bytes_of(trial: Trial, goal: Goal) -> int:
+    """Return the bytes of a measured candidate that count."""
+    return (trial.zstd_bytes if goal.compressed else trial.size_bytes) or 0
 
 
 def best(trials: Iterable[Trial], goal: Goal, float_score: float) -> Trial | None:
@@ -29,7 +34,7 @@ def best(trials: Iterable[Trial], goal: Goal, float_score: float) -> Trial | Non
     """
 
     def rank(trial: Trial) -> tuple[bool, float, float, float]:
-        size, score = float(trial.size_bytes or 0), -(trial.val_score or 0.0)
+        size, score = float(bytes_of(trial, goal)), -(trial.val_score or 0.0)
         latency = math.inf if trial.latency_us is None else trial.latency_us
         return (False, size, score, latency) if qualifies(trial, goal, float_score) else (True, score, size, latency)
 
@@ -43,7 +48,7 @@ def reason_to_skip(bound: int, trials: Sequence[Trial], goal: Goal, float_score:
     leader = best(trials, goal, float_score)
     if leader is None or not qualifies(leader, goal, float_score):
         return ""
-    size = leader.size_bytes or 0
+    size = bytes_of(leader, goal)
     if bound > (1 - WORTHWHILE) * size:
         return f"cannot be clearly smaller than {leader.strategy} ({size} bytes), which loses little enough"
     return ""
@@ -51,12 +56,13 @@ def reason_to_skip(bound: int, trials: Sequence[Trial], goal: Goal, float_score:
 
 def why_chosen(chosen: Trial, trials: Sequence[Trial], goal: Goal, float_score: float, metric: str) -> str:
     """Return one sentence: what decided for `chosen`."""
+    size = f"{bytes_of(chosen, goal)} bytes{' compressed' if goal.compressed else ''}"
     figures = f"{metric} {chosen.val_score:.4f} on the validation split, {float_score:.4f} for the float model"
     if qualifies(chosen, goal, float_score):
         count = sum(qualifies(trial, goal, float_score) for trial in trials)
         among = f"the smallest of {count} candidates that lose" if count > 1 else "the only candidate that loses"
-        return f"{among} at most {goal.max_drop:g} of {metric}: {chosen.size_bytes} bytes, {figures}"
+        return f"{among} at most {goal.max_drop:g} of {metric}: {size}, {figures}"
     return (
         f"no candidate within {goal.size_budget} bytes loses at most {goal.max_drop:g} of {metric}; this is the best "
-        f"of those that fit: {chosen.size_bytes} bytes, {figures}"
+        f"of those that fit: {size}, {figures}"
     )

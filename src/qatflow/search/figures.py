@@ -10,6 +10,7 @@ from qatflow.evaluation.agreement import agreement
 from qatflow.evaluation.latency import interleaved_latency
 from qatflow.evaluation.metrics import correct
 from qatflow.evaluation.significance import wilson_interval
+from qatflow.evaluation.sizes import sizes, sparsity
 from qatflow.progress import Progress
 from qatflow.search.judge import Judge
 from qatflow.search.pareto import pareto_front
@@ -37,7 +38,10 @@ class TestFigures:
         finished = [
             replace(self._scored(trial), latency_us=self._latencies[trial.flatbuffer]["p50"]) for trial in trials
         ]
-        costs = [(trial.size_bytes or 0, -(trial.score or 0.0), trial.latency_us or 0.0) for trial in finished]
+        costs = [
+            (trial.size_bytes or 0, trial.zstd_bytes or 0, -(trial.score or 0.0), trial.latency_us or 0.0)
+            for trial in finished
+        ]
         return [replace(trial, on_pareto_front=on) for trial, on in zip(finished, pareto_front(costs), strict=True)]
 
     def evaluation(self, model: bytes) -> dict[str, Any]:
@@ -51,7 +55,8 @@ class TestFigures:
             "score_interval": self._interval(values),
             "metrics": self.judge.measures(values),
             "agreement_float": agreement(task, self._float_values, values),
-            "size_bytes": len(model),
+            **sizes(model),
+            "compression": sparsity(model),
             "sha256": sha256_bytes(model),
             "float": {
                 "score": self.judge.score(self._float_values),

@@ -1,5 +1,6 @@
 """What a candidate will weigh at least and how long its training will take, before it is made."""
 
+import math
 from collections.abc import Iterable, Mapping
 from time import monotonic
 
@@ -7,11 +8,13 @@ from qatflow.artifacts import Array
 from qatflow.backend import keras
 from qatflow.data.prepared import PreparedData
 from qatflow.models.kernels import quantizable
-from qatflow.params import QuantizeParams, TrainingParams
+from qatflow.params import CompressionParams, QuantizeParams, TrainingParams
 from qatflow.quantization.canonical import canonical
 from qatflow.quantization.correction.adaround import adaround
 from qatflow.quantization.fake_quant import initial_steps
-from qatflow.search.names import weight_bits
+from qatflow.search.decide import bytes_of
+from qatflow.search.names import compressions_of, weight_bits
+from qatflow.search.options import Goal
 from qatflow.search.trial import Trial
 from qatflow.tflite.inspect import inventory, layer_weights
 from qatflow.training.fit import LOSSES
@@ -37,17 +40,35 @@ class Sizes:
     """What candidates will weigh at least.
 
     Equal widths of weights weigh the same within some percent, so a measured candidate speaks for all others of its
-    width. Without one, the bound comes from the float model's weights.
+    width; compression takes a share off. Without one, the bound comes from the float model's weights.
+
+    Args:
+        float_model: The float flatbuffer.
+        goal: Says which bytes count.
+        settings: Of compression.
     """
 
-    def __init__(self, float_model: bytes) -> None:
-        self._float_model = float_model
+    def __init__(self, float_model: bytes, goal: Goal, settings: CompressionParams) -> None:
+        self._float_model, self._goal, self._settings = float_model, goal, settings
 
     def bound(self, strategy: str, trials: Iterable[Trial]) -> int:
         """Return the bytes that `strategy` will need at least, in view of what was measured."""
         bits = weight_bits(strategy)
-        twins = [trial.size_bytes for trial in trials if trial.size_bytes and weight_bits(trial.strategy) == bits]
-        return min(twins) if twins else least_bytes(self._float_model, bits)
+        twins = [trial for trial in trials if trial.size_bytes and weight_bits(trial.strategy) == bits]
+        plain = [bytes_of(trial, self._goal) for trial in twins if not compressions_of(trial.strategy)]
+        whole = min(plain) if plain else least_bytes(self._float_model, bits)
+        return int(whole * math.prod(self._share(name, bits) for name in compressions_of(strategy)))
+
+    def _share(self, compression: str, bits: int) -> float:
+        """Return the share of a model's bytes that a compression leaves at least."""
+        settings = self._settings
+        if compression == "structured":
+            return 1 - settings.channels
+        if compression == "low_rank":
+            return settings.energy / 2
+        if not self._goal.compressed:
+            return 1.0  # zeros and repeated weights take as much flash as others
+        return 1 - settings.sparsity if compression == "prune" else min(1.0, math.log2(settings.clusters) / bits)
 
 
 def training_seconds(model: keras.Model, data: PreparedData, training: TrainingParams) -> float:

@@ -10,16 +10,17 @@ from qatflow import backend
 from qatflow.backend import keras
 from qatflow.data.prepared import PreparedData
 from qatflow.errors import ParamsError
+from qatflow.evaluation.sizes import zstd_bytes
 from qatflow.params import QuantizeParams
 from qatflow.progress import Progress
 from qatflow.quantization import STRATEGIES
 from qatflow.quantization.run import Made
 from qatflow.search.clock import Clock
-from qatflow.search.decide import best, fits, qualifies, reason_to_skip, why_chosen
+from qatflow.search.decide import best, bytes_of, fits, qualifies, reason_to_skip, why_chosen
 from qatflow.search.figures import TestFigures
 from qatflow.search.forecast import Sizes, rounding_seconds, training_seconds
 from qatflow.search.judge import Judge
-from qatflow.search.names import FIRST, ordered
+from qatflow.search.names import FIRST, compressions_of, ordered
 from qatflow.search.options import Goal, Options
 from qatflow.search.result import SearchResult
 from qatflow.search.trial import Trial
@@ -68,7 +69,7 @@ class Search:
         self._model, self._data, self._goal, self._options = model, data, goal, options
         self._make, self._clock = make, clock
         self._float_model = convert_float(model)
-        self._sizes = Sizes(self._float_model)
+        self._sizes = Sizes(self._float_model, goal, options.settings.compression)
         self._judge = Judge(data, data.val)
         self._final_s = 0.0  # what scoring all candidates on the test split will take
         self._trials = [self._measured(FLOAT, self._float_model, monotonic())]
@@ -86,8 +87,8 @@ class Search:
         chosen = self._trials[-1]
         if not fits(chosen, self._goal):
             raise ParamsError(
-                f"{strategy} makes {chosen.size_bytes} bytes, more than the size budget of {self._goal.size_budget}; "
-                f"`auto` looks for a smaller one"
+                f"{strategy} makes {bytes_of(chosen, self._goal)} bytes, more than the size budget of "
+                f"{self._goal.size_budget}; `auto` looks for a smaller one"
             )
         return self._result(chosen, self._asked_for(chosen))
 
@@ -149,7 +150,13 @@ class Search:
         seconds = monotonic() - started
         self._final_s += (monotonic() - judging) * self._data.test.count / self._data.val.count
         return Trial(
-            name, "measured", seconds=seconds, val_score=score, size_bytes=len(flatbuffer), flatbuffer=flatbuffer
+            name,
+            "measured",
+            seconds=seconds,
+            val_score=score,
+            size_bytes=len(flatbuffer),
+            zstd_bytes=zstd_bytes(flatbuffer),
+            flatbuffer=flatbuffer,
         )
 
     def _add(self, trial: Trial) -> None:
@@ -170,11 +177,19 @@ class Search:
             return 0.0
         if name == ROUNDED:
             return rounding_seconds(self._model, self._data, self._options.quantization)
-        trained = STRATEGIES[name].trained
-        before = [trial.seconds for trial in self._finished() if STRATEGIES[trial.strategy].trained == trained]
-        if before or not trained:
-            return max(before, default=0.0)
-        return training_seconds(self._model, self._data, self._options.quantization.training)
+        if not STRATEGIES[name].trained:
+            return max((trial.seconds for trial in self._finished() if not self._epochs(trial.strategy)), default=0.0)
+        each = [trial.seconds / epochs for trial in self._finished() if (epochs := self._epochs(trial.strategy))]
+        if each:
+            return max(each) * self._epochs(name)
+        training = self._options.quantization.training.model_copy(update={"epochs": self._epochs(name)})
+        return training_seconds(self._model, self._data, training)
+
+    def _epochs(self, name: str) -> int:
+        """Return how many epochs a strategy trains, in float and with fake-quants."""
+        settings = self._options.quantization
+        first = settings.compression.epochs if set(compressions_of(name)) - {"cluster"} else 0
+        return settings.training.epochs + first if STRATEGIES[name].trained else 0
 
     def _finished(self) -> list[Trial]:
         return [trial for trial in self._trials if trial.status == "measured"]
@@ -185,10 +200,10 @@ class Search:
         return f"the strategy that was asked for{'' if qualifies(chosen, self._goal, self._float_score) else more}"
 
     def _nearest(self) -> str:
-        smallest = min(self._finished(), key=lambda trial: trial.size_bytes or 0)
+        smallest = min(self._finished(), key=lambda trial: bytes_of(trial, self._goal))
         return (
             f"No candidate fits the size budget of {self._goal.size_budget} bytes; the nearest is {smallest.strategy} "
-            f"with {smallest.size_bytes} bytes"
+            f"with {bytes_of(smallest, self._goal)} bytes"
         )
 
     def _result(self, chosen: Trial, reason: str) -> SearchResult:

@@ -31,6 +31,11 @@ def weight_bits(name: str) -> int:
     return int(found[1]) if found else STORED_BITS.get(name, LEAST_BITS)
 
 
+def compressions_of(name: str) -> tuple[str, ...]:
+    """Return the compressions of a strategy, see `compression.COMPRESSIONS`."""
+    return tuple(getattr(STRATEGIES[name], "compressions", ()))
+
+
 def activation_bits(name: str) -> int:
     """Return the bits of activations between layers."""
     found = re.search(r"_w\d+a(\d+)", name)

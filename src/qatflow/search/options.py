@@ -18,6 +18,8 @@ class Goal:
         max_drop: Most that accuracy (R², AUC) may lose against the float model, as a share from 0 to 1.
         size_budget: Most bytes that the flatbuffer may have.
         time_budget: Seconds that the search may take; nothing is started that would not end in time.
+        compressed: Whether bytes are those of the flatbuffer compressed by zstd, as it travels to a device, instead of
+            those it takes there. Zeros and repeated weights count then.
 
     Raises:
         ParamsError: If a limit is out of range.
@@ -26,6 +28,7 @@ class Goal:
     max_drop: float = 0.01
     size_budget: int | None = None
     time_budget: float | None = None
+    compressed: bool = False
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.max_drop <= 1.0:
@@ -49,7 +52,7 @@ class Options:
         source: Name of the data source; by default told from the data.
         label: Column to predict in a CSV table.
         max_samples: Use at most so many samples of each split.
-        epochs: Of each training; by default that of `settings`.
+        epochs: Of each training, of compression too; by default those of `settings`.
         seed: Of splits, training and everything else that is drawn.
         settings: Of the quantization engine; its `variants` are not used.
         latency_runs: Timed runs of each flatbuffer.
@@ -86,5 +89,6 @@ class Options:
         """The engine's settings with the wanted epochs."""
         if self.epochs is None:
             return self.settings
-        training = self.settings.training.model_copy(update={"epochs": self.epochs})
-        return self.settings.model_copy(update={"training": training})
+        parts = {"training": self.settings.training, "compression": self.settings.compression}
+        epochs = {"epochs": self.epochs}
+        return self.settings.model_copy(update={name: each.model_copy(update=epochs) for name, each in parts.items()})

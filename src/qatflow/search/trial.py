@@ -17,8 +17,10 @@ class Trial:
         val_score: Score on the validation split, which the search decides on; higher is better.
         score: The same on the test split.
         agreement: With the float flatbuffer on the test split, see `evaluation.agreement`.
+        size_bytes: Of the flatbuffer.
+        zstd_bytes: Of the flatbuffer compressed, see `evaluation.sizes`.
         latency_us: Median of one sample, in microseconds.
-        on_pareto_front: No other measured candidate is as good in size, score and latency and better in one.
+        on_pareto_front: No other measured candidate is as good in both sizes, score and latency and better in one.
         widths: Layer -> weight bits, 32 for float.
         notes: What was treated otherwise than asked.
     """
@@ -31,6 +33,7 @@ class Trial:
     score: float | None = None
     agreement: float | None = None
     size_bytes: int | None = None
+    zstd_bytes: int | None = None
     latency_us: float | None = None
     on_pareto_front: bool = False
     widths: Mapping[str, int] = field(default_factory=dict)
@@ -47,6 +50,7 @@ class Trial:
             "validation_accuracy": self.val_score,
             "agreement": self.agreement,
             "size_bytes": self.size_bytes,
+            "size_zstd_bytes": self.zstd_bytes,
             "latency_us": self.latency_us,
             "seconds": round(self.seconds, 3),
             "on_pareto_front": self.on_pareto_front,

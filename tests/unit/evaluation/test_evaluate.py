@@ -20,6 +20,7 @@ EVALUATION = {
     "agreement_float",
     "agreement_fake_quant",
     "agreement_kernels",
+    "compression",
     "lsb_histogram_fake_quant",
     "lsb_histogram_kernels",
     "size_bytes",

@@ -62,3 +62,13 @@ def test_the_reason_says_what_decided():
 @pytest.mark.parametrize("drop", [0.0, 0.1])
 def test_rounding_does_not_decide(drop):
     assert qualifies(trial("a", 1, FLOAT - drop), Goal(max_drop=drop), FLOAT)
+
+
+def test_bytes_that_travel_count_where_they_are_asked_for():
+    dense = Trial("ptq_w4a8", "measured", val_score=0.9, size_bytes=500, zstd_bytes=480)
+    sparse = Trial("pqat_w8a8", "measured", val_score=0.9, size_bytes=1000, zstd_bytes=400)
+
+    assert best([dense, sparse], Goal(), FLOAT) is dense
+    assert best([dense, sparse], Goal(compressed=True), FLOAT) is sparse
+    assert best([dense, sparse], Goal(compressed=True, size_budget=450), FLOAT) is sparse
+    assert "400 bytes compressed" in why_chosen(sparse, [dense, sparse], Goal(compressed=True), FLOAT, "accuracy")

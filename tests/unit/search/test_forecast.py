@@ -1,7 +1,8 @@
 import pytest
 
-from qatflow.params import CorrectionParams, QuantizeParams, TrainingParams
+from qatflow.params import CompressionParams, CorrectionParams, QuantizeParams, TrainingParams
 from qatflow.search.forecast import Sizes, least_bytes, rounding_seconds, training_seconds
+from qatflow.search.options import Goal
 from qatflow.search.trial import Trial
 
 
@@ -17,13 +18,24 @@ def test_32_bits_change_nothing(golden):
 
 
 def test_a_measured_candidate_speaks_for_its_width(golden):
-    sizes = Sizes(golden["float32"])
+    sizes = Sizes(golden["float32"], Goal(), CompressionParams())
     measured = [Trial("ptq_w8a8", "measured", size_bytes=5000), Trial("ptq_w4a8", "failed", "why")]
 
     assert sizes.bound("qat_w8a8_per_channel", measured) == 5000
     assert sizes.bound("ptq_w8a16", measured) == 5000
     assert sizes.bound("qat_w4a8", measured) == least_bytes(golden["float32"], 4)
     assert sizes.bound("qat_mixed", [*measured, Trial("ptq_w4a8", "measured", size_bytes=3000)]) == 3000
+
+
+def test_compression_takes_its_share_off_the_bytes_that_count(golden):
+    settings = CompressionParams(sparsity=0.75, clusters=16, channels=0.5)
+    measured = [Trial("ptq_w8a8", "measured", size_bytes=8000, zstd_bytes=6000)]
+    flash, travel = (Sizes(golden["float32"], Goal(compressed=each), settings) for each in (False, True))
+
+    assert [flash.bound(name, measured) for name in ("pcqat_w8a8", "qat_w8a8_structured")] == [8000, 4000]
+    assert [travel.bound(name, measured) for name in ("pqat_w8a8", "cqat_w8a8", "pcqat_w8a8")] == [1500, 3000, 750]
+    small = Trial("pcqat_w8a8", "measured", size_bytes=8000, zstd_bytes=1000)
+    assert travel.bound("qat_w8a8_per_channel", [*measured, small]) == 6000
 
 
 @pytest.mark.slow
