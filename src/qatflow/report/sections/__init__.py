@@ -8,7 +8,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from qatflow.report.read import Run
-from qatflow.report.sections import data, ensemble, gates, headline, layers, learning, lineage, quality, variants
+from qatflow.report.sections import (
+    data,
+    ensemble,
+    explanation,
+    gates,
+    headline,
+    layers,
+    learning,
+    lineage,
+    quality,
+    variants,
+)
 
 SECTIONS: Mapping[str, Callable[[Run], Any]] = {
     "headline": headline.headline,
@@ -16,6 +27,7 @@ SECTIONS: Mapping[str, Callable[[Run], Any]] = {
     "ensemble": ensemble.ensemble,
     "gates": gates.gates,
     "quality": quality.quality,
+    "explanation": explanation.explanation,
     "learning": learning.learning,
     "layers": layers.layers,
     "data": data.data,
