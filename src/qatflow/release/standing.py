@@ -37,9 +37,9 @@ def measure_champion(registry: Registry, number: int, inputs: Inputs, into: Path
     for candidate in inputs.candidates.values():
         if candidate.sha256 == version.sha256:
             return _champion(version, bundle, candidate.score, candidate.correct)
-    if not _is_comparable(bundle, inputs.data):
+    if not is_comparable(bundle, inputs.data):
         return _champion(version, bundle, None, None)
-    y, values = _judge(bundle, inputs.data)
+    y, values = judge(bundle, inputs.data)
     score = score_of(inputs.data.task, measure(inputs.data.task, y, values, inputs.data.class_names))
     right = correct(inputs.data.task, y, values) if inputs.data.task == "classification" else None
     return _champion(version, bundle, score, right)
@@ -57,14 +57,14 @@ def _champion(version: Version, bundle: Bundle, score: float | None, right: Arra
     )
 
 
-def _is_comparable(bundle: Bundle, data: PreparedData) -> bool:
+def is_comparable(bundle: Bundle, data: PreparedData) -> bool:
     """Only a model for the same task, inputs and classes can be compared."""
     manifest = bundle.manifest
     made_for = (manifest.task, manifest.input.shape, manifest.labels, manifest.output.size)
     return made_for == (data.task, tuple(data.input_shape), tuple(data.class_names), data.num_outputs)
 
 
-def _judge(bundle: Bundle, data: PreparedData) -> tuple[Array, Array]:
+def judge(bundle: Bundle, data: PreparedData) -> tuple[Array, Array]:
     """Return labels (n, …) and what the task is judged by (n, …) of the champion on the test split."""
     runner = Runner(bundle.model)
     labels, values = [], []

@@ -7,13 +7,14 @@ from qatflow.report.read import Record, Run, Variant
 
 
 def summarize(run: Run) -> Record:
-    """Return `summary.json`: verdict, task, float model, champion, variants and lineage.
+    """Return `summary.json`: verdict, task, classes, float model, champion, variants and lineage.
 
     Sizes are in bytes, latencies are p50 in microseconds, `accuracy` is the task's score (accuracy, R² or AUC).
     """
     return {
         "verdict": verdict(run).replace(wording.SPACE, " "),
         "task": run.task,
+        "classes": run.card["class_names"],
         "float": float_summary(run),
         "champion": champion_summary(run),
         "variants": {variant.name: variant_summary(run, variant) for variant in run.variants},
@@ -49,6 +50,8 @@ def variant_summary(run: Run, variant: Variant) -> Record:
     evaluation, timings = variant.evaluation, variant.timings
     return {
         "accuracy": evaluation["score"],
+        "accuracy_interval": evaluation["score_interval"],
+        "samples": evaluation["samples"],
         "accuracy_drop": evaluation["float"]["score"] - evaluation["score"],
         "agreement": evaluation["agreement_float"],
         "agreement_fake_quant": evaluation["agreement_fake_quant"],

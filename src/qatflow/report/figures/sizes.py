@@ -30,11 +30,11 @@ class LayerSize:
         return (self.weights * self.bits + 7) // 8
 
 
-def sizes(layers: Sequence[LayerSize]) -> Figure:
-    """Draw a bar for each layer's weights, in the colour of their width."""
+def sizes(layers: Sequence[LayerSize], of: str = "") -> Figure:
+    """Draw a bar for each layer's weights, in the colour of their width; the title begins with `of`."""
     total = sum(layer.size_bytes for layer in layers)
     largest = max(layers, key=lambda layer: layer.size_bytes)
-    title = f"{largest.name} holds {wording.percent(largest.size_bytes / total)} of the weights' bytes"
+    title = f"{of}{largest.name} holds {wording.percent(largest.size_bytes / total)} of the weights' bytes"
     alt = f"{title}. " + "; ".join(f"{layer.name}: {wording.size(layer.size_bytes)}" for layer in layers) + "."
     axis = rows.Axis(0, largest.size_bytes * 1.02, wording.round_size, "size of the weights as stored")
     chart = rows.rows([layer.name for layer in layers], axis, alt, height=20, room_right=9 * CHARACTER, head=24)

@@ -14,14 +14,15 @@ def lineage(run: Run) -> Record:
         "data": run.card["sha256"],
         "models": models,
         "stages": list(run.manifests.items()),
-        "bundle": list(_flatten(run.lineage)),
-        "recipes": [(variant.name, list(_flatten(variant.recipe))) for variant in run.variants if variant.recipe],
+        "bundle": list(flatten(run.lineage)),
+        "recipes": [(variant.name, list(flatten(variant.recipe))) for variant in run.variants if variant.recipe],
     }
 
 
-def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield (dotted name, value in words) of every leaf of a tree."""
     for key, value in tree.items():
         if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{key}.")
+            yield from flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", wording.number(value)
