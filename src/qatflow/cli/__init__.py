@@ -5,7 +5,7 @@ import sys
 import typer
 
 from qatflow import errors
-from qatflow.cli import distil, doctor, ensemble, models, quantize, registry, run, sweep
+from qatflow.cli import distil, doctor, ensemble, explain, models, quantize, registry, run, sweep
 
 app = typer.Typer(
     name="qatflow",
@@ -20,6 +20,7 @@ app.command()(sweep.sweep)
 app.command()(quantize.quantize)
 app.command()(ensemble.ensemble)
 app.command()(distil.distil)
+app.command()(explain.explain)
 app.command()(models.evaluate)
 app.command()(models.infer)
 app.command()(registry.promote)

@@ -57,13 +57,13 @@ def divide(shape: tuple[int, ...], most: int, features: Sequence[str] = ()) -> P
     side = _side(shape[:2] if len(shape) > 2 else (shape[0], 1), most)
     if len(shape) == 2:
         count = -(-shape[0] // side)
-        names = tuple(f"steps {span}" for span in _spans(shape[0], side))
+        names = tuple(_spans("step", shape[0], side))
         return Players("windows", _spread(np.arange(shape[0]) // side, shape), (1, count), names)
     rows, columns = (np.arange(length) // side for length in shape[:2])
     grid = int(rows[-1]) + 1, int(columns[-1]) + 1
     owner = rows[:, None] * grid[1] + columns
-    across = _spans(shape[1], side)
-    names = tuple(f"rows {down}, columns {over}" for down in _spans(shape[0], side) for over in across)
+    across = _spans("column", shape[1], side)
+    names = tuple(f"{down}, {over}" for down in _spans("row", shape[0], side) for over in across)
     return Players("patches", _spread(owner, shape), grid, names)
 
 
@@ -75,10 +75,10 @@ def _side(shape: tuple[int, ...], most: int) -> int:
     return side
 
 
-def _spans(length: int, side: int) -> list[str]:
+def _spans(word: str, length: int, side: int) -> list[str]:
     """Say from where to where each patch reaches, both ends included, counted from 0."""
     ends = [(start, min(start + side, length) - 1) for start in range(0, length, side)]
-    return [f"{start} to {end}" if end > start else str(start) for start, end in ends]
+    return [f"{word}s {start} to {end}" if end > start else f"{word} {start}" for start, end in ends]
 
 
 def _spread(owner: Array, shape: tuple[int, ...]) -> Array:

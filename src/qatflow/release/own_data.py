@@ -52,8 +52,18 @@ def prepare_for(manifest: BundleManifest, own: OwnData, folder: Path) -> Prepare
     params = DataParams.model_validate({**wanted, "max_samples": own.max_samples})
     with artifacts.stage_output(folder, "prepare") as out:
         prepare_data(params, "none", own.seed, out, own.progress)
+    return open_for(manifest, folder, own.data)
+
+
+def open_for(manifest: BundleManifest, folder: Path, name: str) -> PreparedData:
+    """Open a sealed prepare folder with the bundle's preprocessing; `name` is what errors call the data.
+
+    Raises:
+        ArtifactError: If a file is missing or was altered.
+        DataError: If the bundle is for other shapes, classes or targets.
+    """
     raw = open_prepared(folder)
-    _check_fits(raw, manifest, own.data)
+    _check_fits(raw, manifest, name)
     preprocessing = Preprocessing(manifest.preprocessing.scale, manifest.preprocessing.offset)
     train, val, test = (Split(folder / name, preprocessing) for name in ("train", "val", "test"))
     return replace(raw, preprocessing=preprocessing, train=train, val=val, test=test)

@@ -23,5 +23,14 @@ def linear():
 
 
 @pytest.fixture(scope="session")
+def two_inputs():
+    """A flatbuffer that adds two inputs."""
+    graph = Graph("two")
+    inputs = [graph.tensor(name, [1, 6]) for name in ("a", "b")]
+    graph.main.inputs, graph.main.outputs = np.array(inputs, np.int32), np.array([graph.sum(inputs, "sum")], np.int32)
+    return pack(graph.tree)
+
+
+@pytest.fixture(scope="session")
 def digits(make_data):
     return make_data("unit", source="digits")

@@ -23,7 +23,7 @@ def test_a_series_has_windows_over_all_channels():
     players = divide((10, 3), 4)
 
     assert (players.kind, players.grid) == ("windows", (1, 4))
-    assert players.names == ("steps 0 to 2", "steps 3 to 5", "steps 6 to 8", "steps 9")
+    assert players.names == ("steps 0 to 2", "steps 3 to 5", "steps 6 to 8", "step 9")
     assert players.owner.shape == (10, 3)
     assert players.owner[:, 0].tolist() == players.owner[:, 2].tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3]
 
