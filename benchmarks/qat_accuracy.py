@@ -80,8 +80,7 @@ def _variants(arguments: argparse.Namespace, base: keras.Model, data: PreparedDa
 
 def _peers(base: keras.Model, data: PreparedData, training: QatParams, seed: int) -> Iterator[Row]:
     samples, _ = data.train.arrays(limit=300)
-    tuned = _tuned(base, data, training, seed)
-    yield "float, fine-tuned as long", convert_float(tuned), None
+    yield "float, fine-tuned as long", convert_float(tuned(base, data, training, seed)), None
     yield "float, as it was", convert_float(base), None
     if (peer := ai_edge(base, samples)) is not None:
         yield "AI Edge Quantizer int8", peer, None
@@ -100,7 +99,8 @@ def training_of(case: str) -> QatParams:
     return QatParams(epochs=EPOCHS[case], batch_size=128, learning_rate=3e-4)
 
 
-def _tuned(base: keras.Model, data: PreparedData, training: QatParams, seed: int) -> keras.Model:
+def tuned(base: keras.Model, data: PreparedData, training: QatParams, seed: int) -> keras.Model:
+    """Return a copy of the float model that was trained on."""
     start(seed)
     copy = keras.models.clone_model(base)
     copy.set_weights(base.get_weights())

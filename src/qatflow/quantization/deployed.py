@@ -21,7 +21,7 @@ from qatflow.quantization.correction.bias import correct_biases
 from qatflow.quantization.dense import as_converted, without_left
 from qatflow.quantization.fake_quant import NO_GRIDS, Grids, build
 from qatflow.quantization.fold import fold, gain_of, norms_of
-from qatflow.quantization.grid import alive, short
+from qatflow.quantization.grid import alive, short, short_range
 from qatflow.quantization.plan import NO_PLAN, Fixed, Plan, Tied, plan_outputs
 from qatflow.quantization.quantizers import TwoSteps
 from qatflow.quantization.wiring import fuses_into_reader, grid_of, reader_of
@@ -129,17 +129,18 @@ def folded(quantized: Deployable) -> Deployable:
 
 
 def shortened(quantized: Deployable) -> Deployable:
-    """Return the model with short steps (`grid.short`), in place; every weight keeps its q.
+    """Return the model with short steps (`grid.short`) of weights and outputs, in place; every weight keeps its q.
 
-    A flatbuffer holds two scales a channel, which no archiver makes smaller; in a small compressed model they are the
-    largest part.
+    A flatbuffer holds two scales a channel, that of the weights and its product with the input's. No archiver makes
+    them smaller, and in a small compressed model they are the largest part.
     """
     steps = {name: short(step) for name, step in quantized.grids.steps.items()}
     for name, step in steps.items():
         layer = quantized.model.get_layer(name)
         kernel = kernel_of(layer)
         kernel.assign(np.reshape(columns(layer) * (step / quantized.grids.steps[name]), kernel.shape))
-    return replace(quantized, grids=replace(quantized.grids, steps=steps))
+    ranges = {name: short_range(*found) for name, found in quantized.grids.ranges.items()}
+    return replace(quantized, grids=replace(quantized.grids, steps=steps, ranges=ranges))
 
 
 def bias_corrected(flatbuffer: bytes, quantized: Deployable, samples: Iterable[Array]) -> bytes:

@@ -47,6 +47,14 @@ def short(steps: Array) -> Array:
     return np.asarray(np.ldexp(np.rint(np.ldexp(mantissas, SHORT_BITS)), exponents - SHORT_BITS), np.float32)
 
 
+def short_range(low: float, high: float, bits: int = 8) -> tuple[float, float]:
+    """Return the range nearest to [low, high], with low <= 0 <= high, whose step is short and whose ends lie on it."""
+    top = 2**bits - 1
+    step = float(short(np.array((high - low) / top, np.float32)))
+    zero = float(np.clip(np.rint(-low / step), 0, top))
+    return 0.0 - zero * step, (top - zero) * step
+
+
 def mse_steps(values: Array, bits: int) -> Array:
     """Return the step of each column of (n, c) with the least squared rounding and clipping error, (c,) float32."""
     full = full_steps(values, bits)

@@ -5,7 +5,18 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from qatflow.backend import tf
-from qatflow.quantization.grid import DEAD, SHRINKS, affine, full_steps, levels, mse_range, mse_steps, on_grid, short
+from qatflow.quantization.grid import (
+    DEAD,
+    SHRINKS,
+    affine,
+    full_steps,
+    levels,
+    mse_range,
+    mse_steps,
+    on_grid,
+    short,
+    short_range,
+)
 
 kernels = arrays(np.float32, (12, 3), elements=st.floats(-8, 8, width=32))
 bits = st.sampled_from([4, 8])
@@ -99,3 +110,14 @@ def test_short_steps_have_eight_bits_and_are_near():
     assert np.array_equal(mantissas, np.rint(mantissas))
     assert not np.any(found.view(np.uint32) & 0xFFFF)
     assert np.array_equal(short(found), found)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 6.1), (-1.37, 2.9), (-0.003, 11.0), (-5.0, 0.0)])
+def test_short_ranges_have_ends_on_a_short_grid_and_are_near(low, high):
+    found = short_range(low, high)
+    step = np.float32(np.float32(found[1]) - np.float32(found[0])) / np.float32(255)
+
+    assert step == short(step)
+    assert step == pytest.approx((high - low) / 255, rel=2.0**-8)
+    assert -found[0] / step == round(-found[0] / step)
+    assert found == pytest.approx((low, high), rel=2.0**-8, abs=float(step))

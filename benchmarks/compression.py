@@ -1,0 +1,162 @@
+"""Compressed flatbuffers against plain ones, from the same float model: accuracy, bytes, latency, and what they keep.
+
+`python -m benchmarks.compression digits|resnet8|mobilenet [--data FOLDER] [--model FILE] [--cache FOLDER]` prints a
+Markdown table; see `qat_accuracy` for the data. Peers are plain QAT, trained for as many epochs, and tfmot's chains.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.qat_accuracy import accuracy_of, arguments_parser, base_model, prepared_data, tuned
+from benchmarks.stock import convert_stock
+from benchmarks.stock_compression import CHAINS, stock_chain
+from qatflow.backend import keras, start
+from qatflow.cli.screen import hushed
+from qatflow.data.prepared import PreparedData
+from qatflow.errors import QATFlowError
+from qatflow.evaluation.latency import interleaved_latency
+from qatflow.evaluation.sizes import sparsity, zstd_bytes
+from qatflow.params import CompressionParams, QatParams, QuantizeParams
+from qatflow.quantization import STRATEGIES
+from qatflow.quantization.run import Made, make
+from qatflow.search.clock import Clock
+from qatflow.search.loop import Search
+from qatflow.search.options import Goal, Options
+from qatflow.tflite.convert import convert_float
+
+QAT = "qat_w8a8_per_channel"
+RUNS = 300
+COLUMNS = (
+    *("flatbuffer", "accuracy %", "bytes", "zstd", "zstd, QAT = 100", "float / zstd", "latency, QAT = 1"),
+    *("zeros %", "values"),
+)
+HEADER = f"| {' | '.join(COLUMNS)} |\n| --- |{' ---: |' * (len(COLUMNS) - 1)}"
+COMPRESSED = [name for name, strategy in STRATEGIES.items() if getattr(strategy, "compressions", ())]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a case is trained: epochs in float and with fake-quants, and what compression is asked for."""
+
+    epochs: int
+    qat_epochs: int
+    learning_rate: float
+    compression: Mapping[str, Any]
+    batch_size: int = 128
+
+    def settings(self, **changes: Any) -> QuantizeParams:
+        """Return the engine's settings, with other ones of compression."""
+        training = QatParams(epochs=self.qat_epochs, batch_size=self.batch_size, learning_rate=self.learning_rate)
+        compression = CompressionParams(epochs=self.epochs, **{**self.compression, **changes})
+        return QuantizeParams(training=training, compression=compression)
+
+    def as_long(self) -> QatParams:
+        """Return the training of peers, as long as float training and QAT together."""
+        training = self.settings().training
+        return training.model_copy(update={"epochs": self.epochs + self.qat_epochs})
+
+
+PLANS = {
+    "digits": Plan(10, 10, 1e-3, {"sparsity": 0.6}, batch_size=64),
+    "resnet8": Plan(10, 2, 1e-3, {"sparsity": 0.6}),
+    "mobilenet": Plan(10, 3, 1e-3, {"sparsity": 0.65}),
+}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = arguments_parser(__doc__ or "")
+    parser.add_argument("--only", nargs="*", help="labels of rows, besides float and QAT; no search then")
+    arguments = parser.parse_args()
+    with hushed(), tempfile.TemporaryDirectory() as folder:
+        data = prepared_data(arguments, Path(folder) / "data")
+        rows = dict(_rows(arguments, base_model(arguments, data), data))
+        sample, _ = data.test.arrays(limit=1)
+        times = interleaved_latency(list(rows.values()), sample, threads=1, runs=RUNS)
+        latencies = {label: each["p50"] for label, each in zip(rows, times, strict=True)}
+        print(f"\n{arguments.case}: {data.test.count} test samples, {PLANS[arguments.case]}\n")
+        print(HEADER)
+        for label, flatbuffer in rows.items():
+            print(_line(label, flatbuffer, rows, latencies, accuracy_of(flatbuffer, data)))
+
+
+def _rows(arguments: argparse.Namespace, base: keras.Model, data: PreparedData) -> Iterator[tuple[str, bytes]]:
+    """Yield each flatbuffer as it is made."""
+    plan, started = PLANS[arguments.case], time.monotonic()
+    makers = _makers(plan, base, data)
+    wanted = list(makers) if arguments.only is None else ["float", "QAT int8", *arguments.only]
+    for label in wanted:
+        start(0)
+        try:
+            flatbuffer = makers[label]()
+        except (QATFlowError, ValueError) as error:
+            print(f"  {label}: {error}", flush=True)
+            continue
+        print(f"  {label}: {accuracy_of(flatbuffer, data):.4f} {len(flatbuffer)} {zstd_bytes(flatbuffer)}", flush=True)
+        print(f"  {time.monotonic() - started:.0f} s", flush=True)
+        yield label, flatbuffer
+
+
+def _makers(plan: Plan, base: keras.Model, data: PreparedData) -> dict[str, Callable[[], bytes]]:
+    @cache
+    def ours(strategy: str, **changes: Any) -> Made:
+        settings = plan.settings(**changes)
+        if not STRATEGIES[strategy].trained or not getattr(STRATEGIES[strategy], "compressions", ()):
+            settings = settings.model_copy(update={"training": plan.as_long()})
+        start(0)
+        return make(strategy, base, data, settings, seed=0)
+
+    def searched() -> bytes:
+        options = Options(settings=plan.settings(), latency_runs=1)
+        goal = Goal(max_drop=0.01, compressed=True)
+        search = Search(base, data, goal, options, make=lambda name, *_, **__: ours(name), clock=Clock())
+        found = search.auto(["ptq_w8a8", "ptq_w4a8", QAT, "qat_w4a8", *COMPRESSED])
+        print(f"  search: {found.strategy}, {found.reason}", flush=True)
+        return found.flatbuffer
+
+    def peer(name: str) -> bytes:
+        network = stock_chain(name, base, data, plan.settings())
+        return convert_stock(network, data.train.arrays(limit=300)[0])
+
+    return {
+        "float": lambda: convert_float(base),
+        "float, trained as long": lambda: convert_float(tuned(base, data, plan.as_long(), 0)),
+        "PTQ int8": lambda: ours("ptq_w8a8").flatbuffer,
+        "QAT int8": lambda: ours(QAT).flatbuffer,
+        "PQAT int8, 50 %": lambda: ours("pqat_w8a8", sparsity=0.5).flatbuffer,
+        "PQAT int8, 2:4": lambda: ours("pqat_w8a8", sparsity=0.5, pattern="2:4").flatbuffer,
+        "CQAT int8": lambda: ours("cqat_w8a8").flatbuffer,
+        "PCQAT int8": lambda: ours("pcqat_w8a8").flatbuffer,
+        "structured int8": lambda: ours("qat_w8a8_structured").flatbuffer,
+        "QAT int4": lambda: ours("qat_w4a8").flatbuffer,
+        "PQAT int4": lambda: ours("pqat_w4a8").flatbuffer,
+        "structured int4": lambda: ours("qat_w4a8_structured").flatbuffer,
+        "best by search": searched,
+        **{name: (lambda name=name: peer(name)) for name in CHAINS},
+    }
+
+
+def _line(
+    label: str, flatbuffer: bytes, rows: Mapping[str, bytes], latencies: Mapping[str, float], accuracy: float
+) -> str:
+    """Return a row; zeros and distinct values are those of the layer in the middle, of the stored integers."""
+    zstd, found = zstd_bytes(flatbuffer), sparsity(flatbuffer)["layers"]
+    zeros = np.median([100 * layer["zeros"] / layer["weights"] for layer in found])
+    values = np.median([layer["distinct"] for layer in found])
+    share, slower = 100 * zstd / zstd_bytes(rows["QAT int8"]), latencies[label] / latencies["QAT int8"]
+    figures = f"{100 * accuracy:.2f} | {len(flatbuffer)} | {zstd} | {share:.1f} | {len(rows['float']) / zstd:.1f}"
+    return f"| {label} | {figures} | {slower:.2f} | {zeros:.0f} | {values:.0f} |"
+
+
+if __name__ == "__main__":
+    started = time.monotonic()
+    main()
+    print(f"\n{time.monotonic() - started:.0f} s")
