@@ -106,13 +106,15 @@ def _rows(arguments: argparse.Namespace, base: keras.Model, data: PreparedData) 
 
 
 def _makers(plan: Plan, base: keras.Model, data: PreparedData) -> dict[str, Callable[[], bytes]]:
+    compressed: dict[str, Any] = {}
+
     @cache
     def ours(strategy: str, **changes: Any) -> Made:
         settings = plan.settings(**changes)
         if not STRATEGIES[strategy].trained or not getattr(STRATEGIES[strategy], "compressions", ()):
             settings = settings.model_copy(update={"training": plan.as_long()})
         start(0)
-        return make(strategy, base, data, settings, seed=0)
+        return make(strategy, base, data, settings, seed=0, compressed=compressed)
 
     def searched() -> bytes:
         options = Options(settings=plan.settings(), latency_runs=1)

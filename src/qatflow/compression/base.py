@@ -28,7 +28,7 @@ class Compression:
 
     settings: CompressionParams
     trains_float: ClassVar[bool] = False
-    """Whether the float model must be trained even where `shrink` left it as it is."""
+    """Whether the float model is then trained: it shrank, or its weights are to become zero meanwhile."""
 
     def shrink(self, model: keras.Model, data: PreparedData) -> keras.Model:  # noqa: ARG002 (members use it)
         """Return a model with fewer weights that computes nearly the same; the model itself if this removes none.

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,6 +22,8 @@ WORTHWHILE = 0.75
 @dataclass(frozen=True)
 class LowRank(Compression):
     """Two thin dense layers in place of one (Xue, Li and Gong, 2013: SVD of trained layers)."""
+
+    trains_float: ClassVar[bool] = True
 
     def shrink(self, model: keras.Model, data: PreparedData) -> keras.Model:  # noqa: ARG002
         """Return the model with each dense layer as `layer_factor` and `layer`, where that saves weights.

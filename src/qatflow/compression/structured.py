@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,8 @@ Importance = npt.NDArray[np.float64]
 @dataclass(frozen=True)
 class Structured(Compression):
     """Fewer channels: those go that the loss depends on least for the multiply-accumulates they cost."""
+
+    trains_float: ClassVar[bool] = True
 
     def shrink(self, model: keras.Model, data: PreparedData) -> keras.Model:
         """Return the model without the share `settings.channels` of its multiply-accumulates.

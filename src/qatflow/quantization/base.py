@@ -1,7 +1,7 @@
 """What a quantization strategy is."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
@@ -22,6 +22,7 @@ class Work:
         settings: Section `quantize` of params.yaml.
         seed: Order of the samples, and of whatever else is drawn.
         label: Short phrase for progress.
+        compressed: What compression trained so far, for strategies that begin alike with the same model and data.
     """
 
     data: PreparedData
@@ -29,6 +30,7 @@ class Work:
     seed: int
     label: str = "quantizing"
     progress: Progress = silent
+    compressed: dict[str, tuple[list[Array], "History"]] = field(default_factory=dict)
 
     def calibration(self) -> Array:
         """Return the preprocessed samples that calibrate, (n, *shape) float32."""

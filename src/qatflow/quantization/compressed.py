@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import reduce
 
-from qatflow.artifacts import Array
+from qatflow.artifacts import Array, digest
 from qatflow.backend import keras
 from qatflow.compression.base import Compression, Promises, compressible
 from qatflow.compression.clustering import FollowWeights
@@ -29,11 +29,19 @@ def compress(model: keras.Model, plugs: Sequence[Compression], work: Work) -> tu
     """
     flat = split(flatten(model))
     small = reduce(lambda smaller, plug: plug.shrink(smaller, work.data), plugs, flat)
-    trains = small is not flat or any(plug.trains_float for plug in plugs)
-    return small, _trained(small, model, plugs, _in_float(work)) if trains else []
+    training = [plug for plug in plugs if plug.trains_float]
+    if not training:
+        return small, []
+    key = digest([[type(plug).__name__ for plug in training], work.seed, work.settings.model_dump(mode="json")])
+    if key not in work.compressed:
+        history = _train(small, model, training, _in_float(work))
+        work.compressed[key] = small.get_weights(), history
+    weights, history = work.compressed[key]
+    small.set_weights(weights)
+    return small, history
 
 
-def _trained(small: keras.Model, teacher: keras.Model, plugs: Sequence[Compression], work: Work) -> History:
+def _train(small: keras.Model, teacher: keras.Model, plugs: Sequence[Compression], work: Work) -> History:
     epochs = work.settings.training.epochs
     with group().copied(small) as network:
         rules = rules_for(network, plugs)

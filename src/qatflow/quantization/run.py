@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from qatflow.backend import keras
 from qatflow.data.prepared import PreparedData
@@ -63,7 +64,7 @@ def check_width(name: str) -> None:
         )
 
 
-def make(
+def make(  # noqa: PLR0913 (what can be left out has a default)
     strategy: str,
     model: keras.Model,
     data: PreparedData,
@@ -71,6 +72,7 @@ def make(
     *,
     seed: int,
     progress: Progress = silent,
+    compressed: dict[str, Any] | None = None,
 ) -> Made:
     """Prepare, train and convert.
 
@@ -81,6 +83,7 @@ def make(
         settings: Section `quantize` of params.yaml.
         seed: Order of the samples, and of whatever else is drawn.
         progress: Told how far it is.
+        compressed: Kept between calls for the same model and data, lets strategies share what compression trains.
 
     Raises:
         ConversionError: If the flatbuffer would not be what the strategy's name promises.
@@ -89,7 +92,7 @@ def make(
     """
     chosen = find_strategy(strategy)
     keras.utils.set_random_seed(seed)
-    work = Work(data, settings, seed, strategy, progress)
+    work = Work(data, settings, seed, strategy, progress, {} if compressed is None else compressed)
     quantized, history, _ = quantized_by(chosen, model, work)
     flatbuffer = chosen.convert(quantized, work.calibration())
     return Made(
@@ -116,6 +119,7 @@ def quantized_by(strategy: Strategy, model: keras.Model, work: Work, teacher: ke
         QATFlowError: See `Strategy`.
     """
     small, before = strategy.compress(model, work)
+    keras.utils.set_random_seed(work.seed)  # whatever was drawn, or shared, until now
     found = strategy.train(strategy.prepare(small, work), teacher or model, work)
     after = [{**epoch, "epoch": epoch["epoch"] + len(before)} for epoch in found.history]
     return found._replace(history=[*before, *after])

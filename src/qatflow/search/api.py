@@ -1,6 +1,7 @@
 """`qatflow.quantize` and `qatflow.auto_quantize`."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from qatflow.quantization import STRATEGIES
@@ -41,7 +42,7 @@ def quantize(
     if strategy == AUTO:
         clock = Clock(goal.time_budget)
     inputs = take_inputs(model, data, options)
-    search = Search(inputs.model, inputs.data, goal, options, make=make, clock=clock)
+    search = Search(inputs.model, inputs.data, goal, options, make=partial(make, compressed={}), clock=clock)
     result = search.auto(list(STRATEGIES)) if strategy == AUTO else search.only(strategy)
     seen = remarks(inputs.model, inputs.data.train.arrays(SAMPLES)[0])
     return replace(result, notes=(*inputs.notes, *seen))

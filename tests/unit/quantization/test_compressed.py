@@ -1,0 +1,112 @@
+"""What compression gave a model is there in its flatbuffer; equal beginnings are trained once."""
+
+import numpy as np
+import pytest
+
+from qatflow.backend import keras
+from qatflow.compression import COMPRESSIONS
+from qatflow.errors import ConversionError, ParamsError
+from qatflow.params import CompressionParams
+from qatflow.quantization import STRATEGIES
+from qatflow.quantization.compressed import compress, promises_of
+from qatflow.quantization.run import quantized_by
+from qatflow.tflite.inspect import layer_weights
+
+layers = keras.layers
+STACK = (
+    lambda: layers.Conv2D(8, 3, use_bias=False, name="a"),
+    lambda: layers.BatchNormalization(name="n"),
+    lambda: layers.ReLU(name="r"),
+    lambda: layers.DepthwiseConv2D(3, name="w"),
+    lambda: layers.Conv2D(16, 1, activation="relu", name="b"),
+    lambda: layers.GlobalAveragePooling2D(name="g"),
+    lambda: layers.Dense(3, activation="softmax", name="end"),
+)
+
+
+@pytest.fixture
+def model(sequence, lively):
+    made = lively(sequence((8, 8, 4), *(layer() for layer in STACK)))
+    gamma = made.get_layer("n").gamma
+    gamma.assign(gamma * [1, -1, 1, -1, 1, 1, -1, 1])  # folding turns the signs of these channels
+    return made
+
+
+@pytest.fixture
+def asked(work):
+    """Give a function that returns work with two epochs of float training and one of QAT."""
+
+    def ask(**compression):
+        params = CompressionParams(epochs=2, **compression)
+        return work((8, 8, 4), training={"epochs": 1, "learning_rate": 0.01}, compression=params)
+
+    return ask
+
+
+def stored(name, model, work):
+    strategy = STRATEGIES[name]
+    quantized = quantized_by(strategy, model, work).quantized
+    return {layer.name: layer.integers for layer in layer_weights(strategy.convert(quantized, work.calibration()))}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["pcqat_w8a8", "pqat_w4a8"])
+def test_sparsity_and_clusters_survive_to_the_flatbuffer_in_1x1_convolutions_too(name, model, asked):
+    found = stored(name, model, asked(sparsity=0.6, clusters=8))
+
+    for layer in ("a", "b", "end"):
+        assert np.mean(found[layer] == 0) >= int(0.6 * found[layer].size) / found[layer].size
+        assert np.any(found[layer])
+        assert len(np.unique(found[layer])) <= (8 if "c" in name else 15)
+    assert np.mean(found["w"] == 0) < 0.2
+
+
+@pytest.mark.slow
+def test_two_of_four_weights_survive(model, asked):
+    found = stored("pqat_w8a8", model, asked(pattern="2:4"))
+
+    assert (np.sum(found["b"].reshape(-1, 4) == 0, axis=1) >= 2).all()
+
+
+@pytest.mark.slow
+def test_what_was_lost_on_the_way_is_refused(model, asked):
+    work, strategy = asked(sparsity=0.6), STRATEGIES["pqat_w8a8"]
+    quantized = quantized_by(strategy, model, work).quantized
+    kernel = quantized.model.get_layer("b").kernel
+    kernel.assign(np.where(kernel == 0, 0.3, kernel))
+
+    with pytest.raises(ConversionError, match=r"lost what compression gave the model: 'b' has \d+ zeros of 128"):
+        strategy.convert(quantized, work.calibration())
+
+
+@pytest.mark.slow
+def test_strategies_that_begin_alike_share_what_was_trained(model, asked):
+    work = asked(sparsity=0.5)
+    first, history = STRATEGIES["pqat_w8a8"].compress(model, work)
+    kept = dict(work.compressed)
+    second, again = STRATEGIES["pcqat_w8a8"].compress(model, work)
+
+    assert len(kept) == 1
+    assert work.compressed.keys() == kept.keys()
+    assert history is again
+    assert all(np.array_equal(a, b) for a, b in zip(first.get_weights(), second.get_weights(), strict=True))
+
+
+def test_clusters_are_checked_before_anything_trains(model, asked):
+    with pytest.raises(ParamsError, match="clusters is 100, but layer 'end' has 48 weights only"):
+        STRATEGIES["pcqat_w8a8"].compress(model, asked(clusters=100))
+
+
+def test_promises_of_a_chain_hold_together(model):
+    plugs = [COMPRESSIONS[name](CompressionParams(sparsity=0.5, clusters=9)) for name in ("prune", "cluster")]
+    found = promises_of(model, plugs)
+
+    assert set(found) == {"a", "b", "end"}
+    assert (found["b"].zeros, found["b"].distinct) == (64, 9)
+
+
+def test_nothing_to_train_leaves_the_model_as_it_is(model, asked):
+    small, history = compress(model, [COMPRESSIONS["cluster"](CompressionParams())], asked())
+
+    assert history == []
+    assert small.count_params() == model.count_params()
