@@ -5,7 +5,7 @@ import sys
 import typer
 
 from qatflow import errors
-from qatflow.cli import distil, doctor, ensemble, explain, models, quantize, registry, run, sweep
+from qatflow.cli import compare, distil, doctor, ensemble, explain, models, quantize, registry, run, sweep, visualize
 
 app = typer.Typer(
     name="qatflow",
@@ -23,6 +23,8 @@ app.command()(distil.distil)
 app.command()(explain.explain)
 app.command()(models.evaluate)
 app.command()(models.infer)
+app.command()(visualize.visualize)
+app.command()(compare.compare)
 app.command()(registry.promote)
 app.command()(registry.rollback)
 app.command()(registry.history)

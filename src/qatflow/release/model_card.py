@@ -109,7 +109,7 @@ def _evaluation_data(manifest: BundleManifest, card: Mapping[str, Any]) -> list[
     found = card["duplicates"]
     return [
         f"- test split of {code(card['source'])}: {manifest.samples} samples, never used in training",
-        f"- samples of the test split that are in another one too: {found['across']}; dropped: {found['dropped']}",
+        f"- samples found in more than one split: {found['across']}; dropped as duplicates: {found['dropped']}",
         f"- preprocessing: {plain(card['normalization'])}, the same as in training",
     ]
 

@@ -37,7 +37,7 @@ def measure_champion(registry: Registry, number: int, inputs: Inputs, into: Path
     for candidate in inputs.candidates.values():
         if candidate.sha256 == version.sha256:
             return _champion(version, bundle, candidate.score, candidate.correct)
-    if not is_comparable(bundle, inputs.data):
+    if not _is_comparable(bundle, inputs.data):
         return _champion(version, bundle, None, None)
     y, values = judge(bundle, inputs.data)
     score = score_of(inputs.data.task, measure(inputs.data.task, y, values, inputs.data.class_names))
@@ -57,7 +57,7 @@ def _champion(version: Version, bundle: Bundle, score: float | None, right: Arra
     )
 
 
-def is_comparable(bundle: Bundle, data: PreparedData) -> bool:
+def _is_comparable(bundle: Bundle, data: PreparedData) -> bool:
     """Only a model for the same task, inputs and classes can be compared."""
     manifest = bundle.manifest
     made_for = (manifest.task, manifest.input.shape, manifest.labels, manifest.output.size)

@@ -12,8 +12,9 @@ from qatflow.errors import ArtifactError
 from qatflow.evaluation.metrics import correct, measure
 from qatflow.evaluation.significance import wilson_interval
 from qatflow.release.bundle import Bundle, load_bundle
-from qatflow.release.standing import is_comparable, judge
+from qatflow.release.standing import judge
 from qatflow.report import summary
+from qatflow.report.around import data_of
 from qatflow.report.compare.side import Model, Side
 from qatflow.report.read import Run, Variant, read_run
 from qatflow.report.sections.lineage import flatten
@@ -50,7 +51,7 @@ def _read_bundle(path: Path, near: Path) -> Side:
     bundle = load_bundle(path)
     manifest = bundle.manifest
     lineage = manifest.lineage.model_dump(mode="json")
-    model = _bundle_model(bundle, _data_of(bundle, (path.resolve(), near.resolve())))
+    model = _bundle_model(bundle, data_of(bundle, path, near))
     return Side(
         path=str(path),
         kind="bundle",
@@ -84,17 +85,6 @@ def _bundle_model(bundle: Bundle, data: PreparedData | None) -> Model:
         flatbuffer=bundle.model,
         **measured,
     )
-
-
-def _data_of(bundle: Bundle, starts: tuple[Path, ...]) -> PreparedData | None:
-    """Return the prepared data that a bundle was measured on, from a project around it or around the user."""
-    for folder in (folder for start in starts for folder in (start, *start.parents)):
-        prepared = folder / "artifacts" / "prepare"
-        if (prepared / artifacts.MANIFEST).is_file():
-            data = open_prepared(prepared)
-            if data.card["sha256"] == bundle.manifest.lineage.data_sha256 and is_comparable(bundle, data):
-                return data
-    return None
 
 
 def _read_project(path: Path) -> Side:

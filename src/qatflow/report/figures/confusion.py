@@ -20,7 +20,7 @@ def confusion(name: str, matrix: Matrix, class_names: Sequence[str]) -> Figure:
     names = [wording.clip(label, LONGEST_NAME) for label in class_names]
     edge = max(map(len, names)) * CHARACTER + 24
     cell = (WIDTH - edge - 2) / len(names)
-    title = _title(name, matrix, class_names)
+    title = finding(name, matrix, class_names)
     drawing = canvas(WIDTH, WIDTH, f"Confusion matrix. {title}.")
     _frame(drawing, names, edge, cell)
     for i, row in enumerate(matrix):
@@ -42,7 +42,8 @@ def most_confused(matrix: Matrix, class_names: Sequence[str], count: int) -> lis
     return sorted(errors, key=lambda error: -error[2])[:count]
 
 
-def _title(name: str, matrix: Matrix, class_names: Sequence[str]) -> str:
+def finding(name: str, matrix: Matrix, class_names: Sequence[str]) -> str:
+    """Say how many samples a model gets wrong, and what it takes for what most often."""
     samples = sum(map(sum, matrix))
     wrong = samples - sum(matrix[i][i] for i in range(len(matrix)))
     if not wrong:

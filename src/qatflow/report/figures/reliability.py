@@ -6,16 +6,17 @@ from xml.etree.ElementTree import Element
 from qatflow.evaluation.calibration import Bin
 from qatflow.report import wording
 from qatflow.report.figures import axes
-from qatflow.report.figures.svg import Figure, add, canvas, hint, to_text
+from qatflow.report.figures.svg import WIDTH, Figure, add, canvas, hint, to_text
 
-SIDE, LEFT, TOP = 240.0, 52.0, 30.0
+LEFT, TOP = 52.0, 30.0
+SIDE = WIDTH - LEFT - 14
 CALIBRATED = 0.02
 
 
 def reliability(name: str, bins: Sequence[Bin]) -> Figure:
     """Draw accuracy over confidence, one bar a bin; the diagonal is a perfect model."""
     title = _title(name, bins)
-    drawing = canvas(LEFT + SIDE + 12, TOP + SIDE + 40, f"Reliability diagram. {title}.")
+    drawing = canvas(WIDTH, TOP + SIDE + 40, f"Reliability diagram. {title}.")
     x = axes.Scale(0, 1, LEFT, LEFT + SIDE)
     y = axes.Scale(0, 1, TOP + SIDE, TOP)
     axes.horizontal_axis(drawing, x, TOP, TOP + SIDE, wording.round_percent, "confidence")

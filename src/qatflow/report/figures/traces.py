@@ -52,7 +52,7 @@ def _relative(name: str, values: Mapping[str, list[float]], what: str, axis: str
         return None
     first = order[0]
     change = wording.signed(100 * (shares[first][-1] - 1), 1)
-    title = f"{name}: {first}'s {what} moved most, {change}{wording.SPACE}% in the end"
+    title = f"{name}: the {what} of {first} moved most, {change}{wording.SPACE}% in the end"
     drawing = lines(
         [Line(layer, shares[layer]) for layer in order],
         Frame(axis, wording.round_percent, first=0),

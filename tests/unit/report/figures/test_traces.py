@@ -14,8 +14,8 @@ LAYERS = {
 
 
 def test_the_titles_name_the_layer_that_moved_most():
-    assert ranges("qat", LAYERS).title == f"qat: wild's range moved most, +100.0{SPACE}% in the end"
-    assert steps("qat", LAYERS).title == f"qat: wild's step moved most, {MINUS}12.0{SPACE}% in the end"
+    assert ranges("qat", LAYERS).title == f"qat: the range of wild moved most, +100.0{SPACE}% in the end"
+    assert steps("qat", LAYERS).title == f"qat: the step of wild moved most, {MINUS}12.0{SPACE}% in the end"
 
 
 def test_only_low_bit_weights_oscillate(parse):
