@@ -17,7 +17,7 @@ from qatflow.explain.drift import compare, summarize
 from qatflow.explain.examples import examples
 from qatflow.explain.explained import FLOAT, Explained
 from qatflow.explain.game import answer_of
-from qatflow.explain.shapley import attribute
+from qatflow.explain.shapley import attribute, attribute_all
 from qatflow.explain.subject import Field, explained_outputs, open_field, output_name
 from qatflow.params import ExplainParams
 from qatflow.progress import Progress, silent
@@ -79,14 +79,15 @@ def _explain(
     outputs = explained_outputs(given.data.task, answers[FLOAT](x))
     for sample, (row, wants) in enumerate(zip(x, outputs, strict=True)):
         games = {name: field.game(answer, row, wants) for name, answer in answers.items()}
-        values = {name: attribute(game, wanted.evaluations, (seed, sample, DRAW)) for name, game in games.items()}
+        found = attribute_all(list(games.values()), wanted.evaluations, (seed, sample, DRAW))
+        values = dict(zip(games, found, strict=True))
         floor = attribute(games[FLOAT], wanted.evaluations, (seed, sample, OTHER_DRAW))
         for column, output in enumerate(wants):
             yield Explained(
                 sample,
                 output,
                 games[FLOAT].moving(),
-                {name: found[:, column] for name, found in values.items()},
+                {name: each[:, column] for name, each in values.items()},
                 floor[:, column],
                 {
                     name: curves(game.only(column), values[name][:, column], (seed, sample, ORDERS))

@@ -6,28 +6,40 @@ from contextlib import contextmanager
 import numpy as np
 import numpy.typing as npt
 
+from qatflow.artifacts import Array
 from qatflow.explain.game import Game
 
 
 def attribute(game: Game, evaluations: int, seed: Sequence[int]) -> npt.NDArray[np.float64]:
-    """Return what each player adds to each output, (players, outputs) float64.
+    """Return what each player adds to each output, (players, outputs) float64; see `attribute_all`."""
+    return attribute_all([game], evaluations, seed)[0]
+
+
+def attribute_all(games: Sequence[Game], evaluations: int, seed: Sequence[int]) -> list[npt.NDArray[np.float64]]:
+    """Return of each game what each player adds to each output, (players, outputs) float64.
 
     The sum over the players is the output less its mean over the fillers. Kernel SHAP: Lundberg and Lee, NeurIPS 2017.
+    All games are tried with the same coalitions, which are drawn once: that is most of what shap itself costs.
 
     Args:
-        game: Of one sample.
+        games: Of one sample on several models.
         evaluations: Coalitions tried for each player. Few players are tried in all coalitions, which is exact.
-        seed: Decides which coalitions are tried. Equal seeds try equal ones on every model.
+        seed: Decides which coalitions are tried.
     """
     import shap  # two seconds, which only an explanation needs
 
-    moving = game.moving()
+    moving = games[0].moving()
     nobody = np.zeros((1, len(moving)))
+
+    def worth(present: Array) -> Array:
+        return np.concatenate([game.worth(present > 0.5) for game in games], axis=1)
+
     with _seeded(seed):
-        explainer = shap.KernelExplainer(lambda present: game.worth(present > 0.5), nobody)
+        explainer = shap.KernelExplainer(worth, nobody)
         wanted = evaluations * max(1, int(moving.sum()))
         values = explainer.shap_values(moving[None].astype(float), nsamples=wanted, l1_reg=False, silent=True)
-    return np.asarray(values, np.float64).reshape(len(moving), -1)
+    ends = np.cumsum([len(game.outputs) for game in games])[:-1]
+    return np.split(np.asarray(values, np.float64).reshape(len(moving), -1), ends, axis=1)
 
 
 @contextmanager
