@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: run test test-fast lint setup lock clean
+.PHONY: run test test-fast lint setup pictures lock clean
 
 run: setup ## set up, run the main job on the embedded digits, say where the results are
 	@$(BIN)/qatflow run
@@ -29,6 +29,9 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
+
+pictures: setup ## the README's pictures, of the last `make run`; needs chromium
+	$(BIN)/python -m tests.browser.pictures
 
 lock: ## write requirements.lock anew from pyproject.toml; needs uv
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --group dev pyproject.toml -o requirements.lock
