@@ -34,6 +34,7 @@ class RawData:
         count: Samples in all splits together.
         files: The files that are read.
         root: Where file names in the data card start; the card holds no path the user did not write.
+        feature_names: Of a table with a header; else empty.
     """
 
     splits: Mapping[str, Callable[[], Iterator[Chunk]]]
@@ -42,6 +43,7 @@ class RawData:
     count: int
     files: tuple[Path, ...]
     root: Path = Path()
+    feature_names: tuple[str, ...] = ()
 
 
 class DataSource(Protocol):

@@ -60,6 +60,7 @@ def read_csv(data: DataParams) -> RawData:
         full_scale=None,
         count=count,
         files=(table.path,),
+        feature_names=table.columns[: table.label] + table.columns[table.label + 1 :],
     )
 
 

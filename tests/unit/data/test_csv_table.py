@@ -35,6 +35,7 @@ def test_reads_features_and_sorted_classes(content: str, tmp_path: Path) -> None
     (chunk,) = raw.splits["all"]()
 
     assert raw.class_names == ("ant", "cat")
+    assert raw.feature_names == ("a", "b")
     assert (chunk.x.dtype, chunk.x.tolist()) == (np.float32, [[1.0, 2.5], [3.0, -40.0]])
     assert (chunk.y.dtype, chunk.y.tolist()) == (np.int64, [1, 0])
     assert (raw.count, raw.full_scale) == (2, None)

@@ -13,6 +13,7 @@ from qatflow.explain.picture import draw
 from qatflow.explain.single import MOST_OUTPUTS, explain_sample, say
 from qatflow.explain.subject import open_field
 from qatflow.params import ExplainParams
+from tests.unit.explain.conftest import WEIGHTS
 
 WANTED = ExplainParams(players=16)
 
@@ -139,3 +140,20 @@ def test_names_with_formulas_and_tags_are_drawn_as_they_are(golden, brightness):
     object.__setattr__(found.field.players, "names", tuple(names))
 
     assert pixels(draw(found)).std() > 0
+
+
+def test_features_of_a_table_have_the_names_of_its_header(make_data, tmp_path, linear):
+    random = np.random.default_rng(0)
+    header = "age,<b>tall</b>,$x$,d,e,f,label"
+    rows = [",".join(map(str, [*row, row[0] * 2])) for row in random.normal(size=(50, 6))]
+    (tmp_path / "table.csv").write_text("\n".join([header, *rows]))
+    data = make_data("none", source="csv", path=str(tmp_path / "table.csv"), task="regression")
+
+    found = explained(answer_of(linear, "regression"), data)
+
+    assert found.record["players"]["names"] == ["age", "<b>tall</b>", "$x$", "d", "e", "f"]
+    assert found.record["fill"] == "samples"
+    background = data.train.arrays(limit=WANTED.background)[0].mean(axis=0)
+    np.testing.assert_allclose(
+        found.record["outputs"][0]["values"], WEIGHTS[0] * (data.test.arrays(limit=1)[0][0] - background), atol=1e-3
+    )
