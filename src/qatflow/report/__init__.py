@@ -1,1 +1,1 @@
-"""The report: a self-contained page for people, a JSON file for programs. It reads artifacts and measures nothing."""
+"""The report: a self-contained page for people, a JSON file for programs. It reads artifacts and trains nothing."""

@@ -72,7 +72,7 @@ def test_every_figure_states_a_finding(page, parse):
 
 def test_names_from_data_are_escaped(build_run, load):
     classes = (HOSTILE, "a & b", "'\"><svg onload=alert(1)>")
-    page = render(load(build_run(classes=classes)), f"model{HOSTILE}")
+    page = render(load(build_run(classes=classes, layers=(HOSTILE, "dense"))), f"model{HOSTILE}")
     assert page.count("<script") == 1
     assert HOSTILE not in page
     assert "<svg onload" not in page

@@ -1,6 +1,6 @@
 import pytest
 
-from qatflow.report.figures.tradeoff import Point, tradeoff
+from qatflow.report.figures.tradeoff import COMPRESSED, LATENCY, Point, front, tradeoff
 from qatflow.report.wording import SCORES, SPACE
 
 SCORE = SCORES["classification"]
@@ -48,3 +48,21 @@ def test_those_who_cannot_see_it_hear_every_point(parse):
     assert (
         label.replace(SPACE, " ") == "Size against Accuracy. float: 80.0 kB, 98.0 %, float; a: 20.0 kB, 99.0 %, passed."
     )
+
+
+def test_the_front_holds_what_nothing_cheaper_equals():
+    costs = {"a": (3, 0.9), "b": (1, 0.8), "c": (2, 0.8), "d": (3, 0.7)}
+    points = [Point(name, cost, score, None, "passed") for name, (cost, score) in costs.items()]
+    assert [point.name for point in front(points)] == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("cost", "title"),
+    [
+        (COMPRESSED, "small has compressed size 20.0 kB, accuracy 99.0 %"),
+        (LATENCY, "small has latency 20.0 ms, accuracy 99.0 %"),
+    ],
+)
+def test_costs_that_do_not_compare_with_float_are_told_alone(cost, title):
+    small = Point("small", 20_000, 0.99, None, "champion")
+    assert tradeoff([FLOAT, small] if cost is LATENCY else [small], SCORE, cost).title.replace(SPACE, " ") == title
