@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zstandard
 
 from qatflow import artifacts, params_file
 from qatflow.data.prepared import PreparedData, open_prepared
 from qatflow.errors import ArtifactError
 from qatflow.evaluation.metrics import correct, measure
 from qatflow.evaluation.significance import wilson_interval
+from qatflow.evaluation.sizes import zstd_bytes
 from qatflow.release.bundle import Bundle, load_bundle
 from qatflow.release.standing import judge
 from qatflow.report import summary
@@ -81,7 +81,7 @@ def _bundle_model(bundle: Bundle, data: PreparedData | None) -> Model:
         size_bytes=len(bundle.model),
         interval=wilson_interval(round(manifest.score * samples), samples) if is_share else None,
         samples=samples,
-        zstd_bytes=len(zstandard.compress(bundle.model, level=19)),
+        zstd_bytes=zstd_bytes(bundle.model),
         flatbuffer=bundle.model,
         **measured,
     )
