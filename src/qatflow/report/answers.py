@@ -30,7 +30,7 @@ def compared_with_float(run: Run, variant: Variant) -> str:
     if p is None or run.task != "classification" or against.startswith("the same"):
         return f"{beside}."
     chance = "more than chance explains" if p < ALPHA else "which may be chance"
-    return f"{beside}, {chance} (p = {p:.3f})."
+    return f"{beside}, {chance} ({wording.chance(p)})."
 
 
 def _shipped(champion: Record | None, variant: Variant) -> str:

@@ -108,6 +108,11 @@ def _compare(ratio: float, less: str, more: str, equal: str) -> str:
     return f"{factor:.1f}{TIMES} {less if ratio < 1 else more}"
 
 
+def chance(p: float) -> str:
+    """Return a p-value; one that rounds to nothing is told as a bound."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
 def number(value: object) -> str:
     """Return any measured value: four digits for floats, a dash for nothing."""
     if value is None:

@@ -31,7 +31,7 @@ def worries(run: Run) -> list[str]:
 def _is_worse(run: Run, variant: Variant) -> Iterator[str]:
     lost, p = run.float_model["score"] - variant.evaluation["score"], variant.evaluation["mcnemar_float_p"]
     if lost > 0 and p < ALPHA:
-        yield f"It is really worse than the float model: {wording.percent(lost)} of the samples, p = {p:.3f}."
+        yield f"It is really worse than the float model: {wording.percent(lost)} of the samples, {wording.chance(p)}."
 
 
 def _loses_a_class(run: Run, variant: Variant) -> Iterator[str]:

@@ -74,3 +74,8 @@ def test_metric_keeps_four_digits():
 
 def test_clip_cuts_only_what_is_longer():
     assert [wording.clip("abcde", 5), wording.clip("abcdef", 5)] == ["abcde", "abcd\u2026"]
+
+
+@pytest.mark.parametrize(("p", "words"), [(0.0004, "p < 0.001"), (0.001, "p = 0.001"), (0.625, "p = 0.625")])
+def test_a_small_p_value_is_a_bound(p, words):
+    assert wording.chance(p) == words

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from qatflow.errors import ModelError
 from qatflow.evaluation.significance import mcnemar
+from qatflow.report import wording
 from qatflow.report.compare.side import Model, Side
 
 ALPHA = 0.05
@@ -38,7 +39,7 @@ def noise_of_scores(a: Side, b: Side, one: Model, other: Model) -> Noise:
         return Noise(False, "the same flatbuffer")
     if one.correct is not None and other.correct is not None and a.data_sha256 == b.data_sha256:
         p = mcnemar(one.correct, other.correct)
-        return Noise(p < ALPHA, f"McNemar on the same {len(one.correct):,} samples: p = {p:.3f}")
+        return Noise(p < ALPHA, f"McNemar on the same {len(one.correct):,} samples: {wording.chance(p)}")
     if one.interval is None or other.interval is None:
         return Noise(None, "no intervals of these scores are known")
     low, high = newcombe((one.score, *one.interval), (other.score, *other.interval))
