@@ -8,6 +8,7 @@ from qatflow.artifacts import Array
 from qatflow.backend import keras
 from qatflow.compression.promise import Promise
 from qatflow.data.prepared import PreparedData
+from qatflow.errors import ParamsError
 from qatflow.models.kernels import KERNELS
 from qatflow.params import CompressionParams
 from qatflow.training.quantization_aware import Rule
@@ -62,6 +63,24 @@ class Compression:
     def promises(self, model: keras.Model) -> Promises:  # noqa: ARG002
         """Return what the flatbuffer of a shrunken, canonical model must show, by layer."""
         return {}
+
+
+def followed(model: keras.Model) -> list[Any]:
+    """Return the layers of a flat model whose weights are pruned and clustered.
+
+    Raises:
+        ParamsError: If one is called several times: the converter forgets its name, and nobody could tell whether its
+            weights kept what they were given.
+    """
+    found = [layer for layer in model.layers if compressible(layer)]
+    for layer in found:
+        if len(layer.inbound_nodes) > 1:
+            raise ParamsError(
+                f"layer '{layer.name}' is called {len(layer.inbound_nodes)} times, so that its weights cannot be "
+                "followed into the flatbuffer; give each call its own layer, or take a strategy that does not prune "
+                "or cluster"
+            )
+    return found
 
 
 def compressible(layer: Any) -> bool:

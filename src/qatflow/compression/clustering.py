@@ -13,8 +13,9 @@ import numpy as np
 
 from qatflow.artifacts import Array
 from qatflow.backend import keras, tf
-from qatflow.compression.base import Compression, Promises, compressible
+from qatflow.compression.base import Compression, Promises, followed
 from qatflow.compression.promise import Promise
+from qatflow.data.prepared import PreparedData
 from qatflow.errors import ParamsError
 from qatflow.training.quantization_aware import Rule
 
@@ -33,14 +34,14 @@ class Cluster(Compression):
         top = 2 ** (bits - 1) - 1
         return np.minimum(lloyd(np.abs(scaled).ravel(), min((self.settings.clusters - 1) // 2, top)), np.float32(top))
 
-    def shrink(self, model: keras.Model, data: Any) -> keras.Model:  # noqa: ARG002
+    def shrink(self, model: keras.Model, data: PreparedData) -> keras.Model:  # noqa: ARG002
         """Return the model itself.
 
         Raises:
-            ParamsError: If a layer has fewer weights than there are to be clusters.
+            ParamsError: If a layer has fewer weights than there are to be clusters, or the model shares layers.
         """
-        for layer in model.layers:
-            if compressible(layer) and (weights := int(np.prod(layer.kernel.shape))) < self.settings.clusters:
+        for layer in followed(model):
+            if (weights := int(np.prod(layer.kernel.shape))) < self.settings.clusters:
                 raise ParamsError(
                     f"quantize.compression.clusters is {self.settings.clusters}, but layer '{layer.name}' has "
                     f"{weights} weights only; ask for at most {weights}"
@@ -48,9 +49,8 @@ class Cluster(Compression):
         return model
 
     def promises(self, model: keras.Model) -> Promises:
-        """Return the distinct values of each layer that is called once; others get no fake-quants."""
-        clustered = [layer for layer in model.layers if compressible(layer) and len(layer.inbound_nodes) == 1]
-        return {layer.name: Promise(distinct=self.settings.clusters) for layer in clustered}
+        """Return the distinct values of each layer."""
+        return {layer.name: Promise(distinct=self.settings.clusters) for layer in followed(model)}
 
 
 class FollowWeights(Rule):

@@ -11,9 +11,10 @@ import numpy as np
 
 from qatflow.artifacts import Array
 from qatflow.backend import keras, tf
-from qatflow.compression.base import Compression, Promises, compressible
+from qatflow.compression.base import Compression, Promises, followed
 from qatflow.compression.promise import Promise
 from qatflow.compression.sparsity import PATTERNS, stored, unstored
+from qatflow.data.prepared import PreparedData
 from qatflow.params import CompressionParams
 from qatflow.training.quantization_aware import Rule
 
@@ -48,6 +49,15 @@ class Prune(Compression):
 
     trains_float: ClassVar[bool] = True
 
+    def shrink(self, model: keras.Model, data: PreparedData) -> keras.Model:  # noqa: ARG002
+        """Return the model itself.
+
+        Raises:
+            ParamsError: If it shares layers.
+        """
+        followed(model)
+        return model
+
     def rules(self, kernels: Mapping[str, Any]) -> list[Rule]:
         """Return a rule for each kernel that keeps its zeros."""
         return [KeepZeros(kernel) for kernel in kernels.values()]
@@ -59,8 +69,10 @@ class Prune(Compression):
     def promises(self, model: keras.Model) -> Promises:
         """Return the zeros of each layer, as `PATTERNS` counts them."""
         fours = self.settings.pattern == "2:4"
-        pruned = [layer for layer in model.layers if compressible(layer)]
-        return {layer.name: Promise(zeros=_zeros(layer.kernel.shape, self.settings), fours=fours) for layer in pruned}
+        return {
+            layer.name: Promise(zeros=_zeros(layer.kernel.shape, self.settings), fours=fours)
+            for layer in followed(model)
+        }
 
 
 class Grow(keras.callbacks.Callback):

@@ -3,7 +3,9 @@ import pytest
 from pydantic import ValidationError
 
 from qatflow.backend import keras
+from qatflow.compression.clustering import Cluster
 from qatflow.compression.pruning import EVERY, SCHEDULES, Grow, KeepZeros, Prune, mask_of
+from qatflow.errors import ParamsError
 from qatflow.params import CompressionParams, QatParams
 from qatflow.training.quantization_aware import make_quantization_aware
 
@@ -50,11 +52,13 @@ def test_zeros_grow_in_the_first_part_and_then_stay(schedule):
     assert not np.any((after == before) & (after != 0))
 
 
-def test_a_layer_that_is_called_twice_is_pruned_once():
-    inputs, shared = layers.Input((6,)), layers.Dense(6)
+@pytest.mark.parametrize("plug", [Prune, Cluster])
+def test_a_model_that_shares_layers_is_refused(plug):
+    inputs, shared = layers.Input((6,)), layers.Dense(6, name="twice")
     model = keras.Model(inputs, shared(layers.ReLU()(shared(inputs))))
 
-    assert trained(model, Prune(CompressionParams(sparsity=0.5)), 40)[-1] == 0.5
+    with pytest.raises(ParamsError, match="layer 'twice' is called 2 times, so that its weights cannot be followed"):
+        plug(CompressionParams(clusters=3)).shrink(model, None)
 
 
 def test_zeros_that_are_there_stay_without_growth():
