@@ -11,8 +11,12 @@ from qatflow.quantization import STRATEGIES
 from qatflow.quantization.run import Made
 from qatflow.search.clock import Clock
 from qatflow.search.loop import Search
+from qatflow.search.names import compressions_of
 from qatflow.search.options import Goal, Options
 from qatflow.tflite.convert import convert_full_integer
+
+WHOLE = [name for name in STRATEGIES if not {"structured", "low_rank"} & set(compressions_of(name))]
+"""Strategies that leave the number of weights as it is."""
 
 
 @dataclass
@@ -67,12 +71,12 @@ def outcomes(result):
 
 @pytest.mark.slow
 def test_training_starts_with_the_narrowest_and_stops_when_nothing_smaller_is_left(start, shelf):
-    result = start().auto(list(STRATEGIES))
+    result = start().auto(WHOLE)
 
     assert result.strategy == "qat_w4a8"
     assert shelf.asked == ["ptq_w8a8", "ptq_w4a8", "qat_w4a8"]
     assert outcomes(result)["qat_w8a8_per_channel"] == "skipped"
-    assert len(result.trials) == len(STRATEGIES)
+    assert len(result.trials) == len(WHOLE)
     assert "the smallest of 3 candidates that lose at most 0.1 of accuracy" in result.reason
 
 
@@ -80,10 +84,30 @@ def test_training_starts_with_the_narrowest_and_stops_when_nothing_smaller_is_le
 def test_no_training_where_post_training_quantization_is_good_at_4_bits(start, shelf, golden):
     shelf.flatbuffers["ptq_w4a8"] = golden["int4"]
 
-    result = start().auto(list(STRATEGIES))
+    result = start().auto(WHOLE)
 
     assert result.strategy == "ptq_w4a8"
     assert not any(STRATEGIES[name].trained for name in shelf.asked)
+
+
+@pytest.mark.slow
+def test_fewer_channels_are_tried_where_they_could_be_smaller(start, shelf, golden):
+    shelf.flatbuffers |= {"ptq_w4a8": golden["int4"] + bytes(64), "qat_w4a8_structured": golden["int4"]}
+
+    result = start().auto([*WHOLE, "qat_w4a8_structured"])
+
+    assert shelf.asked == ["ptq_w8a8", "ptq_w4a8", "qat_w4a8_structured"]
+    assert result.strategy == "qat_w4a8_structured"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("compressed", [False, True])
+def test_zeros_are_worth_a_training_where_bytes_travel(start, shelf, golden, compressed):
+    shelf.flatbuffers["ptq_w4a8"] = golden["int4"]
+
+    start(goal=Goal(max_drop=0.1, compressed=compressed)).auto(WHOLE)
+
+    assert ("pqat_w4a8" in shelf.asked) == compressed
 
 
 @pytest.mark.slow
