@@ -9,8 +9,10 @@ import sys
 import numpy as np
 
 from qatflow.backend import keras, start, tf
-from qatflow.params import QatParams
-from qatflow.quantization.fake_quant import Grids, Learn, build, initial_steps
+from qatflow.compression.pruning import Grow, KeepZeros
+from qatflow.params import CompressionParams, QatParams
+from qatflow.quantization.compressed import code_rules
+from qatflow.quantization.fake_quant import Grids, Learn, build, initial_steps, kernels_of
 from qatflow.quantization.oscillation import rules_of
 from qatflow.quantization.plan import Own, Plan
 from qatflow.training.averaging import averaging_callbacks
@@ -36,7 +38,7 @@ def network():
     rng = np.random.default_rng(0)
     model.set_weights([rng.normal(size=weight.shape) for weight in model.get_weights()])
     steps = {name: initial_steps(model.get_layer(name), 4, per_channel=False) for name in "ab"}
-    grids = Grids(steps, {"a": (-3.0, 3.0), "b": (-3.0, 3.0)})
+    grids = Grids(steps, {"a": (-3.0, 3.0), "b": (-3.0, 3.0)}, {"b": np.array([1.0, 3.0, 6.0], np.float32)})
     return build(model, Plan({"a": 4, "b": 4}, {"a": Own(), "b": Own()}), grids, Learn(True, True))
 
 
@@ -44,7 +46,8 @@ def trained(strategy):
     start(0)
     with strategy.scope():
         model = network()
-        rules = rules_of(model, PARAMS)
+        zeros = KeepZeros(kernels_of(model)["a"])
+        rules = [*rules_of(model, PARAMS), zeros, *code_rules(model)]
         optimizer = make_quantization_aware(PARAMS, STEPS, rules)
         optimizer.build(model.trainable_variables)
         model.compile(optimizer, "categorical_crossentropy")
@@ -53,9 +56,10 @@ def trained(strategy):
     y = np.eye(3, dtype=np.float32)[x[:, :3].argmax(axis=1)]
     batches = tf.data.Dataset.from_tensor_slices((x, y)).batch(BATCH)
     before = model.get_weights()
-    model.fit(batches, epochs=2, validation_data=batches, callbacks=averaging_callbacks(PARAMS.averaging), verbose=0)
+    callbacks = [*averaging_callbacks(PARAMS.averaging), Grow([zeros], CompressionParams(), STEPS)]
+    model.fit(batches, epochs=2, validation_data=batches, callbacks=callbacks, verbose=0)
     frozen = sum(float(tf.reduce_sum(rule.frozen)) for rule in rules if hasattr(rule, "frozen"))
-    return before, model, optimizer, frozen
+    return before, model, optimizer, (frozen, float(tf.reduce_sum(1 - zeros.mask)))
 
 
 def furthest(left, right):
@@ -65,8 +69,8 @@ def furthest(left, right):
 def main():
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    before, one, alone, frozen = trained(tf.distribute.get_strategy())
-    _, two, mirrored, frozen_too = trained(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
+    before, one, alone, held = trained(tf.distribute.get_strategy())
+    _, two, mirrored, held_too = trained(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
     copies = [variable.values for variable in [*two.weights, *mirrored.variables] if hasattr(variable, "values")]
     report = {
         "replicas": two.distribute_strategy.num_replicas_in_sync,
@@ -76,7 +80,8 @@ def main():
         "state_apart": furthest(alone.variables, mirrored.variables),
         "replicas_apart": max(furthest([first], [second]) for first, second in copies),
         "steps": [int(each.iterations.numpy()) for each in (alone, mirrored)],
-        "frozen": [frozen, frozen_too],
+        "frozen": [held[0], held_too[0]],
+        "zeros": [held[1], held_too[1]],
     }
     sys.stdout.write(json.dumps(report) + "\n")
 

@@ -115,6 +115,7 @@ def test_mirrored_on_two_devices_it_learns_the_same():
     assert found["steps"] == [12, 12]
     assert found["moved"] > 0.05
     assert found["frozen"][0] == found["frozen"][1] > 0
+    assert found["zeros"] == [12, 12]
     assert found["weights_apart"] < 1e-5
     assert found["state_apart"] < 1e-5
     assert found["mirrored"] > 50
