@@ -1,5 +1,7 @@
 """Stage `quantize@variant`: plan, calibrate and train; strategies that leave all to the converter pass through."""
 
+from dataclasses import asdict
+
 from qatflow import backend
 from qatflow.artifacts import write_json
 from qatflow.data.prepared import open_prepared
@@ -26,6 +28,8 @@ def run(stage: Stage) -> None:
         save_quantized(quantized, out)
         write_json(out / "history.json", history)
         write_json(out / "trace.json", dict(trace))
+        if work.sensitivity:
+            write_json(out / "sensitivity.json", [asdict(layer) for layer in work.sensitivity])
         settings = params.quantize.model_dump(exclude={"variants"})
         recipe = {"strategy": stage.variant, "trained": strategy.trained, "widths": dict(quantized.plan.weights)}
         write_json(out / "recipe.json", recipe | settings)

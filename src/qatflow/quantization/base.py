@@ -11,6 +11,7 @@ from qatflow.data.prepared import PreparedData
 from qatflow.params import QuantizeParams
 from qatflow.progress import Progress, silent
 from qatflow.quantization.deployed import Deployable
+from qatflow.quantization.sensitivity import LayerSensitivity
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +23,7 @@ class Work:
         settings: Section `quantize` of params.yaml.
         seed: Order of the samples, and of whatever else is drawn.
         label: Short phrase for progress.
+        sensitivity: How much each layer suffers at 4 bits, once a strategy has measured that.
         compressed: What compression trained so far, for strategies that begin alike with the same model and data.
     """
 
@@ -30,6 +32,7 @@ class Work:
     seed: int
     label: str = "quantizing"
     progress: Progress = silent
+    sensitivity: list[LayerSensitivity] = field(default_factory=list)
     compressed: dict[str, tuple[list[Array], "History"]] = field(default_factory=dict)
 
     def calibration(self) -> Array:

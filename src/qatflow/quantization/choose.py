@@ -63,6 +63,7 @@ def measured(model: keras.Model, work: Work) -> tuple[list[LayerSensitivity], by
     names = [layer.name for layer in quantizable(flat)]
     base = build({})
     found = sensitivities(lambda widths: build(dict(widths)) if widths else base, names, probe, progress=work.progress)
+    work.sensitivity[:] = found
     return found, base
 
 

@@ -92,7 +92,7 @@ def make(  # noqa: PLR0913 (what can be left out has a default)
     """
     chosen = find_strategy(strategy)
     keras.utils.set_random_seed(seed)
-    work = Work(data, settings, seed, strategy, progress, {} if compressed is None else compressed)
+    work = Work(data, settings, seed, strategy, progress, compressed={} if compressed is None else compressed)
     quantized, history, _ = quantized_by(chosen, model, work)
     flatbuffer = chosen.convert(quantized, work.calibration())
     return Made(

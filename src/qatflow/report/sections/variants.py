@@ -82,14 +82,23 @@ def _measured(variant: Variant) -> Record:
 
 
 def _fronts(run: Run) -> list[Figure]:
-    """The float model's compressed size was not measured, so that front has the variants only."""
     model, score = run.float_model, wording.SCORES[run.task]
-    floats = {SIZE: model["size_bytes"], LATENCY: _float_latency(run, "p50")}
-    figures = []
-    for cost in (SIZE, COMPRESSED, LATENCY):
-        reference = [Point("float", floats[cost], model["score"], None, "float")] if cost in floats else []
-        figures.append(tradeoff([*reference, *(_point(run, v, _costs(v)[cost]) for v in run.variants)], score, cost))
-    return figures
+    floats = {
+        SIZE: model["size_bytes"],
+        COMPRESSED: model["size_zstd_bytes"],
+        LATENCY: _float_latency(run, "p50"),
+    }
+    return [
+        tradeoff(
+            [
+                Point("float", floats[cost], model["score"], None, "float"),
+                *(_point(run, variant, _costs(variant)[cost]) for variant in run.variants),
+            ],
+            score,
+            cost,
+        )
+        for cost in floats
+    ]
 
 
 def _costs(variant: Variant) -> dict[Cost, float]:
