@@ -119,7 +119,8 @@ def _kept(arguments: argparse.Namespace, label: str, maker: Callable[[], bytes])
     if arguments.cache is None:
         return maker()
     plan = digest([label, asdict(PLANS[arguments.case])])[:16]
-    path = arguments.cache / f"{arguments.case}-{re.sub(r'\W+', '-', label)}-{plan}.tflite"
+    slug = re.sub(r"\W+", "-", label)
+    path = arguments.cache / f"{arguments.case}-{slug}-{plan}.tflite"
     if not path.exists():
         path.write_bytes(maker())
     return Path(path).read_bytes()
