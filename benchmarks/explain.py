@@ -4,7 +4,7 @@
 float model (`digits` trains one, `resnet8` needs CIFAR-10 as an image folder and MLPerf Tiny's pretrainedResnet.h5) and
 explains the same images on float, int8 and int4 flatbuffers with the same explainer and the same masks, three ways:
 
-- batched: as the stage `explain` and `qatflow explain` do;
+- batched: as the stage `explain` does, samples with the same coalitions together;
 - each alone: one sample at a time, as TensorFlow's guide shows it: quantize, set, invoke, get, dequantize;
 - bare loop: inputs quantized as a whole, then set, invoke and get one by one; nothing in Python can be faster.
 
@@ -30,7 +30,7 @@ from qatflow.cli.screen import hushed
 from qatflow.data.prepared import PreparedData
 from qatflow.explain.drift import rank_correlation
 from qatflow.explain.game import Answer, Game, answer_of
-from qatflow.explain.shapley import attribute
+from qatflow.explain.shapley import attribute, attribute_samples
 from qatflow.explain.subject import Field, open_field
 from qatflow.params import ExplainParams, QuantizeParams
 from qatflow.quantization.run import make
@@ -39,7 +39,7 @@ from qatflow.tflite.runtime import Runner
 from qatflow.tflite.session import TensorSpec
 
 WANTED = ExplainParams()
-COMPARED = 4
+COMPARED = 16
 """Images of the comparison; alone, they take long."""
 REPEATS = 3
 
@@ -60,7 +60,7 @@ def main() -> None:
         for name, model in models.items():
             answer = _batched(model, arguments.threads)
             started = time.perf_counter()
-            _explain(answer, data, field, arguments.images)
+            _explain(answer, data, field, arguments.images, together=True)
             print(f"{arguments.images} images on {name}: {time.perf_counter() - started:.1f} s", flush=True)
         _exactness(models["int8"], data, field)
 
@@ -82,11 +82,12 @@ def _compare(models: Mapping[str, bytes], data: PreparedData, field: Field) -> N
     for name, model in models.items():
         ways = {"batched": _batched(model, 1), "alone": _alone(model), "loop": _loop(model)}
         answers = {way: _median(partial(answer, x)) / len(x) * 1e6 for way, answer in ways.items()}
-        values = {way: _explain(answer, data, field, COMPARED) for way, answer in ways.items()}
-        whole = {
-            way: _median(partial(_explain, answer, data, field, COMPARED)) / COMPARED * 1e3
+        explain = {
+            way: partial(_explain, answer, data, field, COMPARED, together=way == "batched")
             for way, answer in ways.items()
         }
+        values = {way: work() for way, work in explain.items()}
+        whole = {way: _median(work) / COMPARED * 1e3 for way, work in explain.items()}
         worst = max(float(np.abs(values[way] - values["batched"]).max()) for way in ("alone", "loop"))
         cells = [
             f"{found['batched']:.1f} | "
@@ -96,12 +97,21 @@ def _compare(models: Mapping[str, bytes], data: PreparedData, field: Field) -> N
         print(f"| {name} | {cells[0]} | {cells[1]} | {worst:.0e} |", flush=True)
 
 
-def _explain(answer: Answer, data: PreparedData, field: Field, count: int) -> Array:
-    """Return the attributions (count, players) of the first output of the first test samples."""
+def _explain(answer: Answer, data: PreparedData, field: Field, count: int, *, together: bool) -> Array:
+    """Return the attributions (count, players) of the first output of the first test samples.
+
+    Args:
+        answer: The model.
+        data: Gives the samples.
+        field: How they are divided.
+        count: So many.
+        together: Whether samples share their coalitions, as in the stage, or are explained one after another.
+    """
     x, _ = data.test.arrays(limit=count)
-    return np.stack(
-        [attribute(field.game(answer, row, [0]), WANTED.evaluations, (0, i))[:, 0] for i, row in enumerate(x)]
-    )
+    games = [field.game(answer, row, [0]) for row in x]
+    if together:
+        return np.stack([each[:, 0] for (each,) in attribute_samples([[g] for g in games], WANTED.evaluations, (0,))])
+    return np.stack([attribute(game, WANTED.evaluations, (0,))[:, 0] for game in games])
 
 
 def _batched(model: bytes, threads: int) -> Answer:

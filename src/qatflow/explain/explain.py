@@ -17,7 +17,7 @@ from qatflow.explain.drift import compare, summarize
 from qatflow.explain.examples import examples
 from qatflow.explain.explained import FLOAT, Explained
 from qatflow.explain.game import answer_of
-from qatflow.explain.shapley import attribute, attribute_all
+from qatflow.explain.shapley import attribute_samples
 from qatflow.explain.subject import Field, explained_outputs, open_field, output_name
 from qatflow.params import ExplainParams
 from qatflow.progress import Progress, silent
@@ -25,6 +25,8 @@ from qatflow.progress import Progress, silent
 RECORD, ARRAYS = "explanation.json", "explanations.npz"
 DRAW, OTHER_DRAW, ORDERS = range(3)
 """Uses of the seed: coalitions of all models, of the noise floor, and random orders."""
+TOGETHER = 32
+"""Samples whose coalitions are drawn together."""
 Gradient = Callable[[Array, Array, int], Array]
 """From a sample (*shape), its fillers (b, *shape) and an output to what each value adds, (*shape)."""
 
@@ -77,25 +79,31 @@ def _explain(
     x, _ = given.data.test.arrays(limit=wanted.samples)
     answers = {name: answer_of(model, given.data.task) for name, model in _all(given).items()}
     outputs = explained_outputs(given.data.task, answers[FLOAT](x))
-    for sample, (row, wants) in enumerate(zip(x, outputs, strict=True)):
-        games = {name: field.game(answer, row, wants) for name, answer in answers.items()}
-        found = attribute_all(list(games.values()), wanted.evaluations, (seed, sample, DRAW))
-        values = dict(zip(games, found, strict=True))
-        floor = attribute(games[FLOAT], wanted.evaluations, (seed, sample, OTHER_DRAW))
-        for column, output in enumerate(wants):
-            yield Explained(
-                sample,
-                output,
-                games[FLOAT].moving(),
-                {name: each[:, column] for name, each in values.items()},
-                floor[:, column],
-                {
-                    name: curves(game.only(column), values[name][:, column], (seed, sample, ORDERS))
-                    for name, game in games.items()
-                },
-                _gradient(given, field, games[FLOAT].fill, row, output),
-            )
-        progress("explaining", sample + 1, len(x))
+    for start in range(0, len(x), TOGETHER):
+        rows, wants = x[start : start + TOGETHER], outputs[start : start + TOGETHER]
+        games = [
+            {name: field.game(answer, row, each) for name, answer in answers.items()}
+            for row, each in zip(rows, wants, strict=True)
+        ]
+        found = attribute_samples([list(each.values()) for each in games], wanted.evaluations, (seed, DRAW))
+        floors = attribute_samples([[each[FLOAT]] for each in games], wanted.evaluations, (seed, OTHER_DRAW))
+        for place, (played, values, (floor,)) in enumerate(zip(games, found, floors, strict=True)):
+            of_models = dict(zip(played, values, strict=True))
+            for column, output in enumerate(wants[place]):
+                seeds = seed, start + place, ORDERS
+                yield Explained(
+                    start + place,
+                    output,
+                    played[FLOAT].moving(),
+                    {name: each[:, column] for name, each in of_models.items()},
+                    floor[:, column],
+                    {
+                        name: curves(game.only(column), of_models[name][:, column], seeds)
+                        for name, game in played.items()
+                    },
+                    _gradient(given, field, played[FLOAT].fill, rows[place], output),
+                )
+            progress("explaining", start + place + 1, len(x))
 
 
 def _all(given: Ingredients) -> dict[str, bytes]:

@@ -22,7 +22,7 @@ def attribute_all(games: Sequence[Game], evaluations: int, seed: Sequence[int]) 
     All games are tried with the same coalitions, which are drawn once: that is most of what shap itself costs.
 
     Args:
-        games: Of one sample on several models.
+        games: In which the same players can matter.
         evaluations: Coalitions tried for each player. Few players are tried in all coalitions, which is exact.
         seed: Decides which coalitions are tried.
     """
@@ -40,6 +40,27 @@ def attribute_all(games: Sequence[Game], evaluations: int, seed: Sequence[int]) 
         values = explainer.shap_values(moving[None].astype(float), nsamples=wanted, l1_reg=False, silent=True)
     ends = np.cumsum([len(game.outputs) for game in games])[:-1]
     return np.split(np.asarray(values, np.float64).reshape(len(moving), -1), ends, axis=1)
+
+
+def attribute_samples(
+    samples: Sequence[Sequence[Game]], evaluations: int, seed: Sequence[int]
+) -> list[list[npt.NDArray[np.float64]]]:
+    """Return `attribute_all` of each sample's games; samples in which the same players matter share their coalitions.
+
+    Args:
+        samples: For each sample its games on several models.
+        evaluations: Coalitions tried for each player.
+        seed: Decides which coalitions are tried.
+    """
+    alike: dict[bytes, list[int]] = {}
+    for index, games in enumerate(samples):
+        alike.setdefault(games[0].moving().tobytes(), []).append(index)
+    found: list[list[npt.NDArray[np.float64]]] = [[] for _ in samples]
+    for members in alike.values():
+        values = iter(attribute_all([game for index in members for game in samples[index]], evaluations, seed))
+        for index in members:
+            found[index] = [next(values) for _ in samples[index]]
+    return found
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import pytest
 
 from qatflow.explain.game import Game, answer_of
 from qatflow.explain.players import divide
-from qatflow.explain.shapley import attribute
+from qatflow.explain.shapley import attribute, attribute_samples
 from tests.unit.explain.conftest import WEIGHTS
 
 RANDOM = np.random.default_rng(1)
@@ -77,3 +77,13 @@ def test_players_that_cannot_matter_have_exactly_nothing(game, moving):
 
     assert np.count_nonzero(found) <= moving
     assert found.shape == (16,)
+
+
+def test_samples_explained_together_are_explained_as_alone(game, digits):
+    other = Game(game.answer, [6, 1], digits.test.arrays(limit=2)[0][1], game.fill, game.players)
+    still = Game(game.answer, [6], game.x, game.x[None].copy(), game.players)  # in which nobody can matter
+    still.fill[0, 3, 3] += 0.25
+    together = attribute_samples([[game], [still], [other]], 16, (0,))
+
+    for (found,), one in zip(together, (game, still, other), strict=True):
+        np.testing.assert_array_equal(found, attribute(one, 16, (0,)))
