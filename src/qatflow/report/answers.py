@@ -1,7 +1,7 @@
 """The first screen in plain words: what ships, whether it is good, how much smaller and faster it is."""
 
 from qatflow.report import summary, wording
-from qatflow.report.read import Record, Run, Variant
+from qatflow.report.read import Run, Variant
 
 ALPHA = 0.05
 """A difference that chance explains with less than this probability is called real."""
@@ -14,7 +14,7 @@ def answers(run: Run) -> list[tuple[str, str]]:
     if variant is None:
         return [("What ships", f"{champion['variant']} of an earlier run, version {champion['version']}.")]
     return [
-        ("What ships", _shipped(champion, variant)),
+        ("What ships", _shipped(run, variant)),
         ("Is it good", f"{_score(run, variant)} {compared_with_float(run, variant)}"),
         ("Is it smaller and faster", _saved(run, variant)),
     ]
@@ -33,11 +33,13 @@ def compared_with_float(run: Run, variant: Variant) -> str:
     return f"{beside}, {chance} ({wording.chance(p)})."
 
 
-def _shipped(champion: Record | None, variant: Variant) -> str:
-    size = wording.size(variant.evaluation["size_bytes"])
+def _shipped(run: Run, variant: Variant) -> str:
+    size, champion = wording.size(variant.evaluation["size_bytes"]), run.receipt["champion"]
     if champion is None:
         return f"Nothing. The best candidate is {variant.name}, {size}; the gates below say what it lacks."
-    return f"{variant.name}, a TFLite file of {size}, as version {champion['version']}."
+    travels = f"{wording.size(variant.evaluation['size_zstd_bytes'])} compressed by zstd"
+    whole = f"; its bundle has {wording.size(run.shipped_bytes)}" if run.shipped_bytes else ""
+    return f"{variant.name}, a TFLite file of {size} ({travels}{whole}), as version {champion['version']}."
 
 
 def _score(run: Run, variant: Variant) -> str:

@@ -44,7 +44,7 @@ class Run:
 
     `home` is the folder `artifacts/`. `transfer` holds its `history` and its record, `ensemble` what was found about
     combining the variants, and its flatbuffer, if there is one, is the last of `variants`. `manifests` maps folder ->
-    SHA-256 of its manifest, `lineage` is the bundle's.
+    SHA-256 of its manifest; `bundle` is the manifest of the champion's bundle, empty while nothing was ever promoted.
     """
 
     home: Path
@@ -54,8 +54,18 @@ class Run:
     variants: tuple[Variant, ...]
     ensemble: Record
     receipt: Record
-    lineage: Record
+    bundle: Record
     manifests: dict[str, str]
+
+    @property
+    def lineage(self) -> Record:
+        """What the champion was made from."""
+        return dict(self.bundle.get("lineage", {}))
+
+    @property
+    def shipped_bytes(self) -> int:
+        """Of all files in the champion's bundle but its manifest."""
+        return sum(int(file["size_bytes"]) for file in self.bundle.get("files", {}).values())
 
     @property
     def task(self) -> str:
@@ -103,7 +113,7 @@ def read_run(root: Path, variants: Sequence[str]) -> Run:
         variants=tuple(_read_variant(home, name) for name in [*variants, *combined]),
         ensemble=ensemble,
         receipt=receipt,
-        lineage=_read_lineage(home / "release" / "bundle" / artifacts.MANIFEST),
+        bundle=_read_if_there(home / "release" / "bundle" / artifacts.MANIFEST, {}),
         manifests={
             folder: artifacts.sha256_file(home / folder / artifacts.MANIFEST) for folder in [*folders, "release"]
         },
@@ -129,11 +139,6 @@ def _read_variant(home: Path, name: str) -> Variant:
 
 def _read_if_there(path: Path, absent: Any) -> Any:
     return artifacts.read_json(path) if path.is_file() else absent
-
-
-def _read_lineage(bundle_manifest: Path) -> Record:
-    """No bundle is made while nothing was ever promoted."""
-    return dict(artifacts.read_json(bundle_manifest)["lineage"]) if bundle_manifest.is_file() else {}
 
 
 def _check_same_variants(receipt: Record, variants: Sequence[str]) -> None:

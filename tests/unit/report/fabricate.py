@@ -308,10 +308,13 @@ def _gates(refused: bool) -> list[dict[str, Any]]:
 
 
 def _bundle(plan: Plan) -> dict[str, Any]:
+    if not plan.champion:
+        return {}
     lineage = {
         "git_commit": "9f1c2e7",
         "data_md5": None,
         "params_sha256": artifacts.digest("params"),
         "data": {"sha256": artifacts.digest("data")},
     }
-    return {"bundle/manifest.json": {"lineage": lineage}} if plan.champion else {}
+    files = {"model.tflite": {"size_bytes": _size(plan.champion)}, "golden.npz": {"size_bytes": 3000}}
+    return {"bundle/manifest.json": {"lineage": lineage, "files": files}}

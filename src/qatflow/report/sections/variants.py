@@ -60,6 +60,7 @@ def _float_row(run: Run) -> Record:
     return {
         "score": score.value(model["score"]),
         "size": wording.size(model["size_bytes"]),
+        "compressed": wording.size(model["size_zstd_bytes"]),
         "p50": wording.latency(_float_latency(run, "p50")),
         "p95": wording.latency(_float_latency(run, "p95")),
     }
