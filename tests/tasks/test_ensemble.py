@@ -11,11 +11,10 @@ from qatflow.errors import ModelError, ParamsError
 from qatflow.params import EnsembleParams, EvaluateParams, Params, QuantizeParams
 from qatflow.progress import silent
 from qatflow.tflite.runtime import Runner
-from tasks import ensemble, prepare
+from tasks import ensemble
 from tasks.common import Stage
+from tests.tasks.converted import VARIANTS, fill, place
 
-GOLDEN = Path(__file__).parents[1] / "golden"
-VARIANTS = {"ptq_w8a8": "int8", "qat_w4a8": "int4", "float16": "float16"}
 FILES = ["ensemble.json", "evaluation.json", "manifest.json", "model.tflite", "outputs.npy", "timings.json"]
 
 
@@ -32,20 +31,15 @@ def _stage(root: Path, variants: tuple[str, ...] = tuple(VARIANTS), **wanted: ob
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project in which the stages before have run."""
     root = tmp_path_factory.mktemp("project")
-    prepare.run(_stage(root))
-    home = root / "artifacts"
-    with artifacts.stage_output(home / "transfer", "transfer") as out:
-        (out / "model.tflite").write_bytes((GOLDEN / "float32.tflite").read_bytes())
-    for variant, name in VARIANTS.items():
-        _measured(home, variant, name)
+    home = fill(_stage(root))
+    for variant in VARIANTS:
+        _measured(home, variant)
     return root
 
 
-def _measured(home: Path, variant: str, name: str) -> None:
+def _measured(home: Path, variant: str) -> None:
     x, _ = open_prepared(home / "prepare").test.arrays()
-    model = (GOLDEN / f"{name}.tflite").read_bytes()
-    with artifacts.stage_output(home / "convert" / variant, "convert") as out:
-        (out / "model.tflite").write_bytes(model)
+    model = (home / "convert" / variant / "model.tflite").read_bytes()
     with artifacts.stage_output(home / "evaluate" / variant, "evaluate") as out:
         if Runner(model).input.shape == x.shape[1:]:
             np.save(out / "outputs.npy", Runner(model).predict(x))
@@ -125,7 +119,8 @@ def test_an_unknown_combiner_leaves_the_former_output(root: Path) -> None:
 
 
 def test_members_for_other_data_are_refused(root: Path) -> None:
-    _measured(root / "artifacts", "ptq_w8a16", "regressor")
+    place(root / "artifacts", "convert/ptq_w8a16", "regressor")
+    _measured(root / "artifacts", "ptq_w8a16")
 
     with pytest.raises(ModelError, match=r"ptq_w8a16 takes inputs of shape \[64\]; the data have \[8, 8, 1\]"):
         _run(root, variants=("ptq_w8a8", "ptq_w8a16"))

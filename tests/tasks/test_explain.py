@@ -10,11 +10,10 @@ from qatflow import artifacts
 from qatflow.errors import ArtifactError
 from qatflow.params import ExplainParams, Params, QuantizeParams
 from qatflow.progress import silent
-from tasks import explain, prepare
+from tasks import explain
 from tasks.common import Stage
+from tests.tasks.converted import GOLDEN, VARIANTS, fill, place
 
-GOLDEN = Path(__file__).parents[1] / "golden"
-VARIANTS = {"ptq_w8a8": "int8", "qat_w4a8": "int4", "float16": "float16"}
 QUICK = {"samples": 5, "evaluations": 16, "gradient": False}
 
 
@@ -29,14 +28,8 @@ def _stage(root: Path, **wanted: object) -> Stage:
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project in which the stages before have run."""
     root = tmp_path_factory.mktemp("project")
-    prepare.run(_stage(root))
-    home = root / "artifacts"
-    places = {"transfer": "float32", **{f"convert/{variant}": name for variant, name in VARIANTS.items()}}
-    for place, name in places.items():
-        with artifacts.stage_output(home / place, place.split("/")[0]) as out:
-            (out / "model.tflite").write_bytes((GOLDEN / f"{name}.tflite").read_bytes())
-    with artifacts.stage_output(home / "ensemble", "ensemble") as out:
-        (out / "model.tflite").write_bytes((GOLDEN / "int8.tflite").read_bytes())
+    home = fill(_stage(root))
+    place(home, "ensemble", "int8")
     return root
 
 
