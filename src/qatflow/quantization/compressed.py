@@ -13,6 +13,7 @@ from qatflow.models.flatten import flatten
 from qatflow.models.kernels import columns
 from qatflow.models.split import split
 from qatflow.quantization.base import History, Work
+from qatflow.quantization.canonical import check_finite
 from qatflow.quantization.deployed import Deployable
 from qatflow.quantization.fake_quant import kernels_of, wrappers
 from qatflow.quantization.training import Extras, fit_compressed, steps_of
@@ -27,6 +28,7 @@ def compress(model: keras.Model, plugs: Sequence[Compression], work: Work) -> tu
         ModelError: If the model has no graph, or the loss became NaN or infinite.
         ParamsError: If a compression asks for what this model cannot give.
     """
+    check_finite(model)
     flat = split(flatten(model))
     small = reduce(lambda smaller, plug: plug.shrink(smaller, work.data), plugs, flat)
     training = [plug for plug in plugs if plug.trains_float]

@@ -11,8 +11,9 @@ KNOWN = {
         *("momentum", "nadam", "nesterov", "rmsprop", "sgd"),
     ),
     "strategies": (
-        *("qat_mixed", "qat_progressive", "qat_w4a8"),
-        *("qat_w8a16", "qat_w8a8_per_channel", "qat_w8a8_per_tensor"),
+        *("cqat_w8a8", "pcqat_w8a8", "pqat_w4a8", "pqat_w8a8"),
+        *("qat_mixed", "qat_progressive", "qat_w4a8", "qat_w4a8_structured", "qat_w8a16"),
+        *("qat_w8a8_low_rank", "qat_w8a8_per_channel", "qat_w8a8_per_tensor", "qat_w8a8_structured"),
     ),
     "models": (
         *("autoencoder", "conv1d", "ds_cnn", "mlp"),
