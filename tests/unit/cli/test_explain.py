@@ -17,6 +17,8 @@ from qatflow.data.prepare import prepare_data
 from qatflow.params import DataParams
 from tests.unit.release.fabricate import bundle
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 QUICK = ("--players", "16", "--evaluations", "8")
 
@@ -60,7 +62,6 @@ def test_it_says_why_and_writes_a_picture_and_figures(place: Path, tmp_path: Pat
         assert picture.width > picture.height > 300
 
 
-@pytest.mark.slow
 def test_a_repeat_gives_the_same_figures(place: Path, tmp_path: Path) -> None:
     for name in ("a", "b"):
         run(place / "bundle", "--data", "digits", "--index", 1, "--out", tmp_path / name, *QUICK)
@@ -127,7 +128,6 @@ def test_a_table_cannot_be_blurred_and_other_data_do_not_fit(
     assert "holds samples of shape [5]; the bundles are for [8, 8, 1]" in said
 
 
-@pytest.mark.slow
 def test_neither_tensorflow_nor_a_traceback_is_needed(place: Path, tmp_path: Path) -> None:
     program = (
         "import sys; sys.modules['tensorflow'] = None; sys.modules['tf_keras'] = None\n"

@@ -10,6 +10,8 @@ from qatflow.models import ARCHITECTURES
 from qatflow.models.flatten import flatten
 from qatflow.models.split import split
 
+pytestmark = pytest.mark.slow
+
 layers = keras.layers
 SHAPES = {"mlp": (12,), "conv1d": (24, 3), "autoencoder": (4, 5, 2), "file": None}
 
@@ -46,7 +48,6 @@ def check_cut(model):
     return small.count_params() / model.count_params()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name != "file"])
 def test_every_architecture_is_cut_right(name, drawn):
     outputs, task = (40, "anomaly") if name == "autoencoder" else (4, "classification")

@@ -9,6 +9,8 @@ from qatflow.errors import ParamsError
 from qatflow.models.flatten import flatten
 from qatflow.params import CompressionParams
 
+pytestmark = pytest.mark.slow
+
 layers = keras.layers
 
 

@@ -8,6 +8,8 @@ from qatflow.explain.game import Game, answer_of
 from qatflow.explain.players import divide
 from qatflow.explain.shapley import attribute
 
+pytestmark = pytest.mark.slow
+
 WORTH = np.array([4.0, 2.0, 1.0, 3.0])
 
 

@@ -15,6 +15,8 @@ from qatflow.explain.subject import open_field
 from qatflow.params import ExplainParams
 from tests.unit.explain.conftest import WEIGHTS
 
+pytestmark = pytest.mark.slow
+
 WANTED = ExplainParams(players=16)
 
 
@@ -129,7 +131,6 @@ def test_the_picture_shows_both_signs_in_colours_that_differ_in_more_than_red_an
     assert min(blue, red) > 1000
 
 
-@pytest.mark.slow
 def test_equal_explanations_give_equal_pictures(classified):
     assert draw(classified) == draw(classified)
 

@@ -124,7 +124,7 @@ def test_they_train_too(network, quantize, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["ptq_w4a8", "qat_w4a8"])
+@pytest.mark.parametrize("name", ["ptq_w4a8", "qat_w4a8", "pcqat_w8a8"])
 def test_a_dead_channel_stays_dead_and_harms_nothing(network, quantize, name):
     model = network(blocks)
     kernel = model.get_layer("c1").kernel
@@ -132,7 +132,7 @@ def test_a_dead_channel_stays_dead_and_harms_nothing(network, quantize, name):
 
     found, _ = quantize(name, model)
 
-    assert found.widths["c1"] == 4
+    assert found.widths["c1"] == (8 if "w8" in name else 4)
 
 
 @pytest.mark.slow
@@ -153,7 +153,7 @@ def test_one_calibration_sample_is_enough(network, quantize, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["ptq_w4a8", "qat_w8a8_per_channel", "qat_mixed"])
+@pytest.mark.parametrize("name", ["ptq_w4a8", "qat_w8a8_per_channel", "qat_mixed", "pcqat_w8a8"])
 def test_a_model_without_weights(sequence, work, samples, name):
     stack = [layers.AveragePooling2D(2, name="p"), layers.GlobalAveragePooling2D(name="gap"), layers.Softmax(name="s")]
     model, given = sequence((8, 8, 3), *stack), work((8, 8, 3), mixed={"size_ratio": 1.0})

@@ -11,6 +11,8 @@ from qatflow.quantization.fake_quant import Grids, initial_steps
 from qatflow.quantization.plan import Fixed, Own, Plan, Tied
 from qatflow.quantization.store import load_quantized, save_quantized
 
+pytestmark = pytest.mark.slow
+
 layers = keras.layers
 
 
@@ -36,7 +38,6 @@ def saved(quantized, tmp_path):
     return tmp_path
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("form", [converted_form, device_form])
 def test_every_form_computes_the_same_bit_for_bit(quantized, saved, samples, form):
     loaded = load_quantized(saved)

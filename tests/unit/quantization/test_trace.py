@@ -8,6 +8,8 @@ from qatflow.quantization.fake_quant import Grids, Learn, build, kernels_of, wra
 from qatflow.quantization.plan import Own, Plan
 from qatflow.quantization.trace import Trace, integers
 
+pytestmark = pytest.mark.slow
+
 layers = keras.layers
 STEP = 0.1
 

@@ -7,6 +7,8 @@ import pytest
 
 from qatflow.report.page import render
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = '<script>alert("x")</script>'
 TWELVE = tuple(f"qat_variant_{i}" for i in range(12))
 RUNS = {

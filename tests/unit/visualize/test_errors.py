@@ -7,6 +7,8 @@ from qatflow.report.lost import find_lost
 from qatflow.visualize import errors
 from tests.unit.release.fabricate import digits
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def crowded(subject):

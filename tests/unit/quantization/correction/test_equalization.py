@@ -7,6 +7,8 @@ from qatflow.models.kernels import KERNELS
 from qatflow.quantization.correction.equalization import LIMIT, equalize, factors
 from qatflow.quantization.fold import fold
 
+pytestmark = pytest.mark.slow
+
 layers = keras.layers
 
 
