@@ -156,6 +156,7 @@ class CompressionParams(Section):
     epochs: Count = 10
     growth: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
     sparsity: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
+    scope: Literal["model", "layer"] = "model"
     schedule: Literal["polynomial", "constant"] = "polynomial"
     pattern: Literal["unstructured", "2:4", "block"] = "unstructured"
     block: Annotated[int, Field(ge=2, le=64)] = 4
@@ -168,6 +169,8 @@ class CompressionParams(Section):
     def _pattern_sets_the_sparsity(self) -> CompressionParams:
         if self.pattern == "2:4" and self.sparsity != 0.5:
             raise ValueError(f"pattern 2:4 makes half of the weights zero; sparsity must be 0.5, not {self.sparsity}")
+        if self.pattern != "unstructured" and self.scope == "model":
+            raise ValueError(f"pattern {self.pattern} gives each layer the same sparsity; set scope to layer")
         return self
 
 

@@ -61,7 +61,7 @@ class Compression:
         return None
 
     def promises(self, model: keras.Model) -> Promises:  # noqa: ARG002
-        """Return what the flatbuffer of a shrunken, canonical model must show, by layer."""
+        """Return what the flatbuffer of a compressed, canonical model must show, by layer."""
         return {}
 
 

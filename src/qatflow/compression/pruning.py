@@ -13,8 +13,9 @@ from qatflow.artifacts import Array
 from qatflow.backend import keras, tf
 from qatflow.compression.base import Compression, Promises, followed
 from qatflow.compression.promise import Promise
-from qatflow.compression.sparsity import PATTERNS, stored, unstored
+from qatflow.compression.sparsity import PATTERNS, adaptive, stored, unstored
 from qatflow.data.prepared import PreparedData
+from qatflow.errors import ModelError
 from qatflow.params import CompressionParams
 from qatflow.training.quantization_aware import Rule
 
@@ -45,7 +46,7 @@ class KeepZeros(Rule):
 
 @dataclass(frozen=True)
 class Prune(Compression):
-    """Zeros in place of small weights, in each layer the same share."""
+    """Zeros in place of small weights: in each layer the same share, or of all layers together those that cost least."""
 
     trains_float: ClassVar[bool] = True
 
@@ -67,12 +68,20 @@ class Prune(Compression):
         return [Grow([rule for rule in rules if isinstance(rule, KeepZeros)], self.settings, steps)]
 
     def promises(self, model: keras.Model) -> Promises:
-        """Return the zeros of each layer, as `PATTERNS` counts them."""
-        fours = self.settings.pattern == "2:4"
-        return {
-            layer.name: Promise(zeros=_zeros(layer.kernel.shape, self.settings), fours=fours)
-            for layer in followed(model)
-        }
+        """Return the zeros that each layer has, which are those that were asked for.
+
+        Raises:
+            ModelError: If they are fewer.
+        """
+        kernels = {layer.name: layer.kernel.numpy() for layer in followed(model)}
+        zeros = {name: int(np.sum(kernel == 0)) for name, kernel in kernels.items()}
+        asked = masks_of([np.ones_like(kernel) for kernel in kernels.values()], self.settings.sparsity, self.settings)
+        missing = sum(int(np.sum(mask == 0)) for mask in asked) - sum(zeros.values())
+        if missing > 0:
+            raise ModelError(
+                f"pruning left {missing} weights more than a sparsity of {self.settings.sparsity:g} allows"
+            )
+        return {name: Promise(zeros=count, fours=self.settings.pattern == "2:4") for name, count in zeros.items()}
 
 
 class Grow(keras.callbacks.Callback):
@@ -95,8 +104,10 @@ class Grow(keras.callbacks.Callback):
         self._batches += 1
         if self._batches == self._last or (self._batches < self._last and self._batches % EVERY == 0):
             share = SCHEDULES[self._settings.schedule](self._batches / self._last)
-            for rule in self._rules:
-                rule.mask.assign(mask_of(rule.kernel.numpy(), share * self._settings.sparsity, self._settings))
+            kernels = [rule.kernel.numpy() for rule in self._rules]
+            masks = masks_of(kernels, share * self._settings.sparsity, self._settings)
+            for rule, mask in zip(self._rules, masks, strict=True):
+                rule.mask.assign(mask)
                 rule.hold()
 
     def state(self) -> dict[str, Array]:
@@ -108,12 +119,14 @@ class Grow(keras.callbacks.Callback):
         self._batches = int(state["batches"])
 
 
+def masks_of(kernels: Sequence[Array], sparsity: float, settings: CompressionParams) -> list[Array]:
+    """Return the masks of all kernels of a model at a sparsity, of their shapes, float32."""
+    if settings.scope == "model":
+        return [mask.astype(np.float32) for mask in adaptive(kernels, sparsity)] if kernels else []
+    return [mask_of(kernel, sparsity, settings) for kernel in kernels]
+
+
 def mask_of(kernel: Array, sparsity: float, settings: CompressionParams) -> Array:
     """Return the mask of a kernel (…, i, o) at a sparsity, of its shape, float32."""
     keep = PATTERNS[settings.pattern](stored(kernel), sparsity, settings.block)
     return unstored(keep, kernel.shape).astype(np.float32)
-
-
-def _zeros(shape: Sequence[int], settings: CompressionParams) -> int:
-    """Return how many zeros a mask has at the settings' sparsity; the pattern decides, not the values."""
-    return int(np.sum(mask_of(np.ones(tuple(shape), np.float32), settings.sparsity, settings) == 0))

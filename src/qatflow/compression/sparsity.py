@@ -3,7 +3,7 @@
 Weights come in rows (r, n) as the flatbuffer stores them: consecutive along the input channels.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +51,27 @@ def two_of_four(rows: Array, sparsity: float) -> Mask:
     keep = np.ones(groups.shape, bool)
     np.put_along_axis(keep, order, np.repeat(~treated, TWO).reshape(-1, TWO), axis=1)
     return _ungrouped(keep, rest)
+
+
+def adaptive(kernels: Sequence[Array], sparsity: float) -> list[Mask]:
+    """Return masks, of the kernels' shapes, without the `sparsity` of all weights whose `lamp_scores` are least."""
+    scores = np.concatenate([lamp_scores(kernel) for kernel in kernels])
+    keep = np.split(~_smallest(scores, sparsity), np.cumsum([kernel.size for kernel in kernels])[:-1])
+    return [mask.reshape(kernel.shape) for mask, kernel in zip(keep, kernels, strict=True)]
+
+
+def lamp_scores(kernel: Array) -> npt.NDArray[np.float64]:
+    """Return each weight's square over the sum of squares of those of its layer that are no smaller, (n,) float64.
+
+    Compared across layers they leave more weights to layers that have few: the largest of a layer has 1. Lee et al.,
+    "Layer-adaptive Sparsity for the Magnitude-based Pruning", 2021, equation 5.
+    """
+    squares = np.square(kernel.ravel(), dtype=np.float64)
+    order = np.argsort(squares, kind="stable")
+    rest = np.cumsum(squares[order][::-1])[::-1]
+    scores = np.zeros(squares.shape)
+    scores[order] = squares[order] / np.maximum(rest, np.finfo(np.float64).tiny)
+    return scores
 
 
 PATTERNS: Mapping[str, Callable[[Array, float, int], Mask]] = {

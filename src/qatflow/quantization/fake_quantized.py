@@ -71,7 +71,7 @@ class FakeQuantized:
         if wanted.adaround and self.descent is None:
             prepared = with_learned_rounding(prepared, work)
         if self.trained:
-            return self._promised(prepared, work)
+            return self._promised(prepared, flat, work)
         return on_converters_grid(replace(prepared, reference=flat if wanted.bias else None))
 
     def train(self, prepared: Deployable, model: keras.Model, work: Work) -> Trained:
@@ -108,11 +108,11 @@ class FakeQuantized:
     def _plugs(self, work: Work) -> list[Compression]:
         return [COMPRESSIONS[name](work.settings.compression) for name in self.compressions]
 
-    def _promised(self, prepared: Deployable, work: Work) -> Deployable:
-        """Return the model with the codes of its weights, and what its flatbuffer is to show."""
+    def _promised(self, prepared: Deployable, flat: keras.Model, work: Work) -> Deployable:
+        """Return the model with the codes of its weights, and what its flatbuffer is to show: what `flat` has."""
         plugs = self._plugs(work)
         grids = replace(prepared.grids, codes=codes_for(prepared, plugs))
-        return replace(prepared, grids=grids, promises=promises_of(prepared.model, plugs))
+        return replace(prepared, grids=grids, promises=promises_of(flat, plugs))
 
     def _folded(self, work: Work) -> bool:
         return not (self.trained and self.per_channel and work.settings.training.batch_norm != "fold")

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from qatflow.artifacts import Array
 from qatflow.backend import keras
 from qatflow.models.kernels import KERNELS, columns
 from qatflow.quantization.base import Work
@@ -35,5 +36,17 @@ def with_learned_rounding(prepared: Deployable, work: Work) -> Deployable:
         q = np.rint(columns(learned.get_layer(name)) / steps[name])
         signs = np.sign(gain_of(norms[name])) if name in norms else np.ones(1, np.float32)
         kernel = getattr(rounded.get_layer(name), KERNELS[type(model.get_layer(name))])
-        kernel.assign(np.reshape(q * signs * prepared.grids.steps[name], kernel.shape))
+        values = q * signs * prepared.grids.steps[name]
+        kernel.assign(
+            np.reshape(_unlike_pruned(values, columns(model.get_layer(name)), prepared.grids.steps[name]), kernel.shape)
+        )
     return replace(prepared, model=rounded)
+
+
+def _unlike_pruned(rounded: Array, before: Array, steps: Array) -> Array:
+    """Return rounded weights of a pruned layer; those that only rounding made 0 keep a little of themselves.
+
+    Training holds exact zeros, which are the pruned weights, and is to let the others grow again.
+    """
+    little = np.clip(before, -steps / 4, steps / 4)
+    return np.where(rounded == 0, little, rounded) if np.any(before == 0) else rounded

@@ -4,8 +4,8 @@ from pydantic import ValidationError
 
 from qatflow.backend import keras
 from qatflow.compression.clustering import Cluster
-from qatflow.compression.pruning import EVERY, SCHEDULES, Grow, KeepZeros, Prune, mask_of
-from qatflow.errors import ParamsError
+from qatflow.compression.pruning import EVERY, SCHEDULES, Grow, KeepZeros, Prune, mask_of, masks_of
+from qatflow.errors import ModelError, ParamsError
 from qatflow.params import CompressionParams, QatParams
 from qatflow.training.quantization_aware import make_quantization_aware
 
@@ -42,7 +42,7 @@ def trained(model, plug, batches, x=None):
 def test_zeros_grow_in_the_first_part_and_then_stay(schedule):
     model = keras.Sequential([layers.Dense(20, input_shape=(10,)), layers.Dense(2)])
     before = model.layers[0].kernel.numpy()
-    seen = trained(model, Prune(CompressionParams(sparsity=0.6, schedule=schedule, growth=0.5)), 100)
+    seen = trained(model, Prune(CompressionParams(sparsity=0.6, scope="layer", schedule=schedule, growth=0.5)), 100)
 
     assert seen[: EVERY - 1] == [0.0] * (EVERY - 1)
     assert seen == sorted(seen)
@@ -83,12 +83,26 @@ def test_a_growth_that_was_interrupted_goes_on_where_it_was():
     assert again.state() == grow.state() == {"batches": 3}
 
 
-def test_promises_count_what_the_pattern_leaves():
+def test_promises_are_the_zeros_of_each_layer_which_must_be_enough():
     model = keras.Sequential([layers.Conv2D(4, 3, input_shape=(6, 6, 3), name="odd"), layers.Conv2D(4, 1, name="even")])
-    promises = Prune(CompressionParams(pattern="2:4")).promises(model)
+    plug = Prune(CompressionParams(pattern="2:4", scope="layer"))
+    with pytest.raises(ModelError, match=r"pruning left 8 weights more than a sparsity of 0\.5 allows"):
+        plug.promises(model)  # three channels have no fours
 
-    assert promises["odd"].zeros == 0  # three channels have no fours
+    kernel = model.get_layer("even").kernel
+    kernel.assign(kernel * mask_of(kernel.numpy(), 0.5, plug.settings))
+    promises = plug.promises(model)
+    assert promises["odd"].zeros == 0
     assert (promises["even"].zeros, promises["even"].fours) == (8, True)
+
+
+def test_of_all_layers_together_the_small_one_keeps_more():
+    rng = np.random.default_rng(0)
+    small, large = rng.normal(size=(4, 4)).astype(np.float32), rng.normal(size=(40, 40)).astype(np.float32)
+    masks = masks_of([small, large], 0.7, CompressionParams(sparsity=0.7))
+
+    assert sum(int(np.sum(mask == 0)) for mask in masks) == int(0.7 * (16 + 1600))
+    assert np.mean(masks[0] == 0) < 0.5 < np.mean(masks[1] == 0)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +110,8 @@ def test_promises_count_what_the_pattern_leaves():
     [
         ({"sparsity": 1.0}, "less than 1"),
         ({"sparsity": 0.0}, "greater than 0"),
-        ({"sparsity": 0.7, "pattern": "2:4"}, "sparsity must be 0.5, not 0.7"),
+        ({"sparsity": 0.7, "pattern": "2:4", "scope": "layer"}, "sparsity must be 0.5, not 0.7"),
+        ({"pattern": "block"}, "block gives each layer the same sparsity; set scope to layer"),
         ({"clusters": 2}, "greater than or equal to 3"),
         ({"channels": 1.5}, "less than 1"),
     ],

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from qatflow.compression.sparsity import PATTERNS, blocks, stored, two_of_four, unstored
+from qatflow.compression.sparsity import PATTERNS, adaptive, blocks, lamp_scores, stored, two_of_four, unstored
 
 
 @pytest.fixture
@@ -66,3 +66,17 @@ def test_rows_run_along_the_input_channels_as_in_the_flatbuffer(shape):
     assert rows.shape == (np.prod(shape) // 4, 4)
     assert np.array_equal(rows[0], kernel.reshape(-1, 4, 8)[0, :, 0])
     assert np.array_equal(unstored(rows, shape), kernel)
+
+
+def test_lamp_scores_are_those_of_the_paper():
+    kernel = np.array([[3.0, -1.0], [2.0, 0.0]], np.float32)
+
+    assert lamp_scores(kernel).tolist() == pytest.approx([9 / 9, 1 / (1 + 4 + 9), 4 / (4 + 9), 0.0])
+
+
+def test_no_layer_loses_its_largest_weight():
+    kernels = [np.full((3, 3), 1e-6, np.float32), np.ones((50, 50), np.float32)]
+
+    keep = adaptive(kernels, 0.99)
+    assert keep[0].any()
+    assert sum(np.sum(~mask) for mask in keep) == int(0.99 * 2509)

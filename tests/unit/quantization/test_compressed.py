@@ -52,7 +52,7 @@ def stored(name, model, work):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["pcqat_w8a8", "pqat_w4a8"])
 def test_sparsity_and_clusters_survive_to_the_flatbuffer_in_1x1_convolutions_too(name, model, asked):
-    found = stored(name, model, asked(sparsity=0.6, clusters=8))
+    found = stored(name, model, asked(sparsity=0.6, scope="layer", clusters=8))
 
     for layer in ("a", "b", "end"):
         assert np.mean(found[layer] == 0) >= int(0.6 * found[layer].size) / found[layer].size
@@ -63,7 +63,7 @@ def test_sparsity_and_clusters_survive_to_the_flatbuffer_in_1x1_convolutions_too
 
 @pytest.mark.slow
 def test_two_of_four_weights_survive(model, asked):
-    found = stored("pqat_w8a8", model, asked(pattern="2:4"))
+    found = stored("pqat_w8a8", model, asked(pattern="2:4", scope="layer"))
 
     assert (np.sum(found["b"].reshape(-1, 4) == 0, axis=1) >= 2).all()
 
@@ -98,11 +98,32 @@ def test_clusters_are_checked_before_anything_trains(model, asked):
 
 
 def test_promises_of_a_chain_hold_together(model):
+    for name in ("a", "b", "end"):
+        kernel = model.get_layer(name).kernel
+        kernel.assign(np.where(np.arange(kernel.shape.num_elements()).reshape(kernel.shape) % 2, kernel, 0))
     plugs = [COMPRESSIONS[name](CompressionParams(sparsity=0.5, clusters=9)) for name in ("prune", "cluster")]
     found = promises_of(model, plugs)
 
     assert set(found) == {"a", "b", "end"}
     assert (found["b"].zeros, found["b"].distinct) == (64, 9)
+
+
+@pytest.mark.slow
+def test_all_layers_together_reach_the_sparsity(model, asked):
+    found = stored("pqat_w4a8", model, asked(sparsity=0.7))
+    pruned = [found[name] for name in ("a", "b", "end")]
+
+    assert sum(np.sum(q == 0) for q in pruned) >= int(0.7 * sum(q.size for q in pruned))
+    assert len({round(float(np.mean(q == 0)), 2) for q in pruned}) > 1
+
+
+def test_only_pruned_weights_are_exactly_zero_after_learned_rounding(model, asked):
+    kernel = model.get_layer("b").kernel
+    kernel.assign(np.where(np.arange(128).reshape(kernel.shape) % 3, kernel * 0.2, 0))
+    prepared = STRATEGIES["qat_w4a8"].prepare(model, asked())
+
+    rounded = prepared.model.get_layer("b").kernel.numpy()
+    assert np.array_equal(rounded == 0, kernel.numpy() == 0)
 
 
 def test_nothing_to_train_leaves_the_model_as_it_is(model, asked):
