@@ -46,7 +46,7 @@ class KeepZeros(Rule):
 
 @dataclass(frozen=True)
 class Prune(Compression):
-    """Zeros in place of small weights: in each layer the same share, or of all layers together those that cost least."""
+    """Zeros in place of small weights: in each layer the same share, or those of all layers that cost least."""
 
     trains_float: ClassVar[bool] = True
 

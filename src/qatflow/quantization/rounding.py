@@ -36,10 +36,8 @@ def with_learned_rounding(prepared: Deployable, work: Work) -> Deployable:
         q = np.rint(columns(learned.get_layer(name)) / steps[name])
         signs = np.sign(gain_of(norms[name])) if name in norms else np.ones(1, np.float32)
         kernel = getattr(rounded.get_layer(name), KERNELS[type(model.get_layer(name))])
-        values = q * signs * prepared.grids.steps[name]
-        kernel.assign(
-            np.reshape(_unlike_pruned(values, columns(model.get_layer(name)), prepared.grids.steps[name]), kernel.shape)
-        )
+        before, grid = columns(model.get_layer(name)), prepared.grids.steps[name]
+        kernel.assign(np.reshape(_unlike_pruned(q * signs * grid, before, grid), kernel.shape))
     return replace(prepared, model=rounded)
 
 
