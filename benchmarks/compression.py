@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cache
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from qatflow.errors import QATFlowError
 from qatflow.evaluation.latency import interleaved_latency
 from qatflow.evaluation.sizes import sparsity, zstd_bytes
 from qatflow.params import CompressionParams, QatParams, QuantizeParams
-from qatflow.quantization import STRATEGIES
+from qatflow.quantization.deployed import Deployable
 from qatflow.quantization.run import Made, make
 from qatflow.search.clock import Clock
 from qatflow.search.loop import Search
@@ -35,14 +35,25 @@ from qatflow.search.names import compressions_of
 from qatflow.search.options import Goal, Options
 from qatflow.tflite.convert import convert_float
 
-QAT = "qat_w8a8_per_channel"
 RUNS = 300
 COLUMNS = (
     *("flatbuffer", "accuracy %", "bytes", "zstd", "zstd, QAT = 100", "float / zstd", "latency, QAT = 1"),
     *("zeros %", "values"),
 )
 HEADER = f"| {' | '.join(COLUMNS)} |\n| --- |{' ---: |' * (len(COLUMNS) - 1)}"
-COMPRESSED = [name for name in STRATEGIES if set(compressions_of(name)) - {"low_rank"}]
+OURS = {
+    "PTQ int8": "ptq_w8a8",
+    "QAT int8": "qat_w8a8_per_channel",
+    "PQAT int8": "pqat_w8a8",
+    "CQAT int8": "cqat_w8a8",
+    "PCQAT int8": "pcqat_w8a8",
+    "structured int8": "qat_w8a8_structured",
+    "PTQ int4": "ptq_w4a8",
+    "QAT int4": "qat_w4a8",
+    "PQAT int4": "pqat_w4a8",
+    "structured int4": "qat_w4a8_structured",
+}
+"""Label -> strategy, with the settings of the case's plan."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +94,12 @@ WHOLE = 50_000
 def main() -> None:
     """Measure and print."""
     parser = arguments_parser(__doc__ or "")
-    parser.add_argument("--only", nargs="*", help="labels of rows, besides float and QAT; no search then")
+    parser.add_argument("--only", nargs="*", help="labels of rows, besides float and QAT")
     arguments = parser.parse_args()
     with hushed(), tempfile.TemporaryDirectory() as folder:
         data = prepared_data(arguments, Path(folder) / "data", WHOLE)
-        rows = dict(_rows(arguments, base_model(arguments, data), data))
+        base = base_model(arguments, data)
+        rows = dict(_rows(arguments, base, data))
         sample, _ = data.test.arrays(limit=1)
         times = interleaved_latency(list(rows.values()), sample, threads=1, runs=RUNS)
         latencies = {label: each["p50"] for label, each in zip(rows, times, strict=True)}
@@ -95,6 +107,7 @@ def main() -> None:
         print(HEADER)
         for label, flatbuffer in rows.items():
             print(_line(label, flatbuffer, rows, latencies, accuracy_of(flatbuffer, data)))
+        print(f"\nThe search takes {_best(rows, PLANS[arguments.case], base, data)}")
 
 
 def _rows(arguments: argparse.Namespace, base: keras.Model, data: PreparedData) -> Iterator[tuple[str, bytes]]:
@@ -129,42 +142,38 @@ def _kept(arguments: argparse.Namespace, label: str, maker: Callable[[], bytes])
 def _makers(plan: Plan, base: keras.Model, data: PreparedData) -> dict[str, Callable[[], bytes]]:
     compressed: dict[str, Any] = {}
 
-    @cache
-    def ours(strategy: str, **changes: Any) -> Made:
+    def ours(strategy: str, **changes: Any) -> bytes:
         settings = plan.settings(**changes)
         if not compressions_of(strategy):
             settings = settings.model_copy(update={"training": plan.as_long()})
-        start(0)
-        return make(strategy, base, data, settings, seed=0, compressed=compressed)
-
-    def searched() -> bytes:
-        options = Options(settings=plan.settings(), latency_runs=1)
-        goal = Goal(max_drop=0.01, compressed=True)
-        search = Search(base, data, goal, options, make=lambda name, *_, **__: ours(name), clock=Clock())
-        found = search.auto(["ptq_w8a8", "ptq_w4a8", QAT, *COMPRESSED])
-        print(f"  search: {found.strategy}, {found.reason}", flush=True)
-        return found.flatbuffer
+        return make(strategy, base, data, settings, seed=0, compressed=compressed).flatbuffer
 
     def peer(name: str) -> bytes:
         network = stock_chain(name, base, data, plan.settings())
         return convert_stock(network, data.train.arrays(limit=300)[0])
 
+    half = {"sparsity": 0.5, "scope": "layer"}
     return {
         "float": lambda: convert_float(base),
-        "PTQ int8": lambda: ours("ptq_w8a8").flatbuffer,
-        "QAT int8": lambda: ours(QAT).flatbuffer,
-        "PCQAT int8": lambda: ours("pcqat_w8a8").flatbuffer,
-        "structured int8": lambda: ours("qat_w8a8_structured").flatbuffer,
-        "structured int4": lambda: ours("qat_w4a8_structured").flatbuffer,
-        "PQAT int4": lambda: ours("pqat_w4a8").flatbuffer,
-        "CQAT int8": lambda: ours("cqat_w8a8").flatbuffer,
-        "best by search": searched,
-        "PQAT int8, 50 %": lambda: ours("pqat_w8a8", sparsity=0.5).flatbuffer,
-        "PQAT int8, 2:4": lambda: ours("pqat_w8a8", sparsity=0.5, pattern="2:4").flatbuffer,
-        "QAT int4": lambda: ours("qat_w4a8").flatbuffer,
+        **{label: partial(ours, strategy) for label, strategy in OURS.items()},
+        "PQAT int8, 50 %": partial(ours, "pqat_w8a8", **half),
+        "PQAT int8, 2:4": partial(ours, "pqat_w8a8", **half, pattern="2:4"),
         "float, trained as long": lambda: convert_float(tuned(base, data, plan.as_long(), 0)),
-        **{name: (lambda name=name: peer(name)) for name in CHAINS},
+        **{name: partial(peer, name) for name in CHAINS},
     }
+
+
+def _best(rows: Mapping[str, bytes], plan: Plan, base: keras.Model, data: PreparedData) -> str:
+    """Return what the search takes, by bytes that travel, among the rows that are strategies of ours."""
+    made = {strategy: rows[label] for label, strategy in OURS.items() if label in rows}
+
+    def again(strategy: str, *_: Any, **__: Any) -> Made:
+        return Made(strategy, made[strategy], base, [], {}, (), quantized=Deployable(base))
+
+    options = Options(settings=plan.settings(), latency_runs=1)
+    search = Search(base, data, Goal(compressed=True), options, make=again, clock=Clock())
+    found = search.auto(list(made), exhaustive=True)
+    return f"{found.strategy}: {found.reason}"
 
 
 def _line(
