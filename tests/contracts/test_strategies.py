@@ -95,7 +95,7 @@ def check_promises(name, flatbuffer):
 
 def epochs_of(name):
     """Return how often a strategy trains an epoch: with fake-quants, and before that where it removes weights."""
-    removing = set(getattr(STRATEGIES[name], "compressions", ())) - {"cluster"}
+    removing = set(STRATEGIES[name].compressions) - {"cluster"}
     return int(STRATEGIES[name].trained) + bool(removing)
 
 

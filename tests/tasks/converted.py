@@ -25,3 +25,10 @@ def place(home: Path, where: str, name: str) -> None:
     """Put a golden flatbuffer where a stage would have put its own, such as convert/ptq_w8a8."""
     with artifacts.stage_output(home / where, where.split("/", maxsplit=1)[0]) as out:
         (out / "model.tflite").write_bytes((GOLDEN / f"{name}.tflite").read_bytes())
+
+
+def opened(root: Path, stage: str, record: str) -> tuple[Path, dict[str, object]]:
+    """Return a stage's folder, verified, and its record."""
+    out = root / "artifacts" / stage
+    artifacts.verify(out)
+    return out, artifacts.read_json(out / record)

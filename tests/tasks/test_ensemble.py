@@ -13,7 +13,7 @@ from qatflow.progress import silent
 from qatflow.tflite.runtime import Runner
 from tasks import ensemble
 from tasks.common import Stage
-from tests.tasks.converted import VARIANTS, fill, place
+from tests.tasks.converted import VARIANTS, fill, opened, place
 
 FILES = ["ensemble.json", "evaluation.json", "manifest.json", "model.tflite", "outputs.npy", "timings.json"]
 
@@ -49,9 +49,7 @@ def _measured(home: Path, variant: str) -> None:
 
 def _run(root: Path, **wanted: object) -> tuple[Path, dict[str, object]]:
     ensemble.run(_stage(root, **wanted))
-    out = root / "artifacts" / "ensemble"
-    artifacts.verify(out)
-    return out, artifacts.read_json(out / "ensemble.json")
+    return opened(root, "ensemble", "ensemble.json")
 
 
 def test_it_writes_a_flatbuffer_that_was_measured_like_any_other(root: Path) -> None:

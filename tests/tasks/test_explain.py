@@ -12,7 +12,7 @@ from qatflow.params import ExplainParams, Params, QuantizeParams
 from qatflow.progress import silent
 from tasks import explain
 from tasks.common import Stage
-from tests.tasks.converted import GOLDEN, VARIANTS, fill, place
+from tests.tasks.converted import GOLDEN, VARIANTS, fill, opened, place
 
 QUICK = {"samples": 5, "evaluations": 16, "gradient": False}
 
@@ -35,9 +35,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _run(root: Path, **wanted: object) -> tuple[Path, dict[str, object]]:
     explain.run(_stage(root, **wanted))
-    out = root / "artifacts" / "explain"
-    artifacts.verify(out)
-    return out, artifacts.read_json(out / "explanation.json")
+    return opened(root, "explain", "explanation.json")
 
 
 def test_every_flatbuffer_has_its_drift_and_its_curves(root: Path) -> None:

@@ -1,6 +1,6 @@
 """What a compression is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -9,7 +9,7 @@ from qatflow.backend import keras
 from qatflow.compression.promise import Promise
 from qatflow.data.prepared import PreparedData
 from qatflow.errors import ParamsError
-from qatflow.models.kernels import KERNELS
+from qatflow.models.kernels import KERNELS, kernel_of
 from qatflow.params import CompressionParams
 from qatflow.training.quantization_aware import Rule
 
@@ -51,18 +51,23 @@ class Compression:
         """Return what drives those rules in the first `settings.growth` of `steps` batches of the float training."""
         return []
 
-    def codes(self, scaled: Array, bits: int) -> Array | None:  # noqa: ARG002
+    def codes(self, scaled: Array, top: int) -> Array | None:  # noqa: ARG002
         """Return the positive levels that weights may have besides 0, (m,) float32 in steps; None for all.
 
         Args:
             scaled: A kernel's weights over their steps, any shape.
-            bits: Of the grid.
+            top: The grid's highest level.
         """
         return None
 
     def promises(self, model: keras.Model) -> Promises:  # noqa: ARG002
         """Return what the flatbuffer of a compressed, canonical model must show, by layer."""
         return {}
+
+
+def counted(layers: Iterable[Any]) -> Promises:
+    """Return the promise that layers have no more weights than they have now."""
+    return {layer.name: Promise(weights=kernel_of(layer).shape.num_elements()) for layer in layers}
 
 
 def followed(model: keras.Model) -> list[Any]:

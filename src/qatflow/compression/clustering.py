@@ -29,9 +29,8 @@ ROUNDS = 50
 class Cluster(Compression):
     """A few values in place of all levels of the grid."""
 
-    def codes(self, scaled: Array, bits: int) -> Array | None:
+    def codes(self, scaled: Array, top: int) -> Array | None:
         """Return the levels nearest to the weights in the least squares."""
-        top = 2 ** (bits - 1) - 1
         return np.minimum(lloyd(np.abs(scaled).ravel(), min((self.settings.clusters - 1) // 2, top)), np.float32(top))
 
     def shrink(self, model: keras.Model, data: PreparedData) -> keras.Model:  # noqa: ARG002
@@ -76,16 +75,20 @@ class FollowWeights(Rule):
         codes.assign_add(MOMENTUM * (tf.minimum(means, self._quantizer.variables["top"]) - codes))
 
 
+def levels_of(codes: Any) -> Any:
+    """Return 0 and the rounded codes, (m + 1,)."""
+    return tf.concat([[0.0], tf.round(codes)], axis=0)
+
+
 def index_of(scaled: Any, codes: Any) -> Any:
     """Return for each of scaled (n,) >= 0 the index of the nearest of 0 and the rounded codes (m,), int32."""
-    levels = tf.concat([[0.0], tf.round(codes)], axis=0)
+    levels = levels_of(codes)
     return tf.searchsorted((levels[1:] + levels[:-1]) / 2, scaled)
 
 
 def nearest_code(scaled: Any, codes: Any) -> Any:
     """Return the level of sign and size nearest to each of scaled, of any shape: 0 or plus or minus a rounded code."""
-    levels = tf.concat([[0.0], tf.round(codes)], axis=0)
-    sizes = tf.gather(levels, index_of(tf.reshape(tf.abs(scaled), [-1]), codes))
+    sizes = tf.gather(levels_of(codes), index_of(tf.reshape(tf.abs(scaled), [-1]), codes))
     return tf.sign(scaled) * tf.reshape(sizes, tf.shape(scaled))
 
 

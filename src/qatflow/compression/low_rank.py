@@ -8,8 +8,7 @@ import numpy as np
 
 from qatflow.artifacts import Array
 from qatflow.backend import keras
-from qatflow.compression.base import Compression, Promises
-from qatflow.compression.promise import Promise
+from qatflow.compression.base import Compression, Promises, counted
 from qatflow.data.prepared import PreparedData
 from qatflow.errors import ParamsError
 from qatflow.models.rebuild import Part, copied, rebuild
@@ -50,8 +49,7 @@ class LowRank(Compression):
 
     def promises(self, model: keras.Model) -> Promises:
         """Return the number of weights of each dense layer."""
-        dense = [layer for layer in model.layers if type(layer) is layers.Dense]
-        return {layer.name: Promise(weights=layer.kernel.shape.num_elements()) for layer in dense}
+        return counted(layer for layer in model.layers if type(layer) is layers.Dense)
 
 
 def saving_rank(kernel: Array, energy: float) -> int | None:

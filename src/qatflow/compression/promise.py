@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from qatflow.artifacts import Array
+from qatflow.compression.sparsity import FOUR, TWO, grouped
 from qatflow.errors import ConversionError
 from qatflow.tflite.inspect import LayerWeights, layer_weights
-
-PAIR, FOUR = 2, 4
 
 
 @dataclass(frozen=True)
@@ -75,9 +74,7 @@ def _lost(name: str, promise: Promise, found: LayerWeights | None) -> Iterator[s
 
 
 def _two_of_each_four(q: Array) -> bool:
-    whole = q.shape[-1] // FOUR * FOUR
-    groups = q[..., :whole].reshape(-1, FOUR)
-    return bool(np.all(np.sum(groups == 0, axis=1) >= PAIR))
+    return bool(np.all(np.sum(grouped(q, FOUR) == 0, axis=1) >= TWO))
 
 
 def _least(first: int | None, second: int | None) -> int | None:

@@ -33,7 +33,7 @@ def blocks(rows: Array, sparsity: float, block: int) -> Mask:
     are plain magnitude pruning (Han et al., "Learning both Weights and Connections", 2015), longer ones those of
     Narang, Undersander and Diamos, "Block-Sparse Recurrent Neural Networks", 2017.
     """
-    groups, rest = _grouped(rows, block)
+    groups, rest = grouped(rows, block), _left_over(rows, block)
     keep = ~_smallest(np.square(groups).sum(axis=1), sparsity)
     return _ungrouped(np.repeat(keep, block).reshape(groups.shape), rest)
 
@@ -44,7 +44,7 @@ def two_of_four(rows: Array, sparsity: float) -> Mask:
     Mishra et al., "Accelerating Sparse Deep Neural Networks", 2021. While `sparsity` is below a half, the fours come in
     by what they lose, the least first.
     """
-    groups, rest = _grouped(rows, FOUR)
+    groups, rest = grouped(rows, FOUR), _left_over(rows, FOUR)
     order = np.argsort(np.abs(groups), axis=1, kind="stable")[:, :TWO]
     lost = np.square(np.take_along_axis(groups, order, axis=1)).sum(axis=1)
     treated = _smallest(lost, min(1.0, sparsity * FOUR / TWO))
@@ -81,10 +81,14 @@ PATTERNS: Mapping[str, Callable[[Array, float, int], Mask]] = {
 }
 
 
-def _grouped(rows: Array, size: int) -> tuple[Array, Mask]:
-    """Return the whole groups (g, size), and ones for the weights of each row that are left over."""
-    whole = rows.shape[1] // size * size
-    return rows[:, :whole].reshape(-1, size), np.ones((len(rows), rows.shape[1] - whole), bool)
+def grouped(rows: Array, size: int) -> Array:
+    """Return the whole groups of consecutive weights along the last axis, (g, size)."""
+    return rows[..., : rows.shape[-1] // size * size].reshape(-1, size)
+
+
+def _left_over(rows: Array, size: int) -> Mask:
+    """Return ones for the weights of each row behind its whole groups."""
+    return np.ones((len(rows), rows.shape[1] % size), bool)
 
 
 def _ungrouped(keep: Mask, rest: Mask) -> Mask:

@@ -10,10 +10,9 @@ import numpy.typing as npt
 
 from qatflow.artifacts import Array
 from qatflow.backend import keras
-from qatflow.compression.base import Compression, Promises
+from qatflow.compression.base import Compression, Promises, counted
 from qatflow.compression.channels import PRODUCERS, Channels, channels_of
 from qatflow.compression.importance import importances
-from qatflow.compression.promise import Promise
 from qatflow.data.prepared import PreparedData
 from qatflow.errors import ParamsError
 from qatflow.models.kernels import KERNELS, kernel_of
@@ -43,8 +42,7 @@ class Structured(Compression):
 
     def promises(self, model: keras.Model) -> Promises:
         """Return the number of weights of each layer."""
-        found = [layer for layer in model.layers if type(layer) in KERNELS]
-        return {layer.name: Promise(weights=int(np.prod(kernel_of(layer).shape))) for layer in found}
+        return counted(layer for layer in model.layers if type(layer) in KERNELS)
 
 
 def choose(model: keras.Model, channels: Channels, importance: Importance, share: float, multiple: int) -> Keep:

@@ -62,6 +62,10 @@ class Strategy(Protocol):
     def trained(self) -> bool:
         """Whether `train` trains."""
 
+    @property
+    def compressions(self) -> tuple[str, ...]:
+        """Names of `compression.COMPRESSIONS`, in the order in which `compress` applies them."""
+
     def compress(self, model: keras.Model, work: Work) -> tuple[keras.Model, History]:
         """Return the float model to quantize: the model itself, or a smaller one, trained in float.
 

@@ -15,7 +15,8 @@ from qatflow.models.split import split
 from qatflow.quantization.base import History, Work
 from qatflow.quantization.canonical import check_finite
 from qatflow.quantization.deployed import Deployable
-from qatflow.quantization.fake_quant import kernels_of, wrappers
+from qatflow.quantization.fake_quant import kernels_of, quantized_kernels
+from qatflow.quantization.grid import levels
 from qatflow.quantization.training import Extras, fit_compressed, steps_of
 from qatflow.training.distributed.group import group
 from qatflow.training.quantization_aware import Rule
@@ -67,16 +68,15 @@ def codes_for(prepared: Deployable, plugs: Sequence[Compression]) -> dict[str, A
         layer = prepared.model.get_layer(name)
         if compressible(layer):
             scaled = columns(layer) / prepared.grids.steps[name]
-            for codes in (plug.codes(scaled, bits) for plug in plugs):
+            for codes in (plug.codes(scaled, levels(bits)) for plug in plugs):
                 found |= {} if codes is None else {name: codes}
     return found
 
 
 def code_rules(network: keras.Model) -> list[Rule]:
     """Return what lets the codes of a fake-quant model follow its weights."""
-    kernels = kernels_of(network)
-    quantizers = {name: wrapper.quantize_config.weights for name, wrapper in wrappers(network).items()}
-    return [FollowWeights(kernels[name], q) for name, q in quantizers.items() if q is not None and q.codes is not None]
+    pairs = quantized_kernels(network).values()
+    return [FollowWeights(kernel, quantizer) for kernel, quantizer in pairs if quantizer.codes is not None]
 
 
 def promises_of(model: keras.Model, plugs: Sequence[Compression]) -> Promises:

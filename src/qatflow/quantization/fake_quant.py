@@ -132,6 +132,13 @@ def kernels_of(model: keras.Model) -> dict[str, Any]:
     return found
 
 
+def quantized_kernels(model: keras.Model) -> dict[str, tuple[Any, WeightQuantizer]]:
+    """Return kernel variable and quantizer of each layer of a fake-quant model whose weights have one."""
+    kernels = kernels_of(model)
+    quantizers = {name: wrapper.quantize_config.weights for name, wrapper in wrappers(model).items()}
+    return {name: (kernels[name], quantizer) for name, quantizer in quantizers.items() if quantizer is not None}
+
+
 def _own_name(variable: Any) -> str:
     return str(variable.name).rpartition("/")[2]
 

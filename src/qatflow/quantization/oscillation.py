@@ -8,7 +8,7 @@ from typing import Any
 
 from qatflow.backend import keras, tf
 from qatflow.params import QatParams
-from qatflow.quantization.fake_quant import kernels_of, wrappers
+from qatflow.quantization.fake_quant import quantized_kernels
 from qatflow.training.quantization_aware import Rule
 
 MOMENTUM = 0.01
@@ -28,9 +28,7 @@ def rules_of(model: keras.Model, settings: QatParams) -> list[Rule]:
 
 def low_bit_kernels(model: keras.Model) -> list[tuple[Any, Any]]:
     """Return kernel variable and quantizer of every layer with at most `MAX_BITS` bits."""
-    kernels = kernels_of(model)
-    quantizers = {name: wrapper.quantize_config.weights for name, wrapper in wrappers(model).items()}
-    return [(kernels[name], q) for name, q in quantizers.items() if q is not None and q.bits <= MAX_BITS]
+    return [pair for pair in quantized_kernels(model).values() if pair[1].bits <= MAX_BITS]
 
 
 class Dampen(Rule):

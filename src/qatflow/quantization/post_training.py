@@ -24,6 +24,7 @@ class PostTraining:
     converter: Callable[[keras.Model, Iterable[Array]], bytes]
     corrected: bool = False
     trained: bool = False
+    compressions: tuple[str, ...] = ()
 
     def compress(self, model: keras.Model, work: Work) -> tuple[keras.Model, History]:  # noqa: ARG002
         """Return the model itself."""

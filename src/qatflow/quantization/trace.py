@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from qatflow.artifacts import Array
 from qatflow.backend import keras
-from qatflow.quantization.fake_quant import kernels_of, wrappers
+from qatflow.quantization.fake_quant import quantized_kernels, wrappers
 from qatflow.quantization.quantizers import RangeQuantizer, WeightQuantizer
 
 Integers = npt.NDArray[np.int32]
@@ -29,12 +29,7 @@ class Trace(keras.callbacks.Callback):
 
     def __init__(self, network: keras.Model) -> None:
         super().__init__()
-        kernels = kernels_of(network)
-        self._weights = {
-            name: _Weights(kernels[name], wrapper.quantize_config.weights)
-            for name, wrapper in wrappers(network).items()
-            if wrapper.quantize_config.weights is not None
-        }
+        self._weights = {name: _Weights(*pair) for name, pair in quantized_kernels(network).items()}
         self._ranges = {
             name: _Range(wrapper.quantize_config.output)
             for name, wrapper in wrappers(network).items()

@@ -33,7 +33,7 @@ def weight_bits(name: str) -> int:
 
 def compressions_of(name: str) -> tuple[str, ...]:
     """Return the compressions of a strategy, see `compression.COMPRESSIONS`."""
-    return tuple(getattr(STRATEGIES[name], "compressions", ()))
+    return STRATEGIES[name].compressions
 
 
 def activation_bits(name: str) -> int:

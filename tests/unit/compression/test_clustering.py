@@ -5,6 +5,7 @@ from qatflow.backend import keras, tf
 from qatflow.compression.clustering import Cluster, FollowWeights, lloyd, nearest_code
 from qatflow.errors import ParamsError
 from qatflow.params import CompressionParams
+from qatflow.quantization.grid import levels
 from qatflow.quantization.quantizers import WeightQuantizer
 
 
@@ -29,7 +30,7 @@ def test_levels_have_less_squared_error_than_even_ones():
 @pytest.mark.parametrize(("clusters", "bits", "count"), [(16, 8, 7), (15, 8, 7), (3, 8, 1), (255, 4, 7)])
 def test_zero_is_one_of_the_clusters_and_the_others_come_in_pairs(clusters, bits, count):
     scaled = np.random.default_rng(0).normal(0, 60, (3, 3, 8, 8)).astype(np.float32)
-    codes = Cluster(CompressionParams(clusters=clusters)).codes(scaled, bits)
+    codes = Cluster(CompressionParams(clusters=clusters)).codes(scaled, levels(bits))
 
     assert codes.shape == (count,)
     assert codes.max() <= 2 ** (bits - 1) - 1
