@@ -51,6 +51,14 @@ class DeployError(QATFlowError):
     """A bundle cannot be deployed or run."""
 
 
+class ServingError(QATFlowError):
+    """The server cannot be started, or does not answer as it should."""
+
+
+class MonitoringError(QATFlowError):
+    """Records or the reference of a monitored model cannot be used."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Say what was probably meant, as a sentence to put behind an error; empty if nothing is near."""
     match = difflib.get_close_matches(name, list(known), n=1)

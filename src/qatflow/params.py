@@ -262,6 +262,7 @@ class ReleaseParams(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] = "qatflow-digits"
     card: CardParams = CardParams()
     gates: Mapping[str, Mapping[str, float]] = {}
+    require_approval: bool = False
 
 
 class DeployParams(Section):
@@ -269,6 +270,83 @@ class DeployParams(Section):
 
     target: str = "local"
     path: Annotated[str, Field(min_length=1)] = "deployed"
+
+
+def _known_choices(value: Any) -> Any:
+    """Refuse an empty list and one that names something twice."""
+    if isinstance(value, tuple) and not value:
+        raise ValueError("names nothing, and a sweep of nothing has no trials; list one name at least")
+    if isinstance(value, tuple) and len(set(map(str, value))) != len(value):
+        raise ValueError("names one twice")
+    return value
+
+
+Choices = Annotated[tuple[str, ...], BeforeValidator(_known_choices)]
+
+
+class CanaryParams(Section):
+    """How a challenger is tried beside the champion, and when it has lost or may be promoted.
+
+    Attributes:
+        share: Of the requests that the challenger answers.
+        min_requests: It must have answered before it is judged.
+        max_error_share: Of its requests that fail.
+        max_latency_ratio: Of its mean latency to the champion's.
+        min_agreement: Share of samples on which both pick the same class.
+    """
+
+    share: Annotated[float, Field(gt=0, le=1)] = 0.1
+    min_requests: Count = 100
+    max_error_share: Share = 0.01
+    max_latency_ratio: Annotated[float, Field(gt=0)] = 3.0
+    min_agreement: Share = 0.5
+
+
+class ServingParams(Section):
+    """Limits of `qatflow serve`; no stage depends on these. See docs/serving.md.
+
+    Attributes:
+        max_requests: Requests in work at once; more are shed with 429.
+        max_body_bytes: Of an inference request, after decompression.
+        max_batch: Samples in one request.
+        timeout_s: In which a request must have arrived whole.
+        drain_s: In which what is in work must be done when the server stops.
+        poll_s: How often the pointer to the deployed bundle is looked at.
+    """
+
+    host: Annotated[str, Field(min_length=1, max_length=255)] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    threads: Annotated[int, Field(ge=1, le=256)] = 2
+    max_requests: Count = 256
+    max_connections: Count = 4096
+    max_body_bytes: Annotated[int, Field(ge=1024, le=2**30)] = 4 << 20
+    max_batch: Count = 256
+    timeout_s: Annotated[float, Field(gt=0, le=3600)] = 10.0
+    drain_s: Annotated[float, Field(ge=0, le=3600)] = 10.0
+    poll_s: Annotated[float, Field(ge=0.05, le=60)] = 0.25
+    canary: CanaryParams = CanaryParams()
+
+
+class MonitoringParams(Section):
+    """What the server records of each request, and how drift is judged; no stage depends on these.
+
+    Attributes:
+        path: Folder of the records.
+        sample: Share of requests that are recorded.
+        keep_days: Older records are deleted.
+        keep_rows: At most so many records are kept.
+        window: Samples in one window that is compared with the reference.
+        alpha: Share of windows without drift that may be called drifted, all features together.
+        statistics: Names of the drift statistics.
+    """
+
+    path: Annotated[str, Field(min_length=1)] = "monitoring"
+    sample: Annotated[float, Field(gt=0, le=1)] = 1.0
+    keep_days: Annotated[float, Field(gt=0)] = 30.0
+    keep_rows: Count = 200_000
+    window: Annotated[int, Field(ge=20, le=100_000)] = 200
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
+    statistics: Choices = ("psi", "ks", "chi2", "mmd")
 
 
 class TrackingParams(Section):
@@ -287,18 +365,6 @@ class FlowParams(Section):
     retries: Annotated[int, Field(ge=0, le=10)] = 1
     retry_delay_s: Annotated[int, Field(ge=0)] = 5
     cron: Annotated[str, Field(min_length=9)] = "0 2 * * *"
-
-
-def _known_choices(value: Any) -> Any:
-    """Refuse an empty list and one that names something twice."""
-    if isinstance(value, tuple) and not value:
-        raise ValueError("names nothing, and a sweep of nothing has no trials; list one name at least")
-    if isinstance(value, tuple) and len(set(map(str, value))) != len(value):
-        raise ValueError("names one twice")
-    return value
-
-
-Choices = Annotated[tuple[str, ...], BeforeValidator(_known_choices)]
 
 
 class SweepParams(Section):
@@ -332,6 +398,8 @@ class Params(Section):
     explain: ExplainParams = ExplainParams()
     release: ReleaseParams = ReleaseParams()
     deploy: DeployParams = DeployParams()
+    serving: ServingParams = ServingParams()
+    monitoring: MonitoringParams = MonitoringParams()
     tracking: TrackingParams = TrackingParams()
     flow: FlowParams = FlowParams()
     sweep: SweepParams = SweepParams()
