@@ -21,12 +21,24 @@ DIGEST_LENGTH = 16
 def deploy_local(bundle: Path, path: Path) -> dict[str, Any]:
     """Copy a bundle to `path / "versions"`, try it there, then swap the pointer; see `qatflow.deploy.base.Target`."""
     sha256 = load_bundle(bundle).sha256
-    with _locked(path):
-        version = _versions(path) / sha256[:DIGEST_LENGTH]
-        if not version.exists():
-            _install(bundle, version)
-        _swap(path, _checked(version, sha256))
+    with locked(path):
+        version = add_version(path, bundle)
+        _swap(path, version)
     return {"target": "local", "model_sha256": sha256, "version": f"{VERSIONS}/{version.name}"}
+
+
+def add_version(path: Path, bundle: Path) -> Path:
+    """Copy a bundle to its place in `path` and try it there, unless it is there already; call it under `locked`.
+
+    Raises:
+        ArtifactError: If the bundle is not whole, or what is there was altered.
+        DeployError: If it does not run on this machine.
+    """
+    sha256 = load_bundle(bundle).sha256
+    version = _versions(path) / sha256[:DIGEST_LENGTH]
+    if not version.exists():
+        _install(bundle, version)
+    return _checked(version, sha256)
 
 
 def point_to(path: Path, sha256: str) -> Path:
@@ -36,7 +48,7 @@ def point_to(path: Path, sha256: str) -> Path:
         DeployError: If that model is not at `path`.
         ArtifactError: If it was altered.
     """
-    with _locked(path):
+    with locked(path):
         version = _versions(path) / sha256[:DIGEST_LENGTH]
         if not version.exists():
             raise DeployError(f"{version} does not exist: model {sha256[:12]}… was never deployed to {path}")
@@ -56,7 +68,7 @@ def current(path: Path) -> Path:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Keep other deployments to `path` out, and name what stands in the way of this one."""
     try:
         path.mkdir(parents=True, exist_ok=True)

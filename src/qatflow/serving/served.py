@@ -1,0 +1,156 @@
+"""A bundle loaded to answer requests: interpreters that one thread at a time leases, and what their outputs mean."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+import numpy.typing as npt
+
+from qatflow.artifacts import Array
+from qatflow.errors import ArtifactError
+from qatflow.release.bundle import Bundle
+from qatflow.release.manifest import BundleManifest, Tensor
+from qatflow.tflite.session import Session
+
+Floats = npt.NDArray[np.float32]
+LARGEST_BATCH = 64
+TIMED_RUNS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Samples to answer: either `x` (n, *input shape) float32 in the data's own units, or `raw` as the model stores it.
+
+    Attributes:
+        id: The client's name of the request; empty if it gave none.
+        binary: Outputs that the client wants as bytes, behind the JSON.
+        wanted: Names of outputs to return; None for all.
+    """
+
+    x: Floats | None
+    raw: Array | None = None
+    id: str = ""
+    binary: frozenset[str] = frozenset()
+    wanted: tuple[str, ...] | None = None
+
+    @property
+    def samples(self) -> int:
+        """Number of samples."""
+        x = self.raw if self.x is None else self.x
+        assert x is not None  # noqa: S101 (one of the two is there)
+        return len(x)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model says.
+
+    Attributes:
+        scores: (n, *output shape) float32; (n,) reconstruction errors of an autoencoder.
+        labels: (n,) indices of the likeliest class, for classification only.
+        infer_s: Seconds inside the interpreter and around it.
+    """
+
+    scores: Floats
+    labels: npt.NDArray[np.intp] | None
+    infer_s: float
+
+
+class ServedModel:
+    """A bundle that answers. Safe to call from several threads.
+
+    Attributes:
+        sample_s: Median seconds of one sample, measured when it was loaded.
+
+    Raises:
+        ArtifactError: If the flatbuffer is not what the manifest says.
+        ConversionError: If LiteRT refuses it.
+    """
+
+    def __init__(self, bundle: Bundle, version: str | None = None) -> None:
+        self.manifest: BundleManifest = bundle.manifest
+        self.sha256 = bundle.sha256
+        self.version = version or bundle.sha256[:16]
+        self._model = bundle.model
+        single = Session(bundle.model)
+        for role, spec, told in (("input", single.input, self.manifest.input), ("output", single.output, self.output)):
+            if Tensor.of(spec) != told:
+                raise ArtifactError(f"{bundle.path}: the flatbuffer's {role} is not the one that its manifest describes")
+        self.spec, self._sink = single.input, single.output
+        self._scale, self._offset = (
+            np.asarray(values, np.float32)
+            for values in (self.manifest.preprocessing.scale, self.manifest.preprocessing.offset)
+        )
+        self._idle: dict[int, deque[Session]] = {1: deque([single])}
+        self.sample_s = self._timed()
+
+    @property
+    def output(self) -> Tensor:
+        """The output tensor."""
+        return self.manifest.output
+
+    @property
+    def signature(self) -> tuple[object, ...]:
+        """What clients rely on; a model with another one cannot take this one's place."""
+        return (self.manifest.task, self.manifest.input.shape, self.output.shape, self.manifest.labels)
+
+    def answer(self, question: Question) -> Answer:
+        """Return the answer to finite samples of the model's shape.
+
+        Raises:
+            ConversionError: If the model fails while it runs.
+        """
+        started = time.perf_counter()
+        inputs = None if question.x is None else question.x * self._scale + self._offset
+        q = question.raw if inputs is None else self.spec.quantize(inputs)
+        assert q is not None  # noqa: S101 (one of the two is there)
+        outputs = self._sink.dequantize(self._run(q))
+        scores, labels = outputs, None
+        if self.manifest.task == "anomaly":
+            inputs = self.spec.dequantize(q) if inputs is None else inputs
+            scores = np.mean((outputs - inputs) ** 2, axis=tuple(range(1, inputs.ndim)), dtype=np.float32)
+        elif self.manifest.task == "classification":
+            labels = outputs.reshape(len(outputs), -1).argmax(axis=1)
+        return Answer(scores, labels, time.perf_counter() - started)
+
+    def units(self, question: Question) -> Floats:
+        """Return the samples in the data's own units, also those that came raw."""
+        if question.x is not None:
+            return question.x
+        assert question.raw is not None  # noqa: S101 (one of the two is there)
+        scale = np.where(self._scale == 0, np.float32(1), self._scale)
+        return np.asarray((self.spec.dequantize(question.raw) - self._offset) / scale, np.float32)
+
+    def _run(self, q: Array) -> Array:
+        if len(q) == 1:
+            return self._leased(q)
+        return np.concatenate([self._leased(q[rows]) for rows in _slices(len(q))])
+
+    def _leased(self, q: Array) -> Array:
+        """Run one batch in a session that no other thread has; one that failed does not come back."""
+        idle = self._idle.setdefault(len(q), deque())
+        try:
+            session = idle.pop()
+        except IndexError:
+            session = Session(self._model, batch=len(q))
+        y = session.run(q)
+        idle.append(session)
+        return y
+
+    def _timed(self) -> float:
+        question = Question(np.zeros((1, *self.manifest.input.shape), np.float32))
+        return median(self.answer(question).infer_s for _ in range(TIMED_RUNS))
+
+
+def _slices(count: int) -> Iterator[slice]:
+    """Cut into powers of two, so that few sessions serve every batch size."""
+    start = 0
+    while start < count:
+        size = min(LARGEST_BATCH, 1 << ((count - start).bit_length() - 1))
+        yield slice(start, start + size)
+        start += size
