@@ -8,8 +8,7 @@ from pathlib import Path
 
 from qatflow.adapters.mlflow_registry import MlflowRegistry
 from qatflow.adapters.mlflow_tracking import MlflowTracker
-from qatflow.deploy import TARGETS
-from qatflow.errors import lookup
+from qatflow.adapters.targets import deploy
 from qatflow.params import Params
 from qatflow.release import promote as promotion
 from qatflow.release.log import Entry, PromotionLog
@@ -60,10 +59,9 @@ def rollback(params: Params, root: Path, why: str) -> Entry:
 
 def deploy_champion(params: Params, root: Path, registry: MlflowRegistry, version: int) -> None:
     """Deploy a registered version. One that was deployed before is only pointed to, byte for byte as it was."""
-    target = lookup("deploy target", params.deploy.target, TARGETS)
     with tempfile.TemporaryDirectory(prefix="qatflow-deploy-") as folder:
         bundle = registry.download(version, Path(folder) / "bundle")
-        target(bundle, root / params.deploy.path)
+        deploy(bundle, params, root)
 
 
 def last_seq(params: Params, root: Path) -> int:

@@ -5,7 +5,20 @@ import sys
 import typer
 
 from qatflow import errors
-from qatflow.cli import compare, distil, doctor, ensemble, explain, models, quantize, registry, run, sweep, visualize
+from qatflow.cli import (
+    archives,
+    compare,
+    distil,
+    doctor,
+    ensemble,
+    explain,
+    models,
+    quantize,
+    registry,
+    run,
+    sweep,
+    visualize,
+)
 
 app = typer.Typer(
     name="qatflow",
@@ -29,6 +42,8 @@ app.command()(registry.promote)
 app.command()(registry.rollback)
 app.command()(registry.history)
 app.command()(registry.lineage)
+app.command()(archives.keygen)
+app.command()(archives.verify)
 app.command()(doctor.doctor)
 
 

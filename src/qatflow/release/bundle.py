@@ -116,6 +116,20 @@ def load_bundle(path: Path) -> Bundle:
     return Bundle(path, manifest, contents[MODEL])
 
 
+def parse_manifest(content: bytes, name: str) -> BundleManifest:
+    """Read a manifest.json.
+
+    Raises:
+        ArtifactError: If it is not JSON of the schema; the message begins with `name` and says where.
+    """
+    try:
+        return BundleManifest.model_validate_json(content)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(str(part) for part in fault["loc"])
+        raise ArtifactError(f"{name} is not right: {where}: {fault['msg']}") from None
+
+
 def infer(bundle: Bundle, x: Array) -> dict[str, Array]:
     """Return `bundle_runtime.decode`'s answer for samples (n, *input shape) in the data's own units.
 
@@ -135,12 +149,7 @@ def _read_manifest(path: Path) -> BundleManifest:
     file = path / artifacts.MANIFEST
     if not file.is_file() or file.is_symlink() or file.stat().st_size > MAX_MANIFEST_BYTES:
         raise ArtifactError(f"{path} is no bundle: its {artifacts.MANIFEST} is missing, a link or too large")
-    try:
-        return BundleManifest.model_validate_json(file.read_bytes())
-    except ValidationError as error:
-        fault = error.errors()[0]
-        where = ".".join(str(part) for part in fault["loc"])
-        raise ArtifactError(f"{file} is not right: {where}: {fault['msg']}") from None
+    return parse_manifest(file.read_bytes(), str(file))
 
 
 def _read(path: Path, expected: File) -> bytes:
