@@ -107,7 +107,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass of it
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
 
     def ask(self, request: Request, due_s: float) -> None:
         """Send a request that was due at `due_s` on the clock of `time.perf_counter`."""

@@ -35,7 +35,7 @@ class Dialect:
 
 
 def make_bundles(cache: Path) -> list[Path]:
-    """Return bundles of 0.304 M multiply-accumulates on (8, 8, 1), trained from different seeds; made once in `cache`."""
+    """Return bundles of 0.304 M multiply-accumulates on (8, 8, 1), of different seeds; made once in `cache`."""
     folders = [cache / "bundles" / str(seed) / "bundle" for seed in range(MODELS)]
     if not all(folder.is_dir() for folder in folders):
         from tests.unit.release import fabricate

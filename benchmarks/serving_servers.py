@@ -96,7 +96,7 @@ def start(
 
 def start_peer(name: str, model: Path, cache: Path, core: int, scratch: Path) -> Server:
     """Start `mlflow`, `mlflow naive`, `bentoml`, `litserve` or `fastapi` with a bundle (mlflow: a pyfunc's folder)."""
-    kind = name.split()[0]
+    kind = name.split(maxsplit=1)[0]
     binaries, port = environment(kind, cache) / "bin", free_port()
     python = binaries / "python"
     commands: dict[str, list[str | Path]] = {
