@@ -16,6 +16,7 @@ from qatflow.cli import (
     quantize,
     registry,
     run,
+    serve,
     sweep,
     visualize,
 )
@@ -38,6 +39,7 @@ app.command()(models.evaluate)
 app.command()(models.infer)
 app.command()(visualize.visualize)
 app.command()(compare.compare)
+app.command()(serve.serve)
 app.command()(registry.promote)
 app.command()(registry.rollback)
 app.command()(registry.history)

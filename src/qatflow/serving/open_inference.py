@@ -84,7 +84,7 @@ def render(name: str, question: Question, answer: Answer, model: ServedModel, re
         else:
             entry["data"] = values if datatype == "BYTES" else values.reshape(-1)
         outputs.append(entry)
-    content = {
+    body = {
         "model_name": name,
         "model_version": model.version,
         "id": question.id or request_id,
@@ -92,8 +92,8 @@ def render(name: str, question: Question, answer: Answer, model: ServedModel, re
         "outputs": outputs,
     }
     if not tail:
-        return json_reply(content)
-    head = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+        return json_reply(body)
+    head = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
     return Reply(200, head + tail, (OCTETS, (HEADER_LENGTH, b"%d" % len(head))))
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from qatflow.artifacts import Array
 from qatflow.errors import ArtifactError
+from qatflow.monitoring.reference import REFERENCE, Reference, load_reference
 from qatflow.release.bundle import Bundle
 from qatflow.release.manifest import BundleManifest, Tensor
 from qatflow.tflite.session import Session
@@ -66,6 +67,7 @@ class ServedModel:
 
     Attributes:
         sample_s: Median seconds of one sample, measured when it was loaded.
+        reference: What drift is measured against; None if the bundle has none.
 
     Raises:
         ArtifactError: If the flatbuffer is not what the manifest says.
@@ -80,12 +82,15 @@ class ServedModel:
         single = Session(bundle.model)
         for role, spec, told in (("input", single.input, self.manifest.input), ("output", single.output, self.output)):
             if Tensor.of(spec) != told:
-                raise ArtifactError(f"{bundle.path}: the flatbuffer's {role} is not the one that its manifest describes")
+                raise ArtifactError(
+                    f"{bundle.path}: the flatbuffer's {role} is not the one that its manifest describes"
+                )
         self.spec, self._sink = single.input, single.output
         self._scale, self._offset = (
             np.asarray(values, np.float32)
             for values in (self.manifest.preprocessing.scale, self.manifest.preprocessing.offset)
         )
+        self.reference = _reference(bundle)
         self._idle: dict[int, deque[Session]] = {1: deque([single])}
         self.sample_s = self._timed()
 
@@ -145,6 +150,11 @@ class ServedModel:
     def _timed(self) -> float:
         question = Question(np.zeros((1, *self.manifest.input.shape), np.float32))
         return median(self.answer(question).infer_s for _ in range(TIMED_RUNS))
+
+
+def _reference(bundle: Bundle) -> Reference | None:
+    """Return what drift is measured against; bundles made before there was monitoring have none."""
+    return load_reference(bundle.path / REFERENCE) if REFERENCE in bundle.manifest.files else None
 
 
 def _slices(count: int) -> Iterator[slice]:

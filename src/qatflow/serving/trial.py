@@ -30,6 +30,7 @@ class Trial:
         seconds: Of the champion and of the challenger for the last compared requests, one after the other in the same
             thread. Their medians are compared: one call that lost its processor for 5 ms would rule a mean.
         reasons: Why it was retired; empty while it is in the running.
+        is_noted: Whether its retreat was logged.
     """
 
     challenger: ServedModel
@@ -43,6 +44,7 @@ class Trial:
     agreed: int = 0
     seconds: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=TIMED))
     reasons: list[str] = field(default_factory=list)
+    is_noted: bool = False
 
     def takes(self, client: str) -> bool:
         """Say whether the challenger answers this client: always the same answer for one client and challenger."""
@@ -92,7 +94,7 @@ class Trial:
         if not self.seconds:
             return None
         champion, challenger = (median(column) for column in zip(*self.seconds, strict=True))
-        return challenger / champion
+        return float(challenger / champion)
 
     @property
     def verdict(self) -> str:

@@ -1,0 +1,143 @@
+"""Puts a server together: bundle, application, watcher, recorder; and runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qatflow.deploy.archive import unpack
+from qatflow.deploy.local import current, deploy_local
+from qatflow.errors import QATFlowError
+from qatflow.monitoring.recorder import Recorder
+from qatflow.params import MonitoringParams, ServingParams
+from qatflow.serving.app import App
+from qatflow.serving.gate import Gate, check_exposure
+from qatflow.serving.inference import Inference, Models
+from qatflow.serving.meter import Meter
+from qatflow.serving.replies import RefusalError
+from qatflow.serving.routes import Routes
+from qatflow.serving.served import ServedModel
+from qatflow.serving.server import Address, Server, following, listening
+from qatflow.serving.watcher import Watcher, facts, is_root, load
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a server is to do.
+
+    Attributes:
+        bundle: A bundle, or a deploy root, which is followed.
+        name: What clients call the model.
+        tokens: Each opens the server; none: everyone on this machine may use it.
+        recording: None to record nothing.
+    """
+
+    bundle: Path
+    name: str
+    limits: ServingParams
+    tokens: tuple[str, ...] = ()
+    recording: MonitoringParams | None = None
+    records: Path = Path("monitoring")
+
+
+def serve(settings: Settings, started: Callable[[Address, ServedModel], None]) -> None:
+    """Serve until SIGTERM or SIGINT, then drain.
+
+    Raises:
+        ServingError: If the address is taken, or open to other machines without a token.
+        ArtifactError: If the bundle is not whole.
+        DeployError: If nothing is deployed there, or it does not repeat its golden outputs here.
+        ConversionError: If LiteRT refuses it.
+    """
+    limits, gate = settings.limits, Gate(settings.tokens)
+    check_exposure(limits.host, gate)
+    with listening(limits.host, limits.port) as bound:
+        built = _Built(settings, gate)
+        server = Server(built.app, limits, built.follow, lambda address: started(address, built.models.champion))
+        built.routes.is_ready = lambda: not built.app.is_draining
+        try:
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(server.serve([bound]))
+        finally:
+            if built.recorder is not None:
+                built.recorder.close()
+
+
+class _Built:
+    """The parts of one server, wired."""
+
+    def __init__(self, settings: Settings, gate: Gate) -> None:
+        limits, tried = settings.limits, set[str]()
+        root = settings.bundle if is_root(settings.bundle) else None
+        champion = load(current(root) if root else settings.bundle, root, tried)
+        self.models = Models(champion)
+        self.recorder = _recorder(settings, champion)
+        self.meter = Meter(self._gauges)
+        self.meter.model = facts(champion)
+        inference = Inference(settings.name, self.models, limits, self.meter, self.recorder)
+        self.watcher = (
+            Watcher(root, self.models, self.meter, limits.canary, tried, self._refer) if root is not None else None
+        )
+        feedback = self.recorder.feedback if self.recorder else None
+        install = self._install if self.watcher is not None and not gate.is_open else None
+        self.routes = Routes(inference, limits, self.meter, feedback, install)
+        self.routes.refused = lambda: self.watcher.refused if self.watcher else None
+        self.app = App(self.routes.table(), self.routes.patterns(), gate, self.meter, limits)
+        self.follow = following(self.watcher, limits.poll_s) if self.watcher else None
+        self._root = root
+
+    def _refer(self, model: ServedModel) -> None:
+        if self.recorder is not None:
+            self.recorder.refer(model.reference)
+
+    def _gauges(self) -> Mapping[str, float]:
+        """Return figures of the trial and of the recorder."""
+        trial = self.models.trial
+        found: dict[str, Any] = self.recorder.figures() if self.recorder else {}
+        figures = {f"records_{name}": value for name, value in found.items()}
+        if trial is not None:
+            figures |= {f"trial_{name}": value for name, value in trial.status().items()}
+        return {name: float(value) for name, value in figures.items() if isinstance(value, int | float)}
+
+    async def _install(self, archive: bytes) -> Mapping[str, Any]:
+        """Deploy an archive's bundle, and return what is live then."""
+        assert self._root is not None and self.watcher is not None  # noqa: S101, PT018 (else there is no such route)
+        try:
+            sha256 = await asyncio.to_thread(_unpacked_to, self._root, archive)
+        except QATFlowError as error:
+            log.warning("an uploaded bundle was refused: %s", error)
+            raise RefusalError(
+                422, "this archive holds no bundle that is whole and runs here; the log says why"
+            ) from None
+        await self.watcher.look()
+        champion = self.models.champion
+        if champion.sha256 != sha256:
+            raise RefusalError(409, "the bundle was deployed, but does not serve; /v2/rollout says why")
+        return {"model_sha256": champion.sha256, "model_version": champion.version}
+
+
+def _unpacked_to(root: Path, archive: bytes) -> str:
+    with tempfile.TemporaryDirectory(prefix="qatflow-upload-") as folder:
+        receipt = deploy_local(unpack(archive, Path(folder) / "bundle"), root)
+        return str(receipt["model_sha256"])
+
+
+def _recorder(settings: Settings, champion: ServedModel) -> Recorder | None:
+    if settings.recording is None:
+        return None
+    return Recorder(settings.records, champion.reference, settings.recording)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop

@@ -1,0 +1,118 @@
+"""The process: one event loop on uvicorn, the watcher beside it, a drain when it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+
+from qatflow.errors import ServingError
+from qatflow.params import ServingParams
+from qatflow.serving.app import App
+from qatflow.serving.connection import connection_class
+from qatflow.serving.watcher import Watcher
+
+log = logging.getLogger(__name__)
+KEEP_ALIVE_S = 75
+LAME_DUCK_S = 1.0
+"""A server that stops still takes requests for so long, each with `connection: close`, so that none is cut off."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server listens."""
+
+    host: str
+    port: int
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which tells the application how busy it is and drains before it stops.
+
+    Args:
+        follow: Runs beside the server until it stops.
+        started: Called with the address once requests are taken.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        limits: ServingParams,
+        follow: Callable[[], Awaitable[None]] | None,
+        started: Callable[[Address], None],
+    ) -> None:
+        protocol = connection_class(limits.max_connections, limits.timeout_s)
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=protocol,
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                date_header=False,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=max(1, round(limits.drain_s)),
+                backlog=2048,
+            )
+        )
+        self._app, self._follow, self._started = app, follow, started
+        tasks = self.server_state.tasks
+        app.busy = tasks.__len__
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then say where."""
+        await super().startup(sockets)
+        if sockets:
+            host, port = sockets[0].getsockname()[:2]
+            self._started(Address(host, port))
+        if self._follow is not None:
+            self._following = asyncio.ensure_future(self._follow())
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer what comes for a moment longer, without keeping connections; then let what is in work end."""
+        self._app.is_draining = True
+        log.info("draining", extra={"event": "drain"})
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(LAME_DUCK_S, self.config.timeout_graceful_shutdown or 0)):
+                while self.server_state.connections:
+                    await asyncio.sleep(0.02)
+        await super().shutdown(sockets)
+        if self._follow is not None:
+            self._following.cancel()
+
+
+def following(watcher: Watcher, poll_s: float) -> Callable[[], Awaitable[None]]:
+    """Return what follows a deploy root."""
+    return lambda: watcher.follow(poll_s)
+
+
+@contextlib.contextmanager
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """Yield a bound socket, so that a port in use is found before anything is loaded.
+
+    Raises:
+        ServingError: If the address cannot be had.
+    """
+    try:
+        info = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        with socket.socket(info[0], info[1]) as bound:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(info[4])
+            yield bound
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise ServingError(f"Cannot listen on {host} port {port}: {why}; choose another with --port") from None
+
+
+def folder_name(path: Path) -> str:
+    """Return a name for the model of a folder: letters, digits, dots, dashes and underscores."""
+    return "".join(c if c.isalnum() or c in "._-" else "-" for c in path.resolve().name) or "model"
