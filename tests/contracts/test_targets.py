@@ -1,6 +1,7 @@
 """What every deploy target must do, whichever it is."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,15 +9,20 @@ import pytest
 from qatflow.adapters.targets import TARGETS
 from qatflow.deploy.base import Place
 from qatflow.errors import ArtifactError, ParamsError, lookup
+from qatflow.params import DeployParams
 from qatflow.release.bundle import load_bundle
+from tests.unit.deploy.server import serving
 from tests.unit.release.fabricate import bundle, flatbuffer
 
 each_target = pytest.mark.parametrize("name", TARGETS)
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path / "place", "digits")
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    """A place that every target finds what it needs in: a folder, and a server over that folder."""
+    with serving(tmp_path / "place") as server:
+        monkeypatch.setenv("QATFLOW_TOKEN", server.token)
+        yield Place(tmp_path / "place", "digits", DeployParams(url=server.url))
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -6,8 +6,10 @@ The target `mlflow` needs it, and so joins them in `qatflow.adapters.targets`, w
 from qatflow.deploy.archive import deploy_archive
 from qatflow.deploy.base import Target
 from qatflow.deploy.local import deploy_local
+from qatflow.deploy.remote import deploy_http
 
 TARGETS: dict[str, Target] = {
     "archive": deploy_archive,
+    "http": deploy_http,
     "local": lambda bundle, place: deploy_local(bundle, place.path),
 }
