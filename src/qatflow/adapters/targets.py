@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from qatflow import deploy as library
+from qatflow.adapters.mlflow_target import deploy_mlflow
 from qatflow.deploy.base import Place, Target
 from qatflow.errors import lookup
 from qatflow.params import Params
 
-TARGETS: Mapping[str, Target] = {**library.TARGETS}
+TARGETS: Mapping[str, Target] = {**library.TARGETS, "mlflow": deploy_mlflow}
 
 
 def deploy(bundle: Path, params: Params, root: Path) -> dict[str, Any]:

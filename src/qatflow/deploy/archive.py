@@ -16,13 +16,12 @@ from qatflow.artifacts import MANIFEST, canonical_json, fsync_directory, sha256_
 from qatflow.deploy import signing
 from qatflow.deploy.base import Place
 from qatflow.deploy.plain_zip import MAX_BYTES, decode, encode
+from qatflow.deploy.versions import DIGEST_LENGTH, tried
 from qatflow.errors import ArtifactError, DeployError
 from qatflow.release.bundle import load_bundle, parse_manifest
-from qatflow.release.golden import check_golden
 
 SUFFIX = ".qatflow"
 SIGNATURE = "signature.json"
-DIGEST_LENGTH = 16
 
 
 def deploy_archive(bundle: Path, place: Place) -> dict[str, Any]:
@@ -133,10 +132,7 @@ def _checked(content: bytes, trusted: Sequence[Ed25519PublicKey] | None) -> dict
 def _try(content: bytes, path: Path) -> None:
     """Unpack an archive aside and repeat its golden outputs, as whoever gets it will."""
     with tempfile.TemporaryDirectory(prefix=".try-", suffix=".tmp", dir=path) as folder:
-        check = check_golden(unpack(content, Path(folder) / "bundle"))
-    if check.max_lsb != 0:
-        what = check.error or f"its golden outputs differ by {check.max_lsb:g} LSB on this machine"
-        raise DeployError(f"The bundle is not fit for use: {what}")
+        tried(unpack(content, Path(folder) / "bundle"))
 
 
 @contextmanager

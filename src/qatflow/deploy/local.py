@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from qatflow.artifacts import fsync_directory, write_bytes
+from qatflow.artifacts import write_bytes
+from qatflow.deploy.versions import CURRENT, DIGEST_LENGTH, VERSIONS, install, locked, swap, tried, version_of
 from qatflow.errors import DeployError
 from qatflow.release.bundle import load_bundle
-from qatflow.release.golden import check_golden
 
-VERSIONS, CURRENT = "versions", "current"
-DIGEST_LENGTH = 16
+__all__ = ["CURRENT", "DIGEST_LENGTH", "VERSIONS", "add_version", "current", "deploy_local", "locked", "point_to"]
 
 
 def deploy_local(bundle: Path, path: Path) -> dict[str, Any]:
@@ -23,7 +18,7 @@ def deploy_local(bundle: Path, path: Path) -> dict[str, Any]:
     sha256 = load_bundle(bundle).sha256
     with locked(path):
         version = add_version(path, bundle)
-        _swap(path, version)
+        swap(path, version)
     return {"target": "local", "model_sha256": sha256, "version": f"{VERSIONS}/{version.name}"}
 
 
@@ -35,9 +30,9 @@ def add_version(path: Path, bundle: Path) -> Path:
         DeployError: If it does not run on this machine.
     """
     sha256 = load_bundle(bundle).sha256
-    version = _versions(path) / sha256[:DIGEST_LENGTH]
+    version = version_of(path, sha256)
     if not version.exists():
-        _install(bundle, version)
+        install(version, lambda workplace: _copy(bundle, workplace))
     return _checked(version, sha256)
 
 
@@ -49,10 +44,10 @@ def point_to(path: Path, sha256: str) -> Path:
         ArtifactError: If it was altered.
     """
     with locked(path):
-        version = _versions(path) / sha256[:DIGEST_LENGTH]
+        version = version_of(path, sha256)
         if not version.exists():
             raise DeployError(f"{version} does not exist: model {sha256[:12]}… was never deployed to {path}")
-        return _swap(path, _checked(version, sha256))
+        return swap(path, _checked(version, sha256))
 
 
 def current(path: Path) -> Path:
@@ -67,62 +62,16 @@ def current(path: Path) -> Path:
     return pointer.resolve()
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Keep other deployments to `path` out, and name what stands in the way of this one."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with (path / ".lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-    except OSError as error:
-        raise DeployError(
-            f"Cannot deploy to {path}: {error.strerror or error}; what was deployed before is untouched"
-        ) from error
-
-
-def _versions(path: Path) -> Path:
-    """Return the folder of bundles, without what a killed deployment left there."""
-    folder = path / VERSIONS
-    folder.mkdir(exist_ok=True)
-    for leftover in folder.glob(".*.tmp"):
-        shutil.rmtree(leftover)
-    return folder
-
-
-def _install(bundle: Path, version: Path) -> None:
-    """Copy a bundle durably and try it, under another name; the last step gives it its own."""
-    workplace = version.with_name(f".{version.name}.tmp")
-    workplace.mkdir()
-    try:
-        for file in sorted(bundle.iterdir()):
-            write_bytes(workplace / file.name, file.read_bytes())
-        load_bundle(workplace)
-        check = check_golden(workplace)
-        if check.max_lsb != 0:
-            what = check.error or f"its golden outputs differ by {check.max_lsb:g} LSB on this machine"
-            raise DeployError(f"{bundle} is not fit for use here: {what}")
-        workplace.rename(version)
-        fsync_directory(version.parent)
-    finally:
-        shutil.rmtree(workplace, ignore_errors=True)
+def _copy(bundle: Path, workplace: Path) -> None:
+    """Copy a bundle durably and try the copy."""
+    for file in sorted(bundle.iterdir()):
+        write_bytes(workplace / file.name, file.read_bytes())
+    load_bundle(workplace)
+    tried(workplace)
 
 
 def _checked(version: Path, sha256: str) -> Path:
     found = load_bundle(version).sha256
     if found != sha256:
         raise DeployError(f"{version} holds model {found}, not {sha256}; remove it and deploy again")
-    return version
-
-
-def _swap(path: Path, version: Path) -> Path:
-    """Point `current` at a version: a link made aside, then renamed over the former."""
-    target = Path(VERSIONS) / version.name
-    pointer = path / CURRENT
-    if not pointer.is_symlink() or pointer.readlink() != target:
-        aside = path / f".{CURRENT}.tmp"
-        aside.unlink(missing_ok=True)
-        aside.symlink_to(target)
-        aside.replace(pointer)
-        fsync_directory(path)
     return version

@@ -1,0 +1,50 @@
+"""Deploys to MLflow model folders: `mlflow models serve -m PATH/current` needs nothing of QATFlow.
+
+`versions/<digest16>/` holds each model, `current` points to the one in use, as the target local does.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from qatflow.adapters.mlflow_pyfunc import BUNDLE, save_pyfunc
+from qatflow.artifacts import fsync_directory as fsync
+from qatflow.deploy.base import Place
+from qatflow.deploy.versions import VERSIONS, install, locked, swap, tried, version_of
+from qatflow.errors import DeployError
+from qatflow.release.bundle import Bundle, load_bundle
+
+MODEL_FILE = "MLmodel"
+
+
+def deploy_mlflow(bundle: Path, place: Place) -> dict[str, Any]:
+    """Save a bundle as a pyfunc model, try it, then point `current` at it; see `qatflow.deploy.base.Target`."""
+    loaded = load_bundle(bundle)
+    with locked(place.path):
+        version = version_of(place.path, loaded.sha256)
+        if not version.exists():
+            install(version, lambda workplace: _save(loaded, workplace))
+        _check(version, loaded.sha256)
+        swap(place.path, version)
+    return {"target": "mlflow", "model_sha256": loaded.sha256, "version": f"{VERSIONS}/{version.name}"}
+
+
+def _save(bundle: Bundle, workplace: Path) -> None:
+    """Write the model and try the bundle in it."""
+    with tempfile.TemporaryDirectory(prefix="qatflow-deploy-") as folder:
+        named = Path(folder) / BUNDLE  # MLflow keeps an artifact's own name
+        shutil.copytree(bundle.path, named)
+        save_pyfunc(load_bundle(named), workplace)
+    tried(workplace / "artifacts" / BUNDLE)
+    for file in workplace.rglob("*"):
+        fsync(file)
+    fsync(workplace)
+
+
+def _check(version: Path, sha256: str) -> None:
+    found = load_bundle(version / "artifacts" / BUNDLE).sha256
+    if found != sha256 or not (version / MODEL_FILE).is_file():
+        raise DeployError(f"{version} is not the MLflow model of {sha256[:12]}…; remove it and deploy again")

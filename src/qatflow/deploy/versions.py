@@ -1,0 +1,80 @@
+"""Versioned folders: `versions/<digest>/` holds models side by side, `current` points to the one in use."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from qatflow.artifacts import fsync_directory
+from qatflow.errors import DeployError
+from qatflow.release.golden import check_golden
+
+VERSIONS, CURRENT = "versions", "current"
+DIGEST_LENGTH = 16
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep other deployments to `path` out, and name what stands in the way of this one.
+
+    Raises:
+        DeployError: If the disk refuses.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with (path / ".lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+    except OSError as error:
+        raise DeployError(
+            f"Cannot deploy to {path}: {error.strerror or error}; what was deployed before is untouched"
+        ) from error
+
+
+def version_of(path: Path, sha256: str) -> Path:
+    """Return the folder of a model, which may not be there yet; clears what a killed one left. Call it locked."""
+    folder = path / VERSIONS
+    folder.mkdir(exist_ok=True)
+    for leftover in folder.glob(".*.tmp"):
+        shutil.rmtree(leftover)
+    return folder / sha256[:DIGEST_LENGTH]
+
+
+def install(version: Path, fill: Callable[[Path], None]) -> None:
+    """Let `fill` write and try a model's folder under another name; the last step gives it its own."""
+    workplace = version.with_name(f".{version.name}.tmp")
+    workplace.mkdir()
+    try:
+        fill(workplace)
+        workplace.rename(version)
+        fsync_directory(version.parent)
+    finally:
+        shutil.rmtree(workplace, ignore_errors=True)
+
+
+def tried(bundle: Path) -> None:
+    """Repeat a bundle's golden outputs in a process of its own.
+
+    Raises:
+        DeployError: If they differ, or it does not run.
+    """
+    check = check_golden(bundle)
+    if check.max_lsb != 0:
+        what = check.error or f"its golden outputs differ by {check.max_lsb:g} LSB on this machine"
+        raise DeployError(f"{bundle} is not fit for use here: {what}")
+
+
+def swap(path: Path, version: Path) -> Path:
+    """Point `current` at a version: a link made aside, then renamed over the former."""
+    target = Path(VERSIONS) / version.name
+    pointer = path / CURRENT
+    if not pointer.is_symlink() or pointer.readlink() != target:
+        aside = path / f".{CURRENT}.tmp"
+        aside.unlink(missing_ok=True)
+        aside.symlink_to(target)
+        aside.replace(pointer)
+        fsync_directory(path)
+    return version
