@@ -74,6 +74,19 @@ def challenger_path(path: Path, rollout: Rollout) -> Path:
     return path / VERSIONS / rollout.challenger
 
 
+def retreat_of(path: Path, rollout: Rollout) -> list[str]:
+    """Return why this challenger was retired since it was last put up; empty if it was not."""
+    try:
+        if (path / RETREATED).stat().st_mtime_ns < (path / ROLLOUT).stat().st_mtime_ns:
+            return []
+    except OSError:
+        return []
+    found = _object(path / RETREATED)
+    reasons = found.get("reasons")
+    lost = str(found.get("challenger_sha256")).startswith(rollout.challenger)
+    return [str(reason) for reason in reasons] if lost and isinstance(reasons, list) else []
+
+
 def set_name(path: Path, sha256: str, name: str) -> None:
     """Record what a registry calls the version with these bytes."""
     with locked(path):
@@ -87,8 +100,13 @@ def name_of(path: Path, sha256: str) -> str | None:
 
 
 def _names(path: Path) -> dict[str, Any]:
+    return _object(path / NAMES)
+
+
+def _object(path: Path) -> dict[str, Any]:
+    """Return a file's JSON object; what is missing or broken says nothing."""
     try:
-        with (path / NAMES).open("rb") as file:
+        with path.open("rb") as file:
             found = json.loads(file.read(MAX_BYTES))
     except (OSError, ValueError):
         return {}

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from qatflow.deploy.archive import unpack
 from qatflow.deploy.local import current, deploy_local
 from qatflow.errors import QATFlowError
@@ -58,6 +60,7 @@ def serve(settings: Settings, started: Callable[[Address, ServedModel], None]) -
     """
     limits, gate = settings.limits, Gate(settings.tokens)
     check_exposure(limits.host, gate)
+    np.seterr(over="ignore")  # what overflows is refused or clipped; asking for silence each time costs microseconds
     with listening(limits.host, limits.port) as bound:
         built = _Built(settings, gate)
         server = Server(built.app, limits, built.follow, lambda address: started(address, built.models.champion))

@@ -83,8 +83,7 @@ def finite(x: Array) -> Floats:
     Raises:
         RefusalError: 400 for NaN, infinity, and what is beyond float32.
     """
-    with np.errstate(over="ignore"):
-        y = np.asarray(x, np.float32)
+    y = np.asarray(x, np.float32)
     if not np.isfinite(y).all():
         raise RefusalError(400, "inputs hold NaN, infinity or a value beyond float32")
     return y

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from qatflow.artifacts import write_json
 from qatflow.deploy.local import CURRENT, current
-from qatflow.deploy.rollout import RETREATED, Rollout, challenger_path, name_of, read_rollout
+from qatflow.deploy.rollout import RETREATED, Rollout, challenger_path, name_of, read_rollout, retreat_of
 from qatflow.errors import DeployError, QATFlowError
 from qatflow.params import CanaryParams
 from qatflow.release.bundle import load_bundle
@@ -127,6 +127,11 @@ class Watcher:
             return
         if present is not None and (present.challenger.sha256.startswith(rollout.challenger)):
             present.mode, present.share = rollout.mode, rollout.share
+            return
+        lost = retreat_of(self._root, rollout)
+        if lost:
+            self._models.trial = None
+            self._refuse(f"challenger {rollout.challenger} retreated before: {'; '.join(lost)}")
             return
         try:
             bundle = challenger_path(self._root, rollout)

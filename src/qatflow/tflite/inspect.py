@@ -47,9 +47,9 @@ def inventory(model: bytes) -> dict[str, dict[str, int]]:
     Raises:
         ConversionError: If LiteRT cannot run the model.
     """
-    tree = _parse(model)
+    tree = parse(model)
     tensors = [tensor for graph in tree.subgraphs for tensor in graph.tensors]
-    operators = [_operator(tree, operator) for graph in tree.subgraphs for operator in graph.operators]
+    operators = [operator_name(tree, operator) for graph in tree.subgraphs for operator in graph.operators]
     constants = {tensor.buffer: tensor for tensor in tensors if tree.buffers[tensor.buffer].data is not None}
     weight_bytes: Counter[str] = Counter()
     for tensor in constants.values():
@@ -64,14 +64,19 @@ def layer_weights(model: bytes) -> list[LayerWeights]:
     Raises:
         ConversionError: If LiteRT cannot run the model, or weights are stored in a way this reader does not know.
     """
-    tree = _parse(model)
+    tree = parse(model)
     try:
         return list(_layers(tree, tree.subgraphs[0]))
     except (KeyError, ValueError, IndexError, TypeError) as error:
         raise ConversionError(f"The model's weights cannot be read: {error!r}") from None
 
 
-def _parse(model: bytes) -> Any:
+def parse(model: bytes) -> Any:
+    """Return a flatbuffer as the schema's tree of objects (`ModelT`).
+
+    Raises:
+        ConversionError: If LiteRT cannot run the model.
+    """
     Session(model)  # LiteRT's verifier checks every offset and length; the Python reader checks none
     try:
         return schema.ModelT.InitFromPackedBuf(model, 0)
@@ -79,16 +84,17 @@ def _parse(model: bytes) -> Any:
         raise ConversionError(f"The flatbuffer cannot be read: {error!r}") from None
 
 
-def _operator(tree: Any, operator: Any) -> str:
+def operator_name(tree: Any, operator: Any) -> str:
+    """Return an operator's name, such as CONV_2D."""
     code = tree.operatorCodes[operator.opcodeIndex]
     return str(OPERATORS[max(code.builtinCode, code.deprecatedBuiltinCode)])
 
 
 def _layers(tree: Any, graph: Any) -> Iterator[LayerWeights]:
     # Float16 models hold half-size constants that a DEQUANTIZE turns into the operator's weights.
-    origin = {op.outputs[0]: op.inputs[0] for op in graph.operators if _operator(tree, op) == "DEQUANTIZE"}
+    origin = {op.outputs[0]: op.inputs[0] for op in graph.operators if operator_name(tree, op) == "DEQUANTIZE"}
     for op in graph.operators:
-        if (name := _operator(tree, op)) in WEIGHT_OPERATORS:
+        if (name := operator_name(tree, op)) in WEIGHT_OPERATORS:
             tensor = graph.tensors[origin.get(op.inputs[WEIGHTS], op.inputs[WEIGHTS])]
             if (stored := tree.buffers[tensor.buffer].data) is not None:
                 dtype = TYPES[tensor.type]

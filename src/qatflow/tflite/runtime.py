@@ -55,7 +55,7 @@ class Runner:
         y = np.empty((len(x), *self.output.shape), self.output.dtype)
 
         def work(rows: slice) -> None:
-            with self._leased(rows.stop - rows.start) as session:
+            with self._leased(rows.stop - rows.start) as session, np.errstate(over="ignore"):
                 y[rows] = session.run(self.input.quantize(x[rows]))
 
         jobs = list(_slices(len(x), self._batch_size))

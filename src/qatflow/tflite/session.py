@@ -15,6 +15,7 @@ from qatflow.errors import ConversionError
 Kernels = Literal["xnnpack", "reference"]
 RESOLVERS: Mapping[Kernels, OpResolverType] = {"xnnpack": OpResolverType.AUTO, "reference": OpResolverType.BUILTIN_REF}
 DTYPES = ("float32", "int8", "uint8", "int16")
+LIMITS = {name: (np.float32(np.iinfo(name).min), np.float32(np.iinfo(name).max)) for name in DTYPES[1:]}
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,13 @@ class TensorSpec:
         """
         if self.dtype == "float32":
             return x
-        limits = np.iinfo(self.dtype)
-        with np.errstate(over="ignore"):
-            q = np.rint(x / np.float32(self.scale)) + np.float32(self.zero_point)
-        clipped: Array = np.clip(q, limits.min, limits.max).astype(self.dtype)
-        return clipped
+        q = x / np.float32(self.scale)
+        np.rint(q, out=q)
+        q += np.float32(self.zero_point)
+        low, high = LIMITS[self.dtype]
+        np.maximum(q, low, out=q)
+        np.minimum(q, high, out=q)
+        return q.astype(self.dtype)
 
     def dequantize(self, q: Array) -> npt.NDArray[np.float32]:
         """Return the real values, float32."""
