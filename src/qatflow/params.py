@@ -348,6 +348,7 @@ class MonitoringParams(Section):
     Attributes:
         path: Folder of the records.
         sample: Share of requests that are recorded.
+        keep_inputs: Whether the inputs themselves are recorded, from which a model can be trained again.
         keep_days: Older records are deleted.
         keep_rows: At most so many records are kept.
         window: Samples in one window that is compared with the reference.
@@ -357,6 +358,7 @@ class MonitoringParams(Section):
 
     path: Annotated[str, Field(min_length=1)] = "monitoring"
     sample: Annotated[float, Field(gt=0, le=1)] = 1.0
+    keep_inputs: bool = True
     keep_days: Annotated[float, Field(gt=0)] = 30.0
     keep_rows: Count = 200_000
     window: Annotated[int, Field(ge=20, le=100_000)] = 200
