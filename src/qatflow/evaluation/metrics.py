@@ -1,4 +1,4 @@
-"""Figures of merit of each task, by scikit-learn's definitions."""
+"""Figures of merit of each task, by scikit-learn's definitions; imported where used, for it takes most of a second."""
 
 from collections.abc import Sequence
 from math import prod
@@ -6,15 +6,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import (
-    confusion_matrix,
-    mean_absolute_error,
-    precision_recall_fscore_support,
-    r2_score,
-    roc_auc_score,
-    roc_curve,
-    root_mean_squared_error,
-)
 
 from qatflow.artifacts import Array
 from qatflow.errors import DataError
@@ -55,6 +46,8 @@ def classification(y: Array, outputs: Array, class_names: Sequence[str]) -> dict
         outputs: A score for each class, (n, k) float32.
         class_names: k names.
     """
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
     ids, predicted = range(len(class_names)), outputs.argmax(axis=1)
     figures = precision_recall_fscore_support(y, predicted, labels=ids, zero_division=0)
     per_class = {
@@ -74,6 +67,8 @@ def regression(y: Array, outputs: Array) -> dict[str, float]:
     Raises:
         DataError: If there are fewer than two samples.
     """
+    from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
+
     if len(y) < 2:
         raise DataError(f"The test split has {len(y)} sample; R² needs at least two")
     return {
@@ -93,6 +88,8 @@ def anomaly(y: Array, errors: Array) -> dict[str, float]:
     Raises:
         DataError: If all samples are of one kind.
     """
+    from sklearn.metrics import roc_auc_score
+
     if len(np.unique(y)) != 2:
         raise DataError("The test split holds only normal samples or only anomalies; AUC needs both (labels 0 and 1)")
     return {
@@ -118,6 +115,8 @@ def correct(task: str, y: Array, values: Array) -> npt.NDArray[np.bool_]:
         return np.asarray(values.argmax(axis=1) == y)
     if task == "regression":
         return within_tolerance(y, values)
+    from sklearn.metrics import roc_curve
+
     false_alarms, hits, thresholds = roc_curve(y, values)
     return np.asarray((values >= thresholds[np.argmax(hits - false_alarms)]) == (y == 1))
 
