@@ -6,10 +6,12 @@ The target `mlflow` needs it, and so joins them in `qatflow.adapters.targets`, w
 from qatflow.deploy.archive import deploy_archive
 from qatflow.deploy.base import Target
 from qatflow.deploy.local import deploy_local
+from qatflow.deploy.micro import deploy_micro
 from qatflow.deploy.remote import deploy_http
 
 TARGETS: dict[str, Target] = {
     "archive": deploy_archive,
     "http": deploy_http,
     "local": lambda bundle, place: deploy_local(bundle, place.path),
+    "micro": deploy_micro,
 }
