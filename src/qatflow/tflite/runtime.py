@@ -22,6 +22,7 @@ class Runner:
         model: The flatbuffer.
         threads: Worker threads, each with sessions of one thread.
         kernels: See `Session`.
+        device: See `Session`.
         batch_size: Samples in one invoke; what is left over runs one by one. A model that cannot be resized runs all
             samples one by one.
 
@@ -32,8 +33,16 @@ class Runner:
     input: TensorSpec
     output: TensorSpec
 
-    def __init__(self, model: bytes, *, threads: int = 1, kernels: Kernels = "xnnpack", batch_size: int = 32) -> None:
-        self._open: Callable[[int], Session] = lambda batch: Session(model, kernels=kernels, batch=batch)
+    def __init__(
+        self,
+        model: bytes,
+        *,
+        threads: int = 1,
+        kernels: Kernels = "xnnpack",
+        device: str = "cpu",
+        batch_size: int = 32,
+    ) -> None:
+        self._open: Callable[[int], Session] = lambda batch: Session(model, kernels=kernels, batch=batch, device=device)
         single = self._open(1)
         self.input, self.output = single.input, single.output
         self._threads, self._batch_size = threads, batch_size

@@ -11,9 +11,11 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from qatflow.artifacts import Array
 from qatflow.errors import ConversionError
+from qatflow.tflite.devices import check_all_delegated, open_device
 
 Kernels = Literal["xnnpack", "reference"]
 RESOLVERS: Mapping[Kernels, OpResolverType] = {"xnnpack": OpResolverType.AUTO, "reference": OpResolverType.BUILTIN_REF}
+DELEGATED = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
 DTYPES = ("float32", "int8", "uint8", "int16")
 LIMITS = {name: (np.float32(np.iinfo(name).min), np.float32(np.iinfo(name).max)) for name in DTYPES[1:]}
 
@@ -67,8 +69,10 @@ class Session:
             by 1 LSB, which a softmax behind them can stretch to several.
         batch: Samples in one invoke.
         threads: Threads inside one invoke.
+        device: One of `devices.DEVICES`. Another than `cpu` must take the whole model; `kernels` is not looked at then.
 
     Raises:
+        DeployError: If this machine has no such device, or it does not take the whole model.
         ConversionError: If LiteRT refuses the bytes, has no kernel for an operator or cannot take such a batch, or the
             model has several inputs or outputs or a type other than `DTYPES`.
     """
@@ -76,12 +80,18 @@ class Session:
     input: TensorSpec
     output: TensorSpec
 
-    def __init__(self, model: bytes, *, kernels: Kernels = "xnnpack", batch: int = 1, threads: int = 1) -> None:
+    def __init__(
+        self, model: bytes, *, kernels: Kernels = "xnnpack", batch: int = 1, threads: int = 1, device: str = "cpu"
+    ) -> None:
         if model[4:8] != b"TFL3":
             raise ConversionError(f"These {len(model)} bytes are no TFLite model: bytes 4 to 8 must be TFL3")
+        delegates = open_device(device)
         try:
             self._interpreter = Interpreter(
-                model_content=model, num_threads=threads, experimental_op_resolver_type=RESOLVERS[kernels]
+                model_content=model,
+                num_threads=threads,
+                experimental_op_resolver_type=DELEGATED if delegates else RESOLVERS[kernels],
+                experimental_delegates=delegates,
             )
             source = _only(self._interpreter.get_input_details(), "input")
             self._interpreter.resize_tensor_input(source["index"], [batch, *source["shape"][1:]])
@@ -90,6 +100,9 @@ class Session:
         except (ValueError, RuntimeError, MemoryError) as error:
             raise ConversionError(f"LiteRT refuses the model with {kernels} kernels: {one_line(error)}") from None
         self._batch, self._source, self._sink = batch, source["index"], sink["index"]
+        if delegates:
+            operators = self._interpreter._get_ops_details()  # noqa: SLF001 (no public call tells)
+            check_all_delegated(device, operators, self._source, self._sink)
         self.input, self.output = _spec(source, "input"), _spec(sink, "output")
         if sink["shape"][0] != batch:
             raise ConversionError(f"The model gives outputs of shape {sink['shape']} for a batch of {batch}")
