@@ -321,6 +321,7 @@ class ServingParams(Section):
     """Limits of `qatflow serve`; no stage depends on these. See docs/serving.md.
 
     Attributes:
+        device: Name in `tflite.devices.DEVICES`; the server does not start where there is none.
         max_requests: Requests in work at once; more are shed with 429.
         max_body_bytes: Of an inference request, after decompression.
         max_batch: Samples in one request.
@@ -332,6 +333,7 @@ class ServingParams(Section):
     host: Annotated[str, Field(min_length=1, max_length=255)] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     threads: Annotated[int, Field(ge=1, le=256)] = 2
+    device: str = "cpu"
     max_requests: Count = 256
     max_connections: Count = 4096
     max_body_bytes: Annotated[int, Field(ge=1024, le=2**30)] = 4 << 20

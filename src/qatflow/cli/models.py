@@ -26,13 +26,15 @@ Samples = Annotated[
 
 
 def evaluate(
-    model: Model, as_json: Annotated[bool, typer.Option("--json", help="All figures as JSON.")] = False
+    model: Model,
+    as_json: Annotated[bool, typer.Option("--json", help="All figures as JSON.")] = False,
+    device: Annotated[str, typer.Option(help="cpu or gpu; never silently another.")] = "cpu",
 ) -> None:
     """Measure a flatbuffer on the prepared test split of this project."""
     content = load_bundle(model).model if model.is_dir() else _read(model)
     data = open_prepared(find_root() / "artifacts" / "prepare")
     with hushed():
-        metrics = _measure(Runner(content), data)
+        metrics = _measure(Runner(content, device=device), data)
     if as_json:
         typer.echo(json.dumps(metrics, indent=1))
         return
