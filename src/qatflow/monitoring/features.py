@@ -1,0 +1,92 @@
+"""What is watched of an input: a few numbers a sample, whatever the size of the sample. No statistics of these."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from qatflow.artifacts import Array
+
+MAX_COLUMNS = 64
+"""Tables up to this width are watched column by column; wider rows are taken as a series."""
+GRID, EMBEDDING_GRID = 4, 8
+SERIES_WINDOWS, EMBEDDING_WINDOWS = 16, 64
+WHOLE = ("mean", "std", "min", "max", "sharpness")
+
+
+def feature_names(shape: Sequence[int]) -> tuple[str, ...]:
+    """Return the names of the features of one sample of `shape`.
+
+    A table's features are its columns. Images (h, w, c) and series (t, c) have five of the whole sample, in the data's
+    own units (`sharpness` is the mean absolute difference of neighbours), then the mean of each patch of a grid of at
+    most 4 by 4, or of each of at most 16 windows.
+    """
+    if _is_table(shape):
+        return tuple(f"column {index}" for index in range(shape[0]))
+    height, width, _ = _canonical(shape)
+    rows, columns = _cells(height, width, GRID, SERIES_WINDOWS)
+    if width == 1:
+        return WHOLE + tuple(f"window {row}" for row in range(rows))
+    return WHOLE + tuple(f"patch {row},{column}" for row in range(rows) for column in range(columns))
+
+
+def describe(x: Array) -> Array:
+    """Return the features (n, f) float32 of samples (n, *shape) float32."""
+    if _is_table(x.shape[1:]):
+        return np.asarray(x, np.float32)
+    images = x.reshape(len(x), *_canonical(x.shape[1:]))
+    flat = images.reshape(len(x), -1)
+    whole = (flat.mean(axis=1), flat.std(axis=1), flat.min(axis=1), flat.max(axis=1), _sharpness(images))
+    patches = _pooled(images, GRID, SERIES_WINDOWS).mean(axis=2)
+    return np.column_stack((*whole, patches)).astype(np.float32, copy=False)
+
+
+def embed(x: Array) -> Array:
+    """Return samples (n, *shape) as vectors (n, e) float32 of at most 64 values a channel, for whole-input tests.
+
+    Images are averaged down to 8 by 8, series to 64 steps; tables stay as they are.
+    """
+    if _is_table(x.shape[1:]):
+        return np.asarray(x, np.float32)
+    images = x.reshape(len(x), *_canonical(x.shape[1:]))
+    return _pooled(images, EMBEDDING_GRID, EMBEDDING_WINDOWS).reshape(len(x), -1)
+
+
+def _is_table(shape: Sequence[int]) -> bool:
+    return len(shape) == 1 and shape[0] <= MAX_COLUMNS
+
+
+def _canonical(shape: Sequence[int]) -> tuple[int, int, int]:
+    """Return any shape as (h, w, c); a series has w 1."""
+    if len(shape) <= 1:
+        return math.prod(shape), 1, 1
+    if len(shape) == 2:
+        return shape[0], 1, shape[1]
+    return shape[0], shape[1], math.prod(shape[2:])
+
+
+def _cells(height: int, width: int, grid: int, windows: int) -> tuple[int, int]:
+    return (min(height, windows), 1) if width == 1 else (min(height, grid), min(width, grid))
+
+
+def _pooled(images: Array, grid: int, windows: int) -> Array:
+    """Return the mean of each cell (n, cells, c) of images (n, h, w, c)."""
+    count, height, width, channels = images.shape
+    rows, columns = (_starts(*pair) for pair in zip((height, width), _cells(height, width, grid, windows), strict=True))
+    sums = np.add.reduceat(np.add.reduceat(images, rows, axis=1), columns, axis=2)
+    areas = np.outer(np.diff([*rows, height]), np.diff([*columns, width])).astype(np.float32)
+    return np.asarray(sums / areas[:, :, None], np.float32).reshape(count, -1, channels)
+
+
+def _starts(length: int, cells: int) -> Array:
+    return np.arange(cells) * length // cells
+
+
+def _sharpness(images: Array) -> Array:
+    """Return the mean absolute difference of neighbours along both axes, (n,)."""
+    down = np.abs(images[:, 1:] - images[:, :-1]).reshape(len(images), -1)
+    across = np.abs(images[:, :, 1:] - images[:, :, :-1]).reshape(len(images), -1)
+    pairs = max(1, down.shape[1] + across.shape[1])
+    return np.asarray((down.sum(axis=1) + across.sum(axis=1)) / np.float32(pairs))
