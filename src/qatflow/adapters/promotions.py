@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from qatflow.adapters.mlflow_registry import MlflowRegistry
 from qatflow.adapters.mlflow_tracking import MlflowTracker
 from qatflow.adapters.targets import deploy
+from qatflow.deploy.local import current, point_to
+from qatflow.deploy.rollout import set_name
+from qatflow.errors import ArtifactError, DeployError
 from qatflow.params import Params
 from qatflow.release import promote as promotion
+from qatflow.release.bundle import load_bundle
 from qatflow.release.log import Entry, PromotionLog
 
 
@@ -46,21 +52,48 @@ def promote(params: Params, root: Path, version: int, expected: int | None, why:
 def rollback(params: Params, root: Path, why: str) -> Entry:
     """Bring back the champion that the present one replaced, and deploy it. Needs nothing running.
 
+    A deploy root that knows the former champion points to it at once: opening the registry alone takes seconds. If the
+    registry then refuses, the pointer goes back.
+
     Raises:
         PromotionError: If there is none.
         TrackingError: If the registry does not answer.
         DeployError: If the former champion cannot be deployed; the rollback in the registry stands.
     """
-    registry, log = open_registry(params, root), open_log(params, root)
-    entry = promotion.rollback(registry, log, who=promotion.whoami(), why=why)
+    log = open_log(params, root)
+    with _pointed_back(params, root, log):
+        registry = open_registry(params, root)
+        entry = promotion.rollback(registry, log, who=promotion.whoami(), why=why)
     deploy_champion(params, root, registry, entry.version)
     return entry
+
+
+@contextmanager
+def _pointed_back(params: Params, root: Path, log: PromotionLog) -> Iterator[None]:
+    """Point a local deploy root to the champion before this one, until the block fails."""
+    path, former = root / params.deploy.path, promotion.former(log.read())
+    if params.deploy.target != "local" or former is None:
+        yield
+        return
+    try:
+        present = load_bundle(current(path)).sha256
+        point_to(path, former)
+    except (DeployError, ArtifactError):  # not deployed here: what follows deploys it
+        yield
+        return
+    try:
+        yield
+    except BaseException:
+        point_to(path, present)
+        raise
 
 
 def deploy_champion(params: Params, root: Path, registry: MlflowRegistry, version: int) -> None:
     """Deploy a registered version. One that was deployed before is only pointed to, byte for byte as it was."""
     with tempfile.TemporaryDirectory(prefix="qatflow-deploy-") as folder:
         bundle = registry.download(version, Path(folder) / "bundle")
+        if params.deploy.target == "local":
+            set_name(root / params.deploy.path, load_bundle(bundle).sha256, str(version))
         deploy(bundle, params, root)
 
 

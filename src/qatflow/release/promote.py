@@ -105,6 +105,15 @@ def succession(entries: Iterable[Entry]) -> list[int]:
     return line
 
 
+def former(entries: Iterable[Entry]) -> str | None:
+    """Return the digest of the model that a rollback would bring back; None if there is none."""
+    entries = list(entries)
+    line = succession(entries)
+    if len(line) < 2:
+        return None
+    return next((entry.model_sha256 for entry in reversed(entries) if entry.version == line[-2]), None)
+
+
 def withdrawn(entries: Iterable[Entry]) -> dict[str, str]:
     """Return digest -> reason of every model that was rolled back as bad and not promoted since."""
     champion_sha256 = ""
