@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.load import DIGEST, Request
+from qatflow.artifacts import sha256_bytes
 from qatflow.release.bundle import load_bundle
 from qatflow.release.bundle_runtime import BundleRunner
 
@@ -154,16 +155,23 @@ def _nested(x: Floats) -> tuple[dict[str, str], bytes]:
 
 
 def _flat(x: Floats) -> tuple[dict[str, str], bytes]:
-    tensor = {"name": "x", "shape": x.shape, "datatype": "FP32", "data": np.round(x.astype(float), 2).ravel().tolist()}
-    return {"Content-Type": "application/json"}, json.dumps({"inputs": [tensor]}, separators=(",", ":")).encode()
+    data = np.round(x.astype(float), 2).ravel().tolist()
+    tensor = {"name": "input", "shape": x.shape, "datatype": "FP32", "data": data}
+    body = json.dumps({"id": _id(x), "inputs": [tensor]}, separators=(",", ":")).encode()
+    return {"Content-Type": "application/json"}, body
 
 
 def _binary(x: Floats) -> tuple[dict[str, str], bytes]:
-    tensor = {"name": "x", "shape": x.shape, "datatype": "FP32", "parameters": {"binary_data_size": x.nbytes}}
-    content = {"inputs": [tensor], "parameters": {"binary_data_output": True}}
+    tensor = {"name": "input", "shape": x.shape, "datatype": "FP32", "parameters": {"binary_data_size": x.nbytes}}
+    content = {"id": _id(x), "inputs": [tensor], "parameters": {"binary_data_output": True}}
     head = json.dumps(content, separators=(",", ":")).encode()
     headers = {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": str(len(head))}
     return headers, head + x.tobytes()
+
+
+def _id(x: Floats) -> str:
+    """Return the request's name, which the reply repeats: equal for equal samples only."""
+    return sha256_bytes(x.tobytes())[:12]
 
 
 def _json_scores(_head: bytes, body: bytes) -> Floats:

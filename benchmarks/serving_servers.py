@@ -121,6 +121,26 @@ def start_peer(name: str, model: Path, cache: Path, core: int, scratch: Path) ->
     return start(name, commands[kind], port, core, scratch, env)
 
 
+def start_ours(bundle: Path, core: int, scratch: Path, token: str, *options: str) -> Server:
+    """Start `qatflow serve` as a user does: token, limits, validation, metrics; records unless `options` say not to."""
+    port = free_port()
+    home = scratch / f"qatflow-{port}"
+    home.mkdir()
+    tokens = home / "tokens"
+    tokens.write_text(token + "\n")
+    tokens.chmod(0o600)
+    command: list[str | Path] = [
+        Path(sys.executable).with_name("qatflow"),
+        "serve",
+        "--bundle",
+        bundle,
+        "--name",
+        "digits",
+    ]
+    command += ["--port", str(port), "--token-file", tokens, *options]
+    return start("qatflow", command, port, core, home)
+
+
 def free_port() -> int:
     """Return a port on which nothing listens now."""
     with socket.socket() as probe:
