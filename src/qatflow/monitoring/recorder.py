@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import ThreadpoolController
+
 from qatflow.artifacts import Array
 from qatflow.errors import MonitoringError
 from qatflow.monitoring.batches import Batch, Item, batches
@@ -142,6 +144,8 @@ class Recorder:
         self._writer.close()
 
     def _run(self) -> None:
+        # In the whole process, for good: our products are too small for two threads, which wait for work by spinning.
+        ThreadpoolController().limit(limits=1, user_api="blas")
         while not self._stopping.wait(GROUP_S):
             self._flush_safely()
 

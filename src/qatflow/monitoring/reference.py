@@ -177,7 +177,8 @@ def _describe(inputs: Iterable[Array], held: Array) -> tuple[Array, Array, Array
             break
         described.append(describe(part))
         saturated.append(saturated_shares(part, held))
-        first.append(embed(part[: max(0, RESERVOIR - count)]))
+        if count < RESERVOIR:
+            first.append(embed(part[: RESERVOIR - count]))
         count, shape = count + len(part), part.shape[1:]
     if not count:
         return np.zeros((0, 0)), np.zeros((0, 0)), np.zeros(0), ()

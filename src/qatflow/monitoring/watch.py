@@ -11,7 +11,6 @@ from qatflow.artifacts import Array
 from qatflow.errors import lookup
 from qatflow.monitoring.drift_report import DriftReport, Feature, Finding, Health, Labelled
 from qatflow.monitoring.multiple import holm
-from qatflow.monitoring.one_thread import one_thread
 from qatflow.monitoring.reference import Reference
 from qatflow.monitoring.statistics import STATISTICS, Outcome, Window
 from qatflow.monitoring.windows import Served, window_of
@@ -56,8 +55,7 @@ def examine(  # noqa: PLR0913, PLR0917 (everything that a report speaks of)
     check_statistics(names)
     digest = served.digest()
     window = window_of(reference, served, digest)
-    with one_thread():
-        outcomes = {name: outcome for name in names if (outcome := STATISTICS[name](reference, window)) is not None}
+    outcomes = {name: outcome for name in names if (outcome := STATISTICS[name](reference, window)) is not None}
     findings = _findings(outcomes, alpha)
     features = _features(reference, window, outcomes.get("psi"), alpha)
     changed = [name for name, ago in labelled.changes.items() if ago is not None and ago <= len(served)]

@@ -14,10 +14,12 @@ from qatflow import artifacts
 from qatflow.artifacts import Array
 from qatflow.data.prepared import PreparedData
 from qatflow.errors import ArtifactError, DataError
+from qatflow.monitoring.reference import REFERENCE, to_arrays
 from qatflow.params import CardParams
 from qatflow.release import bundle_runtime, model_card
 from qatflow.release.base import Candidate
 from qatflow.release.manifest import MAX_FILE_BYTES, BundleManifest, File, Lineage, Preprocessing, Tensor
+from qatflow.release.reference import reference_of
 from qatflow.tflite.runtime import Runner
 
 MODEL, GOLDEN, CARD, ENSEMBLE = "model.tflite", "golden.npz", "MODEL_CARD.md", "ensemble.json"
@@ -62,7 +64,7 @@ def build_bundle(
     Args:
         out: Made here.
         candidate: The measured model.
-        data: The first test samples become the golden ones.
+        data: The first test samples become the golden ones; training and validation ones are what drift is told from.
         lineage: What the model was made from.
         extras: Name of a further file -> its content, written as JSON and listed like the others. An ensemble's own
             figures are among them.
@@ -91,10 +93,14 @@ def build_bundle(
         lineage=lineage,
         files={name: _file(out / name) for name in (MODEL, GOLDEN)},
     )
+    reference = reference_of(manifest, candidate.sha256, data, runner)
+    if reference is not None:
+        artifacts.save_arrays(out / REFERENCE, to_arrays(reference))
     artifacts.write_text(out / CARD, model_card.render(manifest, candidate, data.card, said))
     for name, content in extras.items():
         artifacts.write_json(out / name, content)
-    files = {name: _file(out / name) for name in (MODEL, GOLDEN, CARD, *extras)}
+    listed = (MODEL, GOLDEN, CARD, *([REFERENCE] if reference else []), *extras)
+    files = {name: _file(out / name) for name in listed}
     artifacts.write_json(out / artifacts.MANIFEST, manifest.model_copy(update={"files": files}).model_dump(mode="json"))
     return out
 

@@ -165,6 +165,7 @@ def test_every_file_and_folder_is_made_durable_before_the_pointer_moves(
         ".golden.npz",
         ".manifest.json",
         ".model.tflite",
+        ".reference.npz",
     ]
     assert before[-2:] == [f".{short}.tmp", "versions"]
     assert after == ["deployed"]

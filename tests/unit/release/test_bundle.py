@@ -17,7 +17,7 @@ from qatflow.release.golden import check_golden
 from qatflow.tflite.runtime import Runner
 from tests.unit.release.fabricate import bundle, candidate, changed, digits, flatbuffer, lineage
 
-FILES = {"MODEL_CARD.md", "golden.npz", "manifest.json", "model.tflite"}
+FILES = {"MODEL_CARD.md", "golden.npz", "manifest.json", "model.tflite", "reference.npz"}
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from qatflow.search.result import SearchResult
 from qatflow.search.trial import Trial
 from tests.unit.release.fabricate import candidate, digits, flatbuffer
 
-FILES = {"MODEL_CARD.md", "golden.npz", "manifest.json", "model.tflite", "result.json"}
+FILES = {"MODEL_CARD.md", "golden.npz", "manifest.json", "model.tflite", "reference.npz", "result.json"}
 
 
 def result(model=None, **evaluation):
