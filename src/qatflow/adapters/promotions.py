@@ -15,6 +15,7 @@ from qatflow.deploy.local import current, point_to
 from qatflow.deploy.rollout import set_name
 from qatflow.errors import ArtifactError, DeployError
 from qatflow.params import Params
+from qatflow.release import approval
 from qatflow.release import promote as promotion
 from qatflow.release.bundle import load_bundle
 from qatflow.release.log import Entry, PromotionLog
@@ -35,7 +36,7 @@ def open_log(params: Params, root: Path) -> PromotionLog:
 
 
 def promote(params: Params, root: Path, version: int, expected: int | None, why: str) -> Entry:
-    """Make a registered version the champion by hand, and deploy it.
+    """Make a registered version the champion by hand, and deploy it; under `require_approval` let it wait instead.
 
     Raises:
         PromotionError: If the champion is not `expected`, or there is no such version.
@@ -43,10 +44,38 @@ def promote(params: Params, root: Path, version: int, expected: int | None, why:
         DeployError: If the champion cannot be deployed; the promotion stands.
     """
     registry, log = open_registry(params, root), open_log(params, root)
-    who = promotion.whoami()
-    entry = promotion.promote(registry, log, version, expected, who=who, why=why, gates={"by": "hand"})
+    who, gates = promotion.whoami(), {"by": "hand"}
+    if params.release.require_approval:
+        waiting = {**gates, approval.APPROVED: gates}
+        return approval.hold(registry, log, version, expected, who=who, why=why, gates=waiting)
+    entry = promotion.promote(registry, log, version, expected, who=who, why=why, gates=gates)
     deploy_champion(params, root, registry, entry.version)
     return entry
+
+
+def approve(params: Params, root: Path, version: int | None, why: str) -> Entry:
+    """Make the version that waits for approval the champion, and deploy it.
+
+    Raises:
+        PromotionError: As `qatflow.release.approval.approve`.
+        TrackingError: If the registry does not answer.
+        DeployError: If the champion cannot be deployed; the promotion stands.
+    """
+    registry, log = open_registry(params, root), open_log(params, root)
+    entry = approval.approve(registry, log, version, who=promotion.whoami(), why=why)
+    deploy_champion(params, root, registry, entry.version)
+    return entry
+
+
+def reject(params: Params, root: Path, version: int | None, why: str) -> Entry:
+    """Drop the version that waits for approval; what is deployed stays.
+
+    Raises:
+        PromotionError: If none or another waits.
+        TrackingError: If the registry does not answer.
+    """
+    registry, log = open_registry(params, root), open_log(params, root)
+    return approval.reject(registry, log, version, who=promotion.whoami(), why=why)
 
 
 def rollback(params: Params, root: Path, why: str) -> Entry:
@@ -109,7 +138,7 @@ def take_back(params: Params, root: Path, since: int) -> None:
     """
     log = open_log(params, root)
     shutil.rmtree(root / "artifacts" / "release", ignore_errors=True)
-    entries = log.read()
-    if len(entries) > since and entries[-1].from_version is not None:
+    made = promotion.changes(log.read()[since:])
+    if made and made[-1].from_version is not None:
         why = "its deployment failed"
         promotion.rollback(open_registry(params, root), log, who=promotion.whoami(), why=why, withdraw=False)

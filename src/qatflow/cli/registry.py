@@ -7,29 +7,64 @@ import typer
 
 from qatflow import params_file
 from qatflow.cli.project import find_root
+from qatflow.errors import PromotionError
 from qatflow.params import Params
 from qatflow.release.bundle import load_bundle
-from qatflow.release.log import PromotionLog
-from qatflow.release.promote import champion
+from qatflow.release.log import CHANGES, Entry, PromotionLog
+from qatflow.release.promote import champion, changes
 
 Why = Annotated[str, typer.Option(help="Kept in the promotion log.")]
+WhyOrNone = Annotated[str | None, typer.Option(help="Kept in the promotion log.")]
+Version = Annotated[int | None, typer.Argument(metavar="[VERSION]", help="Of the registered model.")]
 Replaces = Annotated[
     int | None, typer.Option(help="The champion that this is meant to replace; by default the one of now.")
 ]
 BundleFolder = Annotated[Path | None, typer.Argument(metavar="[BUNDLE]", help="By default the deployed one.")]
 
 
-def promote(version: int, why: Why = "by hand", replaces: Replaces = None) -> None:
-    """Make a registered version the champion and deploy it."""
+def promote(
+    version: Version = None,
+    why: WhyOrNone = None,
+    replaces: Replaces = None,
+    approve: Annotated[bool, typer.Option("--approve", help="The version that waits; needs --why.")] = False,
+    reject: Annotated[bool, typer.Option("--reject", help="Drop the version that waits; needs --why.")] = False,
+) -> None:
+    """Make a registered version the champion and deploy it; or answer for the one that waits for approval."""
+    root, params = _project()
+    if approve or reject:
+        entry = _answer(params, root, version, why, approve=approve, reject=reject)
+    else:
+        entry = _promote(params, root, version, why, replaces)
+    typer.echo(f" {params.release.name}: version {entry.version} {_OUTCOMES[entry.action].format(entry=entry)}")
+
+
+def _promote(params: Params, root: Path, version: int | None, why: str | None, replaces: int | None) -> Entry:
     from qatflow.adapters import promotions
 
-    root, params = _project()
+    if version is None:
+        raise PromotionError(
+            "Name a version: `qatflow promote VERSION`; or answer the one that waits by --approve or --reject"
+        )
     registry, log = promotions.open_registry(params, root), promotions.open_log(params, root)
     expected = champion(registry, log) if replaces is None else replaces
-    entry = promotions.promote(params, root, version, expected, why)
-    typer.echo(
-        f" {params.release.name}: version {entry.version} is champion and deployed, in place of {entry.from_version}"
-    )
+    return promotions.promote(params, root, version, expected, why or "by hand")
+
+
+def _answer(params: Params, root: Path, version: int | None, why: str | None, *, approve: bool, reject: bool) -> Entry:
+    from qatflow.adapters import promotions
+
+    if approve and reject:
+        raise PromotionError("--approve and --reject say the opposite of each other; choose one")
+    if not why or not why.strip():
+        raise PromotionError("Whoever signs says why: add --why '...'; it is kept in the promotion log")
+    return (promotions.approve if approve else promotions.reject)(params, root, version, why)
+
+
+_OUTCOMES = {
+    "promote": "is champion and deployed, in place of {entry.from_version}",
+    "hold": "waits for `qatflow promote --approve`; the champion stays",
+    "reject": "is rejected; the champion stays",
+}
 
 
 def rollback(why: Why = "by hand") -> None:
@@ -45,7 +80,7 @@ def history() -> None:
     """List who made which version champion, when and why; newest first."""
     root, params = _project()
     for entry in reversed(PromotionLog(root, params.release.name).read()):
-        change = f"{entry.from_version or '-'} → {entry.version}"
+        change = f"{entry.from_version or '-'} → {entry.version}" if entry.action in CHANGES else f"{entry.version}"
         typer.echo(f" {entry.seq:4} {entry.when}  {entry.action:8} {change:9} {entry.who}  {entry.why}")
 
 
@@ -55,7 +90,7 @@ def lineage(bundle: BundleFolder = None) -> None:
     loaded = load_bundle(bundle or root / params.deploy.path / "current")
     made = loaded.manifest.lineage
     entries = PromotionLog(root, params.release.name).read()
-    versions = sorted({entry.version for entry in entries if entry.model_sha256 == loaded.sha256})
+    versions = sorted({entry.version for entry in changes(entries) if entry.model_sha256 == loaded.sha256})
     typer.echo(f" model        {loaded.sha256}  {loaded.manifest.strategy}")
     typer.echo(f" registry     {params.release.name} version {', '.join(map(str, versions)) or 'never promoted'}")
     for stage, digest in sorted(made.stages.items()):

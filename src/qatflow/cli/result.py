@@ -18,5 +18,6 @@ def say_result(screen: Screen, root: Path) -> None:
     screen.say()
     screen.say(f" report  {root / 'artifacts' / 'report' / 'index.html'}")
     if receipt["champion"]:
-        screen.say(f" bundle  {root / params.deploy.path / 'current'}")
+        deployed = artifacts.read_json(root / "artifacts" / "deploy" / "receipt.json")
+        screen.say(f" bundle  {deployed.get('url') or root / params.deploy.path / deployed.get('file', 'current')}")
     screen.say(f" MLflow  {params.tracking.uri}   (mlflow ui --backend-store-uri {params.tracking.uri})")

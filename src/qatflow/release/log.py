@@ -15,7 +15,9 @@ from typing import Any, Literal
 from qatflow.artifacts import digest, fsync_directory, write_text
 from qatflow.errors import PromotionError
 
-Action = Literal["promote", "rollback", "adopt"]
+Action = Literal["promote", "rollback", "adopt", "hold", "reject"]
+CHANGES = ("promote", "rollback", "adopt")
+"""Actions that change the champion; the others say what waits to become it, and what no longer does."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +27,10 @@ class Entry:
     Attributes:
         seq: 1 for the first line, then one more for each.
         previous_sha256: `sha256` of the line before; empty for the first.
-        action: `adopt` records a change that others made in the registry.
-        version: Champion from here on.
+        action: `adopt` records a change that others made in the registry; `hold` and `reject` change no champion.
+        version: Champion from here on; of `hold` and `reject` the version that waits or no longer does.
         from_version: Champion before; None if there was none.
-        model_sha256: Digest of the new champion's flatbuffer.
+        model_sha256: Digest of that version's flatbuffer.
         when: UTC, ISO 8601.
         gates: The gate report, or whatever else was decided on.
         sha256: Digest of all other fields.

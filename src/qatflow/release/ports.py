@@ -9,6 +9,7 @@ from typing import Protocol
 
 CHAMPION = "champion"
 PREVIOUS = "previous"
+PENDING = "pending"
 
 
 @dataclass(frozen=True)

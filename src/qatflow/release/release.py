@@ -10,13 +10,14 @@ from typing import Any
 
 from qatflow import artifacts
 from qatflow.params import ReleaseParams
+from qatflow.release.approval import APPROVED, hold
 from qatflow.release.base import Candidate, Champion, Context
 from qatflow.release.bundle import build_bundle
 from qatflow.release.candidates import Inputs, metrics_of
 from qatflow.release.golden import check_golden
 from qatflow.release.log import Entry, PromotionLog
 from qatflow.release.ports import Registry
-from qatflow.release.promote import champion, promote, whoami, withdrawn
+from qatflow.release.promote import champion, changes, pending, promote, whoami, withdrawn
 from qatflow.release.select import Verdict, check_settings, select
 from qatflow.release.standing import measure_champion
 
@@ -44,8 +45,9 @@ def release_candidates(desk: Desk, inputs: Inputs, out: Path) -> Receipt:
     no bundle.
 
     Returns:
-        The receipt: decision ("promoted" or "kept"), variant, version, model_sha256, reasons, gates, champion. It
-        describes the champion after the release, and equals itself for equal inputs and an equal registry.
+        The receipt: decision ("promoted", "kept" or "pending"), variant, version, model_sha256, reasons, gates,
+        champion. It describes the champion after the release, and equals itself for equal inputs and an equal registry.
+        Of "pending", where `require_approval` holds the winner, `pending` describes that one.
 
     Raises:
         ParamsError: If a gate or its settings are not right.
@@ -54,7 +56,8 @@ def release_candidates(desk: Desk, inputs: Inputs, out: Path) -> Receipt:
     """
     check_settings(desk.params.gates)
     present = champion(desk.registry, desk.log)
-    key = artifacts.digest([inputs.digest(), {name: dict(gate) for name, gate in desk.params.gates.items()}])
+    gates = {name: dict(gate) for name, gate in desk.params.gates.items()}
+    key = artifacts.digest([inputs.digest(), gates, *(["approval"] if desk.params.require_approval else [])])
     receipt = _made_before(desk.log.read(), present, key)
     if receipt is None:
         with tempfile.TemporaryDirectory(prefix="qatflow-release-") as folder:
@@ -66,8 +69,14 @@ def release_candidates(desk: Desk, inputs: Inputs, out: Path) -> Receipt:
 
 
 def _made_before(entries: Sequence[Entry], present: int | None, key: str) -> Receipt | None:
-    """Return the receipt of the present champion's promotion if it came from the same inputs and settings."""
-    tail = entries[-1] if entries else None
+    """Return the receipt that the same inputs and settings gave, if it still holds.
+
+    It does if they made the present champion, or what waits for approval was judged against it.
+    """
+    held = pending(entries)
+    if held is not None and held.from_version == present and held.gates.get("inputs") == key:
+        return dict(held.gates["receipt"])
+    tail = next(reversed(changes(entries)), None)
     if tail is None or tail.version != present or tail.gates.get("inputs") != key:
         return None
     return dict(tail.gates["receipt"])
@@ -89,7 +98,13 @@ def _decide(desk: Desk, inputs: Inputs, present: int | None, key: str, folder: P
     uris = {v: _log_model(desk.registry, inputs, v, bundle) for v, bundle in bundles.items()}
     if verdict.winner is None or (standing and standing.sha256 == inputs.candidates[verdict.winner].sha256):
         return _keep(desk, verdict, standing)
-    return _promote(desk, verdict, inputs.candidates[verdict.winner], uris[verdict.winner], present, key)
+    winner, uri = inputs.candidates[verdict.winner], uris[verdict.winner]
+    receipt = _promoted(verdict, winner, desk.registry.register(uri), present)
+    if desk.params.require_approval:
+        return _hold(desk, verdict, receipt, standing, key)
+    gates = {"inputs": key, "receipt": receipt}
+    promote(desk.registry, desk.log, receipt["version"], present, who=whoami(), why=desk.why, gates=gates)
+    return receipt
 
 
 def _log_model(registry: Registry, inputs: Inputs, variant: str, bundle: Path) -> str:
@@ -103,13 +118,24 @@ def _log_model(registry: Registry, inputs: Inputs, variant: str, bundle: Path) -
     return registry.log_model(bundle, facts, metrics_of(candidate), inputs.float_model)
 
 
-def _promote(desk: Desk, verdict: Verdict, winner: Candidate, uri: str, present: int | None, key: str) -> Receipt:
-    number = desk.registry.register(uri)
+def _promoted(verdict: Verdict, winner: Candidate, number: int, present: int | None) -> Receipt:
     instead = "the first champion" if present is None else f"in place of version {present}"
     reason = f"promoted {winner.variant} as version {number}, {instead}"
-    receipt = _receipt("promoted", reason, verdict, _describe(number, winner, winner.score))
-    gates = {"inputs": key, "receipt": receipt}
-    promote(desk.registry, desk.log, number, present, who=whoami(), why=desk.why, gates=gates)
+    return _receipt("promoted", reason, verdict, _describe(number, winner, winner.score))
+
+
+def _hold(desk: Desk, verdict: Verdict, promoted: Receipt, standing: Champion | None, key: str) -> Receipt:
+    """Let the winner wait for approval; `promoted` is the receipt of its promotion, should it come to that."""
+    waits = promoted["champion"]
+    number = waits["version"]
+    reason = (
+        f"{waits['variant']} waits for approval as version {number}: `qatflow promote --approve {number} --why ...` "
+        "makes it champion, `qatflow promote --reject --why ...` drops it"
+    )
+    receipt = _receipt("pending", reason, verdict, _standing(desk, standing)) | {"pending": waits}
+    gates = {"inputs": key, "receipt": receipt, APPROVED: {"inputs": key, "receipt": promoted}}
+    present = None if standing is None else standing.version
+    hold(desk.registry, desk.log, number, present, who=whoami(), why=desk.why, gates=gates)
     return receipt
 
 
@@ -117,9 +143,14 @@ def _keep(desk: Desk, verdict: Verdict, standing: Champion | None) -> Receipt:
     if standing is None:
         return _receipt("kept", "nothing ships: no candidate passed its gates", verdict, None)
     because = "it is the winner itself" if verdict.winner else "no candidate passed its gates"
+    return _receipt("kept", f"kept version {standing.version}: {because}", verdict, _standing(desk, standing))
+
+
+def _standing(desk: Desk, standing: Champion | None) -> dict[str, Any] | None:
+    if standing is None:
+        return None
     score = standing.score if standing.score is not None else desk.registry.version(standing.version).score
-    described = _describe(standing.version, standing, score)
-    return _receipt("kept", f"kept version {standing.version}: {because}", verdict, described)
+    return _describe(standing.version, standing, score)
 
 
 def _describe(number: int, model: Candidate | Champion, score: float) -> dict[str, Any]:

@@ -86,12 +86,15 @@ def refused_by(run: Run, variant: Variant) -> list[str]:
 
 def verdict(run: Run) -> str:
     """Say in one sentence what ships and what it costs."""
-    champion = run.receipt["champion"]
-    if champion is None:
+    shown = run.receipt.get("pending") or run.receipt["champion"]
+    if shown is None:
         return f"Nothing ships: the gates refused all {len(run.variants)} variants."
-    did = "Promoted" if run.receipt["decision"] == "promoted" else "Kept"
+    did = _DID[run.receipt["decision"]]
     score, reference = wording.SCORES[run.task], run.float_model
-    size = wording.than_float(wording.smaller(champion["size_bytes"] / reference["size_bytes"]))
-    change = score.against_float(champion["score"] - reference["score"])
-    quality = f"{score.noun} {score.value(champion['score'])}, {change}"
-    return f"{did} {champion['variant']} as version {champion['version']}: {size}, {quality}."
+    size = wording.than_float(wording.smaller(shown["size_bytes"] / reference["size_bytes"]))
+    change = score.against_float(shown["score"] - reference["score"])
+    quality = f"{score.noun} {score.value(shown['score'])}, {change}"
+    return f"{did} {shown['variant']} as version {shown['version']}: {size}, {quality}."
+
+
+_DID = {"promoted": "Promoted", "kept": "Kept", "pending": "Waiting for approval:"}
