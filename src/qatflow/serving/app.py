@@ -11,6 +11,7 @@ from typing import Any
 from qatflow.errors import ConversionError
 from qatflow.params import ServingParams
 from qatflow.serving.body import ClientGoneError, Receive
+from qatflow.serving.connection import WRITE
 from qatflow.serving.gate import Gate
 from qatflow.serving.inference import Request
 from qatflow.serving.meter import Meter
@@ -54,7 +55,7 @@ class App:
             route, methods = self._found(request.path)
             reply = await self._reply(request, methods)
             if reply is not None:
-                await self._send(reply, send)
+                await self._send(reply, scope.get(WRITE), send)
                 self._meter.request(_known(request.method), route, reply.status, time.perf_counter() - started)
                 if request.after is not None:
                     request.after()
@@ -98,17 +99,18 @@ class App:
             raise BUSY
         return await handler(request)
 
-    async def _send(self, reply: Reply, send: Send) -> None:
-        headers = [*reply.headers, (b"content-length", b"%d" % len(reply.body))]
+    async def _send(self, reply: Reply, write: Callable[..., bool] | None, send: Send) -> None:
+        headers = (*reply.headers, (b"content-length", b"%d" % len(reply.body)))
         if self.is_draining and CLOSE not in headers:
-            headers.append(CLOSE)
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+            headers = (*headers, CLOSE)
+        if write is not None and write(reply.status, headers, reply.body):
+            return
+        await send({"type": "http.response.start", "status": reply.status, "headers": list(headers)})
         await send({"type": "http.response.body", "body": reply.body})
 
 
 def _request(scope: MutableMapping[str, Any], receive: Receive) -> Request:
-    host, port = scope.get("client") or ("", 0)
-    return Request(scope["method"], scope["path"], dict(scope["headers"]), receive, f"{host}:{port}")
+    return Request(scope["method"], scope["path"], dict(scope["headers"]), receive, scope.get("client"))
 
 
 def _known(method: str) -> str:

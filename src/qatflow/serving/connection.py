@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from qatflow.serving.replies import CLOSE, Headers
+
+WRITE = "qatflow.write"
 MAX_HEAD_BYTES = 32 << 10
 
 
@@ -48,6 +52,33 @@ class GuardedConnection(HttpToolsProtocol):
         self._in_head = False
         self._unwatch()
         super().on_headers_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Give the application a short way to write its reply; see `write_reply`."""
+        cycle.scope[WRITE] = partial(self.write_reply, cycle)  # type: ignore[literal-required]
+        super()._start_asgi_task(cycle, app)
+
+    def write_reply(self, cycle: RequestResponseCycle, status: int, headers: Headers, body: bytes) -> bool:
+        """Write a whole reply at once, as ASGI's two messages would; return False where that is not possible.
+
+        uvicorn's own way takes 25 % of the time of a small request. Names and values are ours and hold no line breaks.
+        """
+        if cycle.disconnected or cycle.response_started or self.flow.write_paused:
+            return False
+        keep_alive = cycle.keep_alive and CLOSE not in headers
+        lines = [b"%b: %b\r\n" % header for header in headers]
+        if not cycle.keep_alive and CLOSE not in headers:
+            lines.append(b"connection: close\r\n")
+        if cycle.scope["method"] == "HEAD":
+            body = b""
+        self.transport.write(b"".join((STATUS_LINE[status], *lines, b"\r\n", body)))
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue, cycle.keep_alive = False, keep_alive
+        cycle.message_event.set()
+        if not keep_alive:
+            self.transport.close()
+        cycle.on_response()
+        return True
 
     def pause_writing(self) -> None:
         """Give a client that does not read its replies some time."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import stat
 from collections.abc import Mapping
@@ -18,12 +17,12 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 class Gate:
     """Lets requests in that carry one of the tokens; without tokens, all.
 
-    Digests are compared, so that neither a token's content nor its length shows in the time that it takes.
+    The time that a comparison takes says nothing of a token but, in theory, its length.
     """
 
     def __init__(self, tokens: tuple[str, ...] = ()) -> None:
         self.is_open = not tokens
-        self._digests = tuple(_digest(b"bearer " + token.encode()) for token in tokens)
+        self._tokens = tuple(token.encode() for token in tokens)
 
     def check(self, headers: Mapping[bytes, bytes]) -> None:
         """Let the request pass.
@@ -34,8 +33,8 @@ class Gate:
         if self.is_open:
             return
         scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
-        given = _digest(scheme.lower() + b" " + token.strip())
-        if not any([hmac.compare_digest(given, known) for known in self._digests]):  # noqa: C419 (all, in equal time)
+        known = [hmac.compare_digest(token, known) for known in self._tokens]
+        if scheme.lower() != b"bearer" or not any(known):
             raise RefusalError(
                 401, "a bearer token is needed: Authorization: Bearer …", ((b"www-authenticate", b"Bearer"), CLOSE)
             )
@@ -67,7 +66,3 @@ def check_exposure(host: str, gate: Gate) -> None:
     """
     if gate.is_open and host not in LOOPBACK:
         raise ServingError(f"Serving on {host} lets other machines in; give --token-file, or serve on 127.0.0.1")
-
-
-def _digest(value: bytes) -> bytes:
-    return hashlib.sha256(value).digest()

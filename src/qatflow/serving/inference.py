@@ -42,8 +42,13 @@ class Request:
     path: str
     headers: Mapping[bytes, bytes]
     receive: Receive
-    client: str
+    client: tuple[str, int] | None
     after: Callable[[], None] | None = None
+
+    @property
+    def asker(self) -> str:
+        """Who asks: what it calls itself, else its connection."""
+        return self.headers.get(b"x-client-id", b"").decode("latin-1") or str(self.client)
 
 
 @dataclass
@@ -53,8 +58,8 @@ class Models:
     champion: ServedModel
     trial: Trial | None = None
 
-    def chosen(self, client: str, version: str | None) -> ServedModel:
-        """Return the model that answers.
+    def chosen(self, request: Request, version: str | None) -> ServedModel:
+        """Return the model that answers; one client always meets the same.
 
         Raises:
             RefusalError: 404 if the client asks for a version that is not served.
@@ -65,7 +70,7 @@ class Models:
                 if model.version == version:
                     return model
             raise RefusalError(404, "this version is not served; /v2/models/… names the one that is")
-        return trial.challenger if trial and trial.takes(client) else self.champion
+        return trial.challenger if trial and trial.takes(request.asker) else self.champion
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,7 @@ class Inference:
         """Return the reply to an inference request; see `Form` and `Models.chosen` for refusals."""
         started, limits, trial = time.perf_counter(), self._limits, self.models.trial
         body = await read_body(request.receive, request.headers, limits.max_body_bytes, limits.timeout_s)
-        model = self.models.chosen(_client(request), version)
+        model = self.models.chosen(request, version)
         try:
             question = form.parse(body, request.headers, model, limits.max_batch)
         except RefusalError:
@@ -181,8 +186,3 @@ class Inference:
             trial.failed()
         else:
             trial.compare(*both)
-
-
-def _client(request: Request) -> str:
-    """Return who asks, so that one client always meets the same model: what it calls itself, or its connection."""
-    return request.headers.get(b"x-client-id", b"").decode("latin-1") or request.client

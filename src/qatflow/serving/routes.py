@@ -85,11 +85,11 @@ class Routes:
     async def _ready(self, request: Request) -> Reply:
         ready = self.is_ready()
         if ready:
-            self._inference.models.chosen("", _pinned(request.path))
+            self._inference.models.chosen(request, _pinned(request.path))
         return json_reply({"ready": ready}, 200 if ready else 503)
 
     async def _model(self, request: Request) -> Reply:
-        model = self._inference.models.chosen("", _pinned(request.path))
+        model = self._inference.models.chosen(request, _pinned(request.path))
         return json_reply(open_inference.metadata(self._inference.name, model))
 
     async def _infer(self, request: Request) -> Reply:

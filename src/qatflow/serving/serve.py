@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import tempfile
 from collections.abc import Callable, Mapping
@@ -65,6 +66,9 @@ def serve(settings: Settings, started: Callable[[Address, ServedModel], None]) -
         built = _Built(settings, gate)
         server = Server(built.app, limits, built.follow, lambda address: started(address, built.models.champion))
         built.routes.is_ready = lambda: not built.app.is_draining
+        gc.collect()
+        gc.freeze()  # else each few thousand numbers of JSON start a collection of everything that was loaded
+        gc.set_threshold(50_000, 20, 100)
         try:
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(server.serve([bound]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import isfinite, prod
 from typing import Any
 
 import numpy as np
@@ -84,6 +84,7 @@ def finite(x: Array) -> Floats:
         RefusalError: 400 for NaN, infinity, and what is beyond float32.
     """
     y = np.asarray(x, np.float32)
-    if not np.isfinite(y).all():
+    total = float(np.add.reduce(y, axis=None))  # not finite if a value is not; a third of the time of asking each
+    if not isfinite(total) and not np.isfinite(y).all():
         raise RefusalError(400, "inputs hold NaN, infinity or a value beyond float32")
     return y
