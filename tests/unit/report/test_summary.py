@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from qatflow import artifacts
 from qatflow.report import summary
 
@@ -62,3 +64,11 @@ def test_the_best_of_those_that_passed_is_in_focus(build_run, load):
 def test_regression_speaks_of_r2(build_run, load):
     verdict = summary.verdict(load(build_run(task="regression")))
     assert verdict.endswith("smaller than float, R² 0.912, the same as float.")
+
+
+def test_what_waits_for_approval_is_named_first(build_run, load):
+    run = load(build_run(champion=None, refused=REFUSED_ALL[:2]))
+    waits = {"version": 4, "variant": "qat_w4a8", "size_bytes": 15_320, "score": 343 / 360}
+    receipt = run.receipt | {"decision": "pending", "pending": waits}
+
+    assert summary.verdict(replace(run, receipt=receipt)).startswith("Waiting for approval: qat_w4a8 as version 4: ")
