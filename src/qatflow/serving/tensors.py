@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from math import isfinite, prod
 from typing import Any
 
@@ -18,7 +19,24 @@ def samples(values: Any, shape: tuple[int, ...], max_batch: int) -> Floats:
     Raises:
         RefusalError: 400 if they have another shape, are no finite numbers, or are none; 413 if they are too many.
     """
-    return finite(batch_of(numbers(values), shape, max_batch))
+    flat = _flattened(values, shape)
+    x = numbers(values) if flat is None else numbers(flat).reshape(len(values), *shape)
+    return finite(batch_of(x, shape, max_batch))
+
+
+def _flattened(values: Any, shape: tuple[int, ...]) -> list[Any] | None:
+    """Return nested lists (n, *shape) as one, None for others. NumPy takes four times as long for nested lists.
+
+    Text and objects have lengths too, but hold no numbers, which `numbers` sees.
+    """
+    try:
+        for size in shape:
+            if set(map(len, values)) != {size}:
+                return None
+            values = list(chain.from_iterable(values))
+    except TypeError:
+        return None
+    return values if isinstance(values, list) else None
 
 
 def numbers(values: Any) -> Array:
