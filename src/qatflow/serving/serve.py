@@ -21,12 +21,13 @@ from qatflow.params import MonitoringParams, ServingParams
 from qatflow.serving.app import App
 from qatflow.serving.gate import Gate, check_exposure
 from qatflow.serving.inference import Inference, Models
+from qatflow.serving.loader import Loader
 from qatflow.serving.meter import Meter
 from qatflow.serving.replies import RefusalError
 from qatflow.serving.routes import Routes
 from qatflow.serving.served import ServedModel
 from qatflow.serving.server import Address, Server, following, listening
-from qatflow.serving.watcher import Watcher, facts, is_root, load
+from qatflow.serving.watcher import Watcher, facts, is_root
 
 log = logging.getLogger(__name__)
 
@@ -81,16 +82,17 @@ class _Built:
     """The parts of one server, wired."""
 
     def __init__(self, settings: Settings, gate: Gate) -> None:
-        limits, tried = settings.limits, set[str]()
+        limits = settings.limits
         root = settings.bundle if is_root(settings.bundle) else None
-        champion = load(current(root) if root else settings.bundle, root, tried)
+        load = Loader(root, limits.device)
+        champion = load(current(root) if root else settings.bundle)
         self.models = Models(champion)
         self.recorder = _recorder(settings, champion)
         self.meter = Meter(self._gauges)
         self.meter.model = facts(champion)
         inference = Inference(settings.name, self.models, limits, self.meter, self.recorder)
         self.watcher = (
-            Watcher(root, self.models, self.meter, limits.canary, tried, self._refer) if root is not None else None
+            Watcher(root, self.models, self.meter, limits.canary, load, self._refer) if root is not None else None
         )
         feedback = self.recorder.feedback if self.recorder else None
         install = self._install if self.watcher is not None and not gate.is_open else None

@@ -64,6 +64,10 @@ class Answer(NamedTuple):
 class ServedModel:
     """A bundle that answers. Safe to call from several threads.
 
+    Args:
+        version: What the registry calls it; by default the first digits of its digest.
+        device: Name in `tflite.devices.DEVICES`.
+
     Attributes:
         sample_s: Median seconds of one sample, measured when it was loaded.
         reference: What drift is measured against; None if the bundle has none.
@@ -71,14 +75,15 @@ class ServedModel:
     Raises:
         ArtifactError: If the flatbuffer is not what the manifest says.
         ConversionError: If LiteRT refuses it.
+        DeployError: If the device is not there, or does not take the whole model.
     """
 
-    def __init__(self, bundle: Bundle, version: str | None = None) -> None:
+    def __init__(self, bundle: Bundle, version: str | None = None, device: str = "cpu") -> None:
         self.manifest: BundleManifest = bundle.manifest
         self.sha256 = bundle.sha256
         self.version = version or bundle.sha256[:16]
-        self._model = bundle.model
-        single = Session(bundle.model)
+        self._model, self._device = bundle.model, device
+        single = Session(bundle.model, device=device)
         for role, spec, told in (("input", single.input, self.manifest.input), ("output", single.output, self.output)):
             if Tensor.of(spec) != told:
                 raise ArtifactError(
@@ -141,7 +146,7 @@ class ServedModel:
         try:
             session = idle.pop()
         except IndexError:
-            session = Session(self._model, batch=len(q))
+            session = Session(self._model, batch=len(q), device=self._device)
         y = session.run(q)
         idle.append(session)
         return y

@@ -10,38 +10,15 @@ from pathlib import Path
 
 from qatflow.artifacts import write_json
 from qatflow.deploy.local import CURRENT, current
-from qatflow.deploy.rollout import RETREATED, Rollout, challenger_path, name_of, read_rollout, retreat_of
+from qatflow.deploy.rollout import RETREATED, Rollout, challenger_path, read_rollout, retreat_of
 from qatflow.errors import DeployError, QATFlowError
 from qatflow.params import CanaryParams
-from qatflow.release.bundle import load_bundle
-from qatflow.release.golden import check_golden
 from qatflow.serving.inference import Models
 from qatflow.serving.meter import Meter
 from qatflow.serving.served import ServedModel
 from qatflow.serving.trial import Trial
 
 log = logging.getLogger(__name__)
-
-
-def load(bundle: Path, root: Path | None, tried: set[str]) -> ServedModel:
-    """Return a bundle that is whole, repeats its golden outputs in a process of its own, and is loaded.
-
-    Args:
-        root: The deploy root that knows its name in the registry.
-        tried: Digests of manifests whose golden outputs were repeated on this machine; the same bytes need it once.
-
-    Raises:
-        ArtifactError: If the bundle is not whole.
-        DeployError: If it does not repeat its golden outputs here.
-        ConversionError: If LiteRT refuses it.
-    """
-    loaded = load_bundle(bundle)
-    if loaded.manifest_sha256 not in tried:
-        check = check_golden(bundle)
-        if check.max_lsb != 0:
-            raise DeployError(f"{bundle}: {check.error or f'its golden outputs differ by {check.max_lsb:g} LSB here'}")
-        tried.add(loaded.manifest_sha256)
-    return ServedModel(loaded, name_of(root, loaded.sha256) if root else None)
 
 
 def is_root(path: Path) -> bool:
@@ -61,6 +38,7 @@ class Watcher:
     """Keeps `models` what a deploy root says. A pointer to what is unfit is refused once and leaves all as it is.
 
     Args:
+        load: See `loader.Loader`.
         swapped: Called with the new champion.
 
     Attributes:
@@ -73,11 +51,11 @@ class Watcher:
         models: Models,
         meter: Meter,
         canary: CanaryParams,
-        tried: set[str],
+        load: Callable[[Path], ServedModel],
         swapped: Callable[[ServedModel], None],
     ) -> None:
-        self._swapped = swapped
-        self._root, self._models, self._meter, self._canary, self._tried = root, models, meter, canary, tried
+        self._load, self._swapped = load, swapped
+        self._root, self._models, self._meter, self._canary = root, models, meter, canary
         self.refused: str | None = None
         self._seen = Seen(current(root), None)
         self._turn = asyncio.Lock()
@@ -105,7 +83,7 @@ class Watcher:
 
     async def _swap(self, bundle: Path) -> None:
         try:
-            model = await asyncio.to_thread(load, bundle, self._root, self._tried)
+            model = await asyncio.to_thread(self._load, bundle)
             if model.signature != self._models.champion.signature:
                 raise DeployError(
                     "its task, shapes or labels are not those of the served model; restart to change them"
@@ -135,7 +113,7 @@ class Watcher:
             return
         try:
             bundle = challenger_path(self._root, rollout)
-            model = await asyncio.to_thread(load, bundle, self._root, self._tried)
+            model = await asyncio.to_thread(self._load, bundle)
             if model.signature != self._models.champion.signature:
                 raise DeployError("its task, shapes or labels are not those of the champion")
         except (QATFlowError, OSError) as error:

@@ -10,8 +10,9 @@ from qatflow.deploy.rollout import RETREATED, ROLLOUT, challenge, end_challenge,
 from qatflow.errors import DeployError
 from qatflow.params import CanaryParams
 from qatflow.serving.inference import Models
+from qatflow.serving.loader import Loader
 from qatflow.serving.meter import Meter
-from qatflow.serving.watcher import Watcher, load
+from qatflow.serving.watcher import Watcher
 from tests.unit.release import fabricate
 
 
@@ -19,10 +20,10 @@ class Followed:
     """A deploy root that is followed."""
 
     def __init__(self, root, bundle) -> None:
-        self.root, self.tried, self.swapped = root, set(), []
+        self.root, self.load, self.swapped = root, Loader(root), []
         deploy_local(bundle, root)
-        self.models, self.meter = Models(load(root / "current", root, self.tried)), Meter()
-        self.watcher = Watcher(root, self.models, self.meter, CanaryParams(), self.tried, self.swapped.append)
+        self.models, self.meter = Models(self.load(root / "current")), Meter()
+        self.watcher = Watcher(root, self.models, self.meter, CanaryParams(), self.load, self.swapped.append)
 
     def look(self):
         asyncio.run(self.watcher.look())
@@ -103,7 +104,7 @@ def test_a_challenger_comes_goes_and_its_retreat_is_noted(followed, other):
     trial.reasons.append("a reason")
     followed.look()
     assert json.loads((followed.root / RETREATED).read_text())["reasons"] == ["a reason"]
-    again = Watcher(followed.root, followed.models, followed.meter, CanaryParams(), followed.tried, print)
+    again = Watcher(followed.root, followed.models, followed.meter, CanaryParams(), followed.load, print)
     followed.models.trial = None
     asyncio.run(again.look())
     assert followed.models.trial is None
@@ -141,4 +142,10 @@ def test_a_bundle_that_does_not_repeat_its_golden_outputs_is_refused(tmp_path, b
     (broken / "golden.npz").write_bytes(golden)
     (broken / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(DeployError, match="LSB"):
-        load(broken, None, set())
+        Loader()(broken)
+
+
+def test_a_device_that_is_not_there_is_not_replaced_by_another(bundle, monkeypatch):
+    monkeypatch.setenv("QATFLOW_GPU_DELEGATE", "none.so")
+    with pytest.raises(DeployError, match="no GPU delegate"):
+        Loader(device="gpu")(bundle)
