@@ -22,7 +22,7 @@ class BundleRunner:
     """A loaded bundle. Safe to call from several threads, one sample at a time.
 
     Raises:
-        ValueError: If model.tflite is not the one that the manifest names.
+        ValueError: If model.tflite is not the one that the manifest names, or its tensors are not as it describes them.
     """
 
     def __init__(self, bundle: Path) -> None:
@@ -33,8 +33,8 @@ class BundleRunner:
         self._lock = threading.Lock()  # a LiteRT interpreter serves one thread at a time
         self._interpreter = Interpreter(model_content=model, num_threads=1)
         self._interpreter.allocate_tensors()
-        self._input = self._interpreter.get_input_details()[0]["index"]
-        self._output = self._interpreter.get_output_details()[0]["index"]
+        self._input = self._index("input", self._interpreter.get_input_details())
+        self._output = self._index("output", self._interpreter.get_output_details())
 
     def predict(self, x: Array) -> dict[str, Array]:
         """Return `decode`'s answer for samples (n, *input shape) in the data's own units.
@@ -50,6 +50,15 @@ class BundleRunner:
         q = quantize(self.manifest["input"], inputs)
         with self._lock:
             return np.stack([self._invoke(sample) for sample in q])
+
+    def _index(self, role: str, tensors: Any) -> int:
+        """Return the index of the only input or output, after comparing it with the manifest."""
+        told = self.manifest[role]
+        expected = (told["dtype"], tuple(told["shape"]), told["scale"], told["zero_point"])
+        found = [(np.dtype(t["dtype"]).name, tuple(t["shape"][1:].tolist()), *t["quantization"]) for t in tensors]
+        if found != [expected]:
+            raise ValueError(f"the flatbuffer's {role} is {found}, and not {[expected]} as its manifest says")
+        return int(tensors[0]["index"])
 
     def _invoke(self, sample: Array) -> Array:
         self._interpreter.set_tensor(self._input, sample[None])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -30,4 +31,5 @@ def _why(done: subprocess.CompletedProcess[str]) -> str:
     if done.returncode < 0:
         return f"it was killed by {signal.Signals(-done.returncode).name}"
     lines = done.stderr.strip().splitlines()
-    return lines[-1][:300] if lines else f"exit code {done.returncode}"
+    named = [number for number, line in enumerate(lines) if re.match(r"[A-Za-z.]*(Error|Exception)\b", line)]
+    return " ".join(lines[named[-1] if named else -1 :])[:300] or f"exit code {done.returncode}"
