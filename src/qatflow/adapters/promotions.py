@@ -11,8 +11,9 @@ from pathlib import Path
 from qatflow.adapters.mlflow_registry import MlflowRegistry
 from qatflow.adapters.mlflow_tracking import MlflowTracker
 from qatflow.adapters.targets import deploy
+from qatflow.deploy import rollout
 from qatflow.deploy.local import current, point_to
-from qatflow.deploy.rollout import set_name
+from qatflow.deploy.rollout import Mode, set_name
 from qatflow.errors import ArtifactError, DeployError
 from qatflow.params import Params
 from qatflow.release import approval
@@ -95,6 +96,26 @@ def rollback(params: Params, root: Path, why: str) -> Entry:
         entry = promotion.rollback(registry, log, who=promotion.whoami(), why=why)
     deploy_champion(params, root, registry, entry.version)
     return entry
+
+
+def challenge(params: Params, root: Path, version: int, mode: Mode, share: float) -> None:
+    """Let servers that follow this project's deploy root try a registered version beside the champion.
+
+    Raises:
+        PromotionError: If there is no such version.
+        TrackingError: If the registry does not answer.
+        DeployError: If the target is not `local`, the share is none, nothing is deployed, or the version does not run.
+    """
+    if params.deploy.target != "local":
+        raise DeployError(f"A challenger needs the deploy target local, not {params.deploy.target}: servers follow it")
+    if not 0 < share <= 1:
+        raise DeployError(f"A challenger cannot answer a share of {share:g}; expected more than 0, at most 1")
+    path, registry = root / params.deploy.path, open_registry(params, root)
+    current(path)
+    with tempfile.TemporaryDirectory(prefix="qatflow-challenge-") as folder:
+        bundle = registry.download(version, Path(folder) / "bundle")
+        set_name(path, load_bundle(bundle).sha256, str(version))
+        rollout.challenge(path, bundle, mode, share)
 
 
 @contextmanager

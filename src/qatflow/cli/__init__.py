@@ -7,6 +7,7 @@ import typer
 from qatflow import errors
 from qatflow.cli import (
     archives,
+    challenge,
     compare,
     distil,
     doctor,
@@ -40,6 +41,7 @@ app.command()(models.infer)
 app.command()(visualize.visualize)
 app.command()(compare.compare)
 app.command()(serve.serve)
+app.command()(challenge.challenge)
 app.command()(registry.promote)
 app.command()(registry.rollback)
 app.command()(registry.history)

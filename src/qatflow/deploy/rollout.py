@@ -15,6 +15,7 @@ from qatflow.artifacts import write_json
 from qatflow.deploy.local import DIGEST_LENGTH, VERSIONS, add_version, locked
 from qatflow.errors import DeployError
 
+Mode = Literal["shadow", "canary"]
 ROLLOUT, NAMES, RETREATED = "rollout.json", "names.json", "retreated.json"
 MAX_BYTES = 1 << 20
 
@@ -30,11 +31,11 @@ class Rollout(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     challenger: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
-    mode: Literal["shadow", "canary"]
+    mode: Mode
     share: Annotated[float, Field(gt=0, le=1)]
 
 
-def challenge(path: Path, bundle: Path, mode: Literal["shadow", "canary"], share: float = 0.1) -> Rollout:
+def challenge(path: Path, bundle: Path, mode: Mode, share: float = 0.1) -> Rollout:
     """Let a server that follows the deploy root `path` try a bundle beside the champion.
 
     Raises:

@@ -7,8 +7,8 @@ import pytest
 
 from qatflow.adapters import promotions
 from qatflow.deploy.local import current
-from qatflow.deploy.rollout import name_of
-from qatflow.errors import PromotionError, TrackingError
+from qatflow.deploy.rollout import name_of, read_rollout
+from qatflow.errors import DeployError, PromotionError, TrackingError
 from qatflow.params import Params, ReleaseParams
 from qatflow.release.bundle import load_bundle
 from tests.unit.release import fabricate
@@ -74,3 +74,18 @@ def test_a_former_champion_that_was_removed_is_deployed_again(project, promoted)
     shutil.rmtree(project / "deployed" / "versions" / promoted[1][0][:16])
     promotions.rollback(PARAMS, project, "a test")
     assert deployed(project) == promoted[1][0]
+
+
+def test_a_challenger_stands_beside_the_champion(project, promoted):
+    promotions.rollback(PARAMS, project, "a test")
+    promotions.challenge(PARAMS, project, 2, "canary", 0.25)
+    rollout = read_rollout(project / "deployed")
+    assert (rollout.challenger, rollout.mode, rollout.share) == (promoted[1][1][:16], "canary", 0.25)
+    assert deployed(project) == promoted[1][0]
+
+
+@pytest.mark.parametrize(("version", "share", "error"), [(7, 0.5, PromotionError), (2, 0.0, DeployError)])
+def test_no_challenger_of_a_wrong_version_or_share(project, version, share, error):
+    with pytest.raises(error):
+        promotions.challenge(PARAMS, project, version, "canary", share)
+    assert read_rollout(project / "deployed") is None
