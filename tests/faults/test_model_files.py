@@ -2,11 +2,13 @@
 
 import os
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.mutations import measure
 from qatflow import artifacts
 from qatflow.deploy.archive import pack, unpack
 from qatflow.deploy.local import current, deploy_local
@@ -212,3 +214,10 @@ def test_truncation_in_place_while_it_serves(home: Path, tmp_path: Path):
     assert np.array_equal(runner.raw(x), expected)
     with pytest.raises(ArtifactError, match="was altered"):
         load_bundle(made)
+
+
+def test_mutated_archives_and_bundles_are_all_refused_and_none_ends_the_process():
+    found = sum(measure(count=40, seed=1).values(), Counter())
+
+    assert found == {"refused": found.total()}
+    assert found.total() > 700
