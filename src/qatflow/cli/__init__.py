@@ -14,6 +14,7 @@ from qatflow.cli import (
     ensemble,
     explain,
     models,
+    monitor,
     quantize,
     registry,
     run,
@@ -42,6 +43,8 @@ app.command()(visualize.visualize)
 app.command()(compare.compare)
 app.command()(serve.serve)
 app.command()(challenge.challenge)
+app.command()(monitor.monitor)
+app.command()(monitor.feedback)
 app.command()(registry.promote)
 app.command()(registry.rollback)
 app.command()(registry.history)

@@ -37,7 +37,7 @@ def serve(  # noqa: PLR0913, PLR0917 (the command's options)
     from qatflow.serving.serve import Settings
     from qatflow.serving.serve import serve as run
 
-    root, params = _project()
+    root, params = project()
     if bundle is not None and model is not None:
         raise ServingError("--bundle and --model name two sources; give one")
     changes: dict[str, Any] = {"host": host, "port": port}
@@ -58,7 +58,7 @@ def serve(  # noqa: PLR0913, PLR0917 (the command's options)
         run(settings, _say)
 
 
-def _project() -> tuple[Path, Params]:
+def project() -> tuple[Path, Params]:
     """Return the project and its parameters; outside of one, this folder and the defaults."""
     try:
         root = find_root()
