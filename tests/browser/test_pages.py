@@ -1,14 +1,19 @@
-"""Report, comparison and sweep as a reader opens them: from disk, on a phone and a desk, by day and by night."""
+"""Report, comparison, sweep and monitor as a reader opens them: on a phone and a desk, by day and by night."""
 
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from qatflow.monitoring.look import look
+from qatflow.monitoring.reference import load_reference
 from qatflow.report.build import build_report
 from qatflow.report.compare.page import render
 from qatflow.report.compare.read import read_side
 from qatflow.report.sweep import write_report
+from qatflow.visualize.monitoring import render as render_monitor
+from tests.unit.monitoring.served import PARAMS as MONITORED
+from tests.unit.monitoring.served import served
 from tests.unit.release.fabricate import bundle, flatbuffer
 from tests.unit.report.fabricate import Plan, fabricate
 from tests.unit.report.test_sweep import GRID, PARAMS
@@ -61,11 +66,19 @@ def sweep(root: Path) -> Path:
     return root / "sweep" / "index.html"
 
 
+def monitored(root: Path) -> Path:
+    made, folder = served(root, turned=True, labels=True)
+    seen = look(folder, load_reference(made / "reference.npz"), MONITORED)
+    (root / "page.html").write_text(render_monitor(seen, "digits"))
+    return root / "page.html"
+
+
 MAKERS = {
     "report": report,
     "crowded report": lambda root: report(root, **CROWDED),
     "comparison": comparison,
     "sweep": sweep,
+    "monitor": monitored,
 }
 
 

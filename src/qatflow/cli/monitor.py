@@ -31,7 +31,7 @@ Page = Annotated[Path | None, typer.Option("--html", help="Write a page with pic
 Every = Annotated[float, typer.Option(min=0.2, help="Seconds between looks.")]
 
 
-def monitor(  # noqa: PLR0913, PLR0917 (the command's options)
+def monitor(
     path: Folder = None,
     bundle: Bundle = None,
     once: Once = False,

@@ -44,7 +44,7 @@ def _statistics(report: DriftReport) -> Table:
 
 
 def _features(report: DriftReport) -> Table:
-    table = Table("feature", "effect in σ", "PSI", "p", box=None, pad_edge=True)
+    table = Table("feature", "shift in deviations", "PSI", "p", box=None, pad_edge=True)
     for feature in sorted(report.features, key=lambda feature: -abs(feature.effect))[:FEATURES]:
         values = (f"{feature.effect:+.2f}", f"{feature.psi:.3f}", f"{feature.adjusted_p:.4f}")
         table.add_row(feature.name, *values, style="red" if feature.drifted else "")

@@ -78,7 +78,7 @@ def effects(report: DriftReport) -> Figure | None:
         add(chart.drawing, "line", x1=start, x2=end, y1=y, y2=y, class_="whisker")
         style = "mark-refused" if feature.drifted else "mark-passed"
         mark = add(chart.drawing, "circle", cx=end, cy=y, r=4.5, class_=style)
-        hint(mark, f"{feature.name}: {feature.effect:+.2f} σ, PSI {feature.psi:.3f}, p {feature.adjusted_p:.4f}")
+        hint(mark, f"{feature.name}: {feature.effect:+.2f} deviations, PSI {feature.psi:.3f}")
     note = "A feature may move without its mean: what counts is the PSI in bins frozen on the training data."
     return Figure(title, note, to_text(chart.drawing))
 
@@ -157,10 +157,10 @@ def _tiles(seen: Seen) -> Sequence[dict[str, str]]:
     known = report.labelled
     smallest = min((finding.adjusted_p for finding in report.statistics.values()), default=1.0)
     accuracy = "no labels" if known.accuracy is None else wording.percent(known.accuracy)
-    before = known.reference_accuracy
+    before = "" if known.reference_accuracy is None else f"validation {wording.percent(known.reference_accuracy)}"
     return [
         {"name": "Drift", "value": wording.chance(smallest), "beside": f"at most {report.alpha:g} is drift"},
         {"name": "Samples", "value": str(report.samples), "beside": f"of {seen.records} recorded"},
-        {"name": "Accuracy", "value": accuracy, "beside": "" if before is None else f"validation {wording.percent(before)}"},
+        {"name": "Accuracy", "value": accuracy, "beside": before},
         {"name": "Latency", "value": wording.latency(report.health.latency_ms * 1000), "beside": "median"},
     ]  # fmt: skip
