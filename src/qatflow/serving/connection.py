@@ -11,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from qatflow.serving.replies import CLOSE, Headers
 
 WRITE = "qatflow.write"
-MAX_HEAD_BYTES = 32 << 10
+MAX_HEAD_BYTES, MAX_HEADERS = 32 << 10, 100
 
 
 class GuardedConnection(HttpToolsProtocol):
@@ -51,6 +51,8 @@ class GuardedConnection(HttpToolsProtocol):
         """Note that it ended; the application has its own time for the body."""
         self._in_head = False
         self._unwatch()
+        if len(self.headers) > MAX_HEADERS:
+            raise ValueError("too many headers")  # uvicorn answers 400 and closes
         super().on_headers_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:

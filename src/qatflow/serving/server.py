@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 KEEP_ALIVE_S = 75
 LAME_DUCK_S = 1.0
 """A server that stops still takes requests for so long, each with `connection: close`, so that none is cut off."""
+NEWCOMERS_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,12 @@ class Server(uvicorn.Server):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(LAME_DUCK_S, self.config.timeout_graceful_shutdown or 0)):
                 while self.server_state.connections:
+                    await asyncio.sleep(0.02)
+        for server in self.servers:
+            server.close()
+        with contextlib.suppress(TimeoutError):  # who came in the last moment has not asked yet
+            async with asyncio.timeout(NEWCOMERS_S):
+                while any(getattr(one, "cycle", None) is None for one in self.server_state.connections):
                     await asyncio.sleep(0.02)
         await super().shutdown(sockets)
         if self._follow is not None:

@@ -20,7 +20,9 @@ def samples(values: Any, shape: tuple[int, ...], max_batch: int) -> Floats:
         RefusalError: 400 if they have another shape, are no finite numbers, or are none; 413 if they are too many.
     """
     flat = _flattened(values, shape)
-    x = numbers(values) if flat is None else numbers(flat).reshape(len(values), *shape)
+    x = numbers(values if flat is None else flat)
+    if flat is not None and x.ndim == 1:  # else the lists go deeper than the model's shape
+        x = x.reshape(len(values), *shape)
     return finite(batch_of(x, shape, max_batch))
 
 
