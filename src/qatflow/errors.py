@@ -59,6 +59,22 @@ class MonitoringError(QATFlowError):
     """Records or the reference of a monitored model cannot be used."""
 
 
+class StreamError(QATFlowError):
+    """A stream cannot be read or written, or is held by somebody else."""
+
+
+class OffsetGoneError(StreamError):
+    """What follows an offset is no longer in the stream, or never was."""
+
+
+class OtherSchemaError(StreamError):
+    """A stream holds records of another version or kind."""
+
+
+class PoisonError(QATFlowError):
+    """One record that cannot be used; the text is the reason that goes to the dead letters."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Say what was probably meant, as a sentence to put behind an error; empty if nothing is near."""
     match = difflib.get_close_matches(name, list(known), n=1)

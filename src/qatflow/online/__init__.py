@@ -1,0 +1,1 @@
+"""Online training: streams of records, labels that arrive late, and what learns from them."""
