@@ -74,19 +74,24 @@ def _cells(height: int, width: int, grid: int, windows: int) -> tuple[int, int]:
 def _pooled(images: Array, grid: int, windows: int) -> Array:
     """Return the mean of each cell (n, cells, c) of images (n, h, w, c)."""
     count, height, width, channels = images.shape
-    rows, columns = (_starts(*pair) for pair in zip((height, width), _cells(height, width, grid, windows), strict=True))
-    sums = np.add.reduceat(np.add.reduceat(images, rows, axis=1), columns, axis=2)
-    areas = np.outer(np.diff([*rows, height]), np.diff([*columns, width])).astype(np.float32)
-    return np.asarray(sums / areas[:, :, None], np.float32).reshape(count, -1, channels)
+    rows, columns = _cells(height, width, grid, windows)
+    by_row = _means(images.reshape(count, height, width * channels), rows)
+    return _means(by_row.reshape(count * rows, width, channels), columns).reshape(count, rows * columns, channels)
 
 
-def _starts(length: int, cells: int) -> Array:
-    return np.arange(cells) * length // cells
+def _means(x: Array, cells: int) -> Array:
+    """Return the means of as many nearly equal parts of the middle axis, (n, cells, k) float32, of (n, length, k)."""
+    count, length, width = x.shape
+    if length % cells == 0:  # a plain sum is four times as fast
+        return np.asarray(x.reshape(count, cells, length // cells, width).mean(axis=2), np.float32)
+    starts = np.arange(cells) * length // cells
+    sizes = np.diff([*starts, length]).astype(np.float32)
+    return np.asarray(np.add.reduceat(x, starts, axis=1) / sizes[:, None], np.float32)
 
 
 def _sharpness(images: Array) -> Array:
     """Return the mean absolute difference of neighbours along both axes, (n,)."""
-    down = np.abs(images[:, 1:] - images[:, :-1]).reshape(len(images), -1)
-    across = np.abs(images[:, :, 1:] - images[:, :, :-1]).reshape(len(images), -1)
-    pairs = max(1, down.shape[1] + across.shape[1])
-    return np.asarray((down.sum(axis=1) + across.sum(axis=1)) / np.float32(pairs))
+    both = (images[:, 1:] - images[:, :-1], images[:, :, 1:] - images[:, :, :-1])
+    sums = [np.abs(steps, out=steps).reshape(len(images), -1).sum(axis=1) for steps in both]
+    pairs = max(1, sum(steps[0].size for steps in both))
+    return np.asarray((sums[0] + sums[1]) / np.float32(pairs))

@@ -26,7 +26,7 @@ from qatflow.monitoring.watch import check_statistics
 from qatflow.monitoring.writer import Writer
 from qatflow.params import MonitoringParams
 
-GROUP_S = 0.2
+GROUP_S = 0.5
 MAX_WAITING, MAX_WAITING_BYTES = 8192, 64 << 20
 DELETE_EVERY_S = 30.0
 log = logging.getLogger("qatflow.monitoring")
@@ -35,8 +35,8 @@ log = logging.getLogger("qatflow.monitoring")
 class Recorder:
     """Records the requests of one server in a folder of its own, and watches its champion for drift.
 
-    `record` may be called from any thread; it only appends to a bounded queue. Five times a second a thread takes what
-    is there, describes and writes it in one transaction. A process that is killed loses a fifth of a second. Nothing
+    `record` may be called from any thread; it only appends to a bounded queue. Twice a second a thread takes what
+    is there, describes and writes it in one transaction. A process that is killed loses half a second. Nothing
     that goes wrong with the records reaches the one who serves.
 
     Raises:
