@@ -263,6 +263,7 @@ class ReleaseParams(Section):
     card: CardParams = CardParams()
     gates: Mapping[str, Mapping[str, float]] = {}
     require_approval: bool = False
+    canary: bool = False
 
 
 class DeployParams(Section):
@@ -356,6 +357,8 @@ class MonitoringParams(Section):
         window: Samples in one window that is compared with the reference.
         alpha: Share of windows without drift that may be called drifted, all features together.
         statistics: Names of the drift statistics.
+        retrain_labels: Labelled records of the champion that a retraining needs at least, and again for the next.
+        retrain_rows: Last labelled records that join the training data.
     """
 
     path: Annotated[str, Field(min_length=1)] = "monitoring"
@@ -366,6 +369,48 @@ class MonitoringParams(Section):
     window: Annotated[int, Field(ge=20, le=100_000)] = 200
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
     statistics: Choices = ("psi", "ks", "chi2", "mmd")
+    retrain_labels: Count = 100
+    retrain_rows: Count = 2000
+
+
+class OnlineParams(Section):
+    """How `qatflow online` learns from a stream; no stage depends on these. See docs/online.md.
+
+    Attributes:
+        strategy: A trained strategy of `quantize.variants`; None for the first of them.
+        batch_size: Labelled samples of the stream in one step, which are first predicted, then learned.
+        replay: Samples of the reservoir that are learned with them, against forgetting.
+        reservoir: Samples that it holds; it begins with training data.
+        checkpoint_every: Learned samples from one checkpoint to the next.
+        candidate_every: Learned samples from one candidate to the next; a drift calls for one earlier.
+        window: Recent labelled samples on which candidates are judged too.
+        max_holdout_drop: Share of the test split that a candidate may lose against the model that learning began with.
+        min_window_gain: Share of the window by which it must beat the champion.
+        drift_boost: Factor of both learning rates for `boost_samples` after a detected drift.
+        label_window: Samples that may wait for their label; older ones are dropped unlearned.
+        max_per_s: Records read a second at most; None for no limit.
+    """
+
+    strategy: str | None = None
+    batch_size: Count = 32
+    replay: Annotated[int, Field(ge=0)] = 32
+    reservoir: Count = 1000
+    optimizer: str = "adam"
+    optimizer_settings: Mapping[str, Setting] = {}
+    learning_rate: Rate = 0.0005
+    grid_learning_rate: Rate = 0.0005
+    learn_ranges: bool = True
+    checkpoint_every: Count = 1000
+    keep_checkpoints: Annotated[int, Field(ge=1, le=100)] = 3
+    candidate_every: Count = 2000
+    window: Annotated[int, Field(ge=20)] = 500
+    max_holdout_drop: Annotated[float, Field(ge=0.0, le=1.0)] = 0.02
+    min_window_gain: Annotated[float, Field(ge=-1.0, le=1.0)] = 0.0
+    drift_detector: str = "adwin"
+    drift_boost: Annotated[float, Field(ge=1.0, le=100.0)] = 2.0
+    boost_samples: Count = 1000
+    label_window: Count = 5000
+    max_per_s: Annotated[float, Field(gt=0)] | None = None
 
 
 class TrackingParams(Section):
@@ -384,6 +429,7 @@ class FlowParams(Section):
     retries: Annotated[int, Field(ge=0, le=10)] = 1
     retry_delay_s: Annotated[int, Field(ge=0)] = 5
     cron: Annotated[str, Field(min_length=9)] = "0 2 * * *"
+    monitor_every_s: Annotated[int, Field(ge=5)] = 300
 
 
 class SweepParams(Section):
@@ -419,6 +465,7 @@ class Params(Section):
     deploy: DeployParams = DeployParams()
     serving: ServingParams = ServingParams()
     monitoring: MonitoringParams = MonitoringParams()
+    online: OnlineParams = OnlineParams()
     tracking: TrackingParams = TrackingParams()
     flow: FlowParams = FlowParams()
     sweep: SweepParams = SweepParams()

@@ -1,6 +1,8 @@
 """Source `arrays`: an .npz of NumPy arrays, split already or not."""
 
+import json
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from functools import partial
 
 import numpy as np
@@ -13,26 +15,30 @@ from qatflow.data.npz import Member, chunk_rows, open_npz, read_rows
 from qatflow.errors import DataError
 from qatflow.params import DataParams
 
-KEYS = "x and y; or x_train, y_train, x_test, y_test and optionally x_val, y_val"
+KEYS = "x and y; or x_train, y_train, x_test, y_test and optionally x_val, y_val; optionally class_names"
 PLAIN = {"x", "y"}
 SPLIT = {"x_train", "y_train", "x_test", "y_test"}
+NAMES = "class_names"
 FULL_SCALE_UINT8 = 255.0
 
 
 def read_arrays(data: DataParams) -> RawData:
     """Open an .npz; see `KEYS` for the arrays it holds, (n, *shape) samples and (n,) or (n, d) labels.
 
-    uint8 samples have full scale 255. uint8 samples of shape (h, w) are gray images and become (h, w, 1).
+    uint8 samples have full scale 255. uint8 samples of shape (h, w) are gray images and become (h, w, 1). Classes are
+    called by their numbers, unless `class_names` holds a JSON list of names as UTF-8 bytes, (n,) uint8.
 
     Raises:
         DataError: If the file or one of its arrays cannot be used.
     """
     path = require_file(data.path, f"an .npz file with the arrays {KEYS}")
-    pairs = _pairs(str(path), open_npz(path))
+    members = open_npz(path)
+    names = members.pop(NAMES, None)
+    pairs = _pairs(str(path), members)
     x = next(iter(pairs.values()))[0]
     return RawData(
         splits={split: partial(_chunks, *pair, data.task) for split, pair in pairs.items()},
-        class_names=_class_names(str(path), pairs) if data.task == "classification" else (),
+        class_names=_class_names(str(path), pairs, names) if data.task == "classification" else (),
         full_scale=FULL_SCALE_UINT8 if x.dtype == np.uint8 else None,
         count=sum(y.shape[0] for _, y in pairs.values()),
         files=(path,),
@@ -64,9 +70,23 @@ def _with_channel(x: Array) -> Array:
     return x[..., np.newaxis] if x.dtype == np.uint8 and x.ndim == 3 else x
 
 
-def _class_names(where: str, pairs: Mapping[str, tuple[Member, Member]]) -> tuple[str, ...]:
+def _class_names(where: str, pairs: Mapping[str, tuple[Member, Member]], names: Member | None) -> tuple[str, ...]:
     found: set[int] = set()
     for _, y in pairs.values():
         for labels in read_rows(y, chunk_rows(y)):
             found.update(np.unique(numeric_targets(y.where, labels, "classification")).tolist())
-    return numbered_classes(where, found)
+    return numbered_classes(where, found) if names is None else _named(names, found)
+
+
+def _named(names: Member, found: AbstractSet[int]) -> tuple[str, ...]:
+    """Read the names of the classes; one that no sample has is allowed, a sample of none is not."""
+    try:
+        content = b"".join(part.tobytes() for part in read_rows(names, max(1, names.shape[0])))
+        listed = json.loads(content)
+    except ValueError:
+        listed = None
+    if not isinstance(listed, list) or not listed or not all(isinstance(name, str) and name for name in listed):
+        raise DataError(f"{names.where} is no JSON list of names as UTF-8 bytes (uint8)")
+    if len(set(listed)) != len(listed) or not found <= set(range(len(listed))):
+        raise DataError(f"{names.where} names {len(listed)} classes; each needs a name of its own, and labels go below")
+    return tuple(listed)

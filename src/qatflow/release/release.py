@@ -47,7 +47,7 @@ def release_candidates(desk: Desk, inputs: Inputs, out: Path) -> Receipt:
     Returns:
         The receipt: decision ("promoted", "kept" or "pending"), variant, version, model_sha256, reasons, gates,
         champion. It describes the champion after the release, and equals itself for equal inputs and an equal registry.
-        Of "pending", where `require_approval` holds the winner, `pending` describes that one.
+        Of "pending", where `require_approval` or `canary` holds the winner, `pending` describes that one.
 
     Raises:
         ParamsError: If a gate or its settings are not right.
@@ -57,7 +57,8 @@ def release_candidates(desk: Desk, inputs: Inputs, out: Path) -> Receipt:
     check_settings(desk.params.gates)
     present = champion(desk.registry, desk.log)
     gates = {name: dict(gate) for name, gate in desk.params.gates.items()}
-    key = artifacts.digest([inputs.digest(), gates, *(["approval"] if desk.params.require_approval else [])])
+    settings = {"approval": desk.params.require_approval, "canary": desk.params.canary}
+    key = artifacts.digest([inputs.digest(), gates, *(name for name, asked in settings.items() if asked)])
     receipt = _made_before(desk.log.read(), present, key)
     if receipt is None:
         with tempfile.TemporaryDirectory(prefix="qatflow-release-") as folder:
@@ -100,7 +101,7 @@ def _decide(desk: Desk, inputs: Inputs, present: int | None, key: str, folder: P
         return _keep(desk, verdict, standing)
     winner, uri = inputs.candidates[verdict.winner], uris[verdict.winner]
     receipt = _promoted(verdict, winner, desk.registry.register(uri), present)
-    if desk.params.require_approval:
+    if desk.params.require_approval or (desk.params.canary and present is not None):
         return _hold(desk, verdict, receipt, standing, key)
     gates = {"inputs": key, "receipt": receipt}
     promote(desk.registry, desk.log, receipt["version"], present, who=whoami(), why=desk.why, gates=gates)

@@ -1,5 +1,6 @@
 """Source `arrays`."""
 
+import json
 from collections.abc import Callable
 
 import numpy as np
@@ -75,3 +76,20 @@ def test_names_that_climb_out_of_the_archive_are_no_arrays(name: str, save_npz: 
 def test_missing_file() -> None:
     with pytest.raises(DataError, match=r"'no\.npz' does not exist; expected an \.npz file with the arrays x and y"):
         _read("no.npz")
+
+
+def _bytes(names: object) -> np.ndarray:
+    return np.frombuffer(json.dumps(names).encode(), np.uint8)
+
+
+def test_classes_may_have_names(save_npz: Save) -> None:
+    names = _bytes(["a", "bé", "c"])
+    raw = read_arrays(DataParams(path=save_npz(x=np.zeros((4, 2)), y=np.array([0, 2, 2, 0]), class_names=names)))
+
+    assert raw.class_names == ("a", "bé", "c")
+
+
+@pytest.mark.parametrize("names", [["a", "b"], ["a", "a", "b"], "abc", [], [1, 2, 3], ["a", "", "c"]])
+def test_names_that_do_not_fit_are_refused(save_npz: Save, names: object) -> None:
+    with pytest.raises(DataError, match="class_names"):
+        _read(save_npz(x=np.zeros((4, 2)), y=np.array([0, 2, 2, 0]), class_names=_bytes(names)))
