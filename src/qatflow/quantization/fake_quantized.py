@@ -8,6 +8,7 @@ from qatflow.backend import keras
 from qatflow.compression import COMPRESSIONS
 from qatflow.compression.base import Compression
 from qatflow.compression.promise import require_kept
+from qatflow.params import QatParams
 from qatflow.quantization.base import History, Trained, Work
 from qatflow.quantization.calibration import ranges
 from qatflow.quantization.canonical import canonical
@@ -78,26 +79,29 @@ class FakeQuantized:
         """Train; see `Strategy`."""
         if not self.trained:
             return Trained(prepared, [])
-        settings = work.settings.training
-        with group().scope():
-            learn = Learn(steps=True, ranges=settings.learn_ranges)
-            network = group().synchronize(build(prepared.model, _in_training(prepared), prepared.grids, learn))
-        if settings.batch_norm == "freeze":
-            freeze_statistics(network)
+        network = student(prepared, work.settings.training)
         trace = Trace(network)
         callbacks = [
             trace,
             *self._descent(network, prepared, work),
-            *([ParityMonitor(network, prepared, self.converter, work)] if settings.parity_samples else []),
+            *(
+                [ParityMonitor(network, prepared, self.converter, work)]
+                if work.settings.training.parity_samples
+                else []
+            ),
         ]
         rules = [*rules_for(network, self._plugs(work)), *code_rules(network)]
         history = fit_fake_quant(network, model, work, Extras(rules, callbacks))
         reestimate(network, work)
+        return Trained(self.finished(network, prepared), history, trace.record())
+
+    def finished(self, network: keras.Model, prepared: Deployable) -> Deployable:
+        """Return what a fake-quant model has learned; it may learn on. `prepared.model` takes its weights."""
         weights_of(network, prepared.model)
         quantized = folded(replace(prepared, grids=grids_of(network, prepared.plan)))
         if self.compressions:
             quantized = shortened(quantized)
-        return Trained(on_converters_grid(quantized), history, trace.record())
+        return on_converters_grid(quantized)
 
     def convert(self, quantized: Deployable, representative: Iterable[Array]) -> bytes:
         """Return the flatbuffer; see `Strategy`."""
@@ -139,6 +143,16 @@ class FakeQuantized:
             return []
         steps = steps_of(work) * work.settings.training.epochs
         return [Descend(network, self.descent(prepared.model, work), steps)]
+
+
+def student(prepared: Deployable, settings: QatParams) -> keras.Model:
+    """Return the fake-quant model that trains, made in the scope of the present group."""
+    with group().scope():
+        learn = Learn(steps=True, ranges=settings.learn_ranges)
+        network = group().synchronize(build(prepared.model, _in_training(prepared), prepared.grids, learn))
+    if settings.batch_norm == "freeze":
+        freeze_statistics(network)
+    return network
 
 
 def freeze_statistics(network: keras.Model) -> None:

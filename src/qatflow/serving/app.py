@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from qatflow.errors import ConversionError
-from qatflow.params import ServingParams
 from qatflow.serving.body import ClientGoneError, Receive
 from qatflow.serving.connection import WRITE
 from qatflow.serving.gate import Gate
@@ -21,7 +20,6 @@ Handler = Callable[[Request], Awaitable[Reply]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 log = logging.getLogger(__name__)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
-BUSY = RefusalError(429, "too many requests are in work; try again", ((b"retry-after", b"1"),))
 
 
 class App:
@@ -30,7 +28,6 @@ class App:
     Args:
         routes: Path -> method -> handler.
         patterns: The same for paths with a variable part, as regular expressions of the whole path.
-        busy: Returns the number of requests in work.
     """
 
     def __init__(
@@ -39,11 +36,9 @@ class App:
         patterns: dict[str, dict[str, Handler]],
         gate: Gate,
         meter: Meter,
-        limits: ServingParams,
     ) -> None:
-        self._routes, self._gate, self._meter, self._limits = routes, gate, meter, limits
+        self._routes, self._gate, self._meter = routes, gate, meter
         self._patterns = [(re.compile(pattern), pattern, methods) for pattern, methods in patterns.items()]
-        self.busy: Callable[[], int] = lambda: 0
         self.is_draining = False
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -61,6 +56,10 @@ class App:
                     request.after()
         finally:
             self._meter.active -= 1
+
+    def shed(self) -> None:
+        """Count a request that was not let in."""
+        self._meter.request("POST", "shed", 429, 0.0)
 
     def _found(self, path: str) -> tuple[str, dict[str, Handler] | None]:
         """Return the route's name for metrics and its handlers; unknown paths share one name."""
@@ -95,8 +94,6 @@ class App:
         if handler is None:
             allowed = ", ".join(sorted({*methods, *({"HEAD"} if "GET" in methods else ())}))
             raise RefusalError(405, f"allowed here: {allowed}", ((b"allow", allowed.encode()), CLOSE))
-        if self.busy() > self._limits.max_requests:
-            raise BUSY
         return await handler(request)
 
     async def _send(self, reply: Reply, write: Callable[..., bool] | None, send: Send) -> None:

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from qatflow.serving.replies import CLOSE, Headers
+from qatflow.params import ServingParams
+from qatflow.serving.replies import CLOSE, Headers, json_reply
 
 WRITE = "qatflow.write"
+PROBES = frozenset({"/v2/health/live", "/v2/health/ready", "/ping", "/health", "/metrics"})
+BUSY = json_reply({"error": "too many requests are in work; try again"}, 429, [(b"retry-after", b"1")])
+BUSY = BUSY._replace(headers=(*BUSY.headers, (b"content-length", b"%d" % len(BUSY.body))))
 MAX_HEAD_BYTES, MAX_HEADERS = 32 << 10, 100
 
 
 class GuardedConnection(HttpToolsProtocol):
     """Closes connections beyond `max_connections`, heads that are large or slow, and clients that do not read.
 
+    With `max_requests` in work, further ones but probes are answered with 429 at once, and `shed` is called for each.
+
     A request whose head arrives whole, the usual case, costs no timer.
     """
 
-    max_connections = 4096
+    max_connections, max_requests = 4096, 256
     timeout_s = 10.0
+    shed: Callable[[], None]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or close it if there are too many."""
@@ -56,7 +64,11 @@ class GuardedConnection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        """Give the application a short way to write its reply; see `write_reply`."""
+        """Start the application, with a short way to write its reply, or shed the request: that takes no task."""
+        if len(self.tasks) >= self.max_requests and cycle.scope["path"] not in PROBES:
+            self.shed()
+            self.write_reply(cycle, 429, BUSY.headers, BUSY.body)
+            return
         cycle.scope[WRITE] = partial(self.write_reply, cycle)  # type: ignore[literal-required]
         super()._start_asgi_task(cycle, app)
 
@@ -112,6 +124,7 @@ class GuardedConnection(HttpToolsProtocol):
             self.transport.abort()
 
 
-def connection_class(max_connections: int, timeout_s: float) -> type[Any]:
+def connection_class(limits: ServingParams, shed: Callable[[], None]) -> type[Any]:
     """Return the class of connections with these limits."""
-    return type("Connection", (GuardedConnection,), {"max_connections": max_connections, "timeout_s": timeout_s})
+    own = {name: getattr(limits, name) for name in ("max_connections", "max_requests", "timeout_s")}
+    return type("Connection", (GuardedConnection,), {**own, "shed": staticmethod(shed)})

@@ -98,7 +98,7 @@ class _Built:
         install = self._install if self.watcher is not None and not gate.is_open else None
         self.routes = Routes(inference, limits, self.meter, feedback, install)
         self.routes.refused = lambda: self.watcher.refused if self.watcher else None
-        self.app = App(self.routes.table(), self.routes.patterns(), gate, self.meter, limits)
+        self.app = App(self.routes.table(), self.routes.patterns(), gate, self.meter)
         self.follow = following(self.watcher, limits.poll_s) if self.watcher else None
         self._root = root
 

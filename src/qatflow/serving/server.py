@@ -35,7 +35,7 @@ class Address:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which tells the application how busy it is and drains before it stops.
+    """uvicorn's server, which drains before it stops.
 
     Args:
         follow: Runs beside the server until it stops.
@@ -49,7 +49,7 @@ class Server(uvicorn.Server):
         follow: Callable[[], Awaitable[None]] | None,
         started: Callable[[Address], None],
     ) -> None:
-        protocol = connection_class(limits.max_connections, limits.timeout_s)
+        protocol = connection_class(limits, app.shed)
         super().__init__(
             uvicorn.Config(
                 app,
@@ -68,8 +68,6 @@ class Server(uvicorn.Server):
             )
         )
         self._app, self._follow, self._started = app, follow, started
-        tasks = self.server_state.tasks
-        app.busy = tasks.__len__
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -53,7 +53,7 @@ def numbers(values: Any) -> Array:
         found = np.array(values)
     except (ValueError, OverflowError, RecursionError):
         raise RefusalError(400, "inputs are ragged: lists of one level differ in length") from None
-    if found.dtype.kind not in "iuf":
+    if found.dtype.kind not in "iuf" or (found.ndim == 1 and bool in set(map(type, values))):
         raise RefusalError(400, "inputs hold what is no number" if found.size else "inputs hold no sample")
     return found
 

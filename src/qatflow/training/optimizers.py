@@ -34,8 +34,8 @@ RESERVED = frozenset(
 """Arguments of Keras' optimizers that other parameters set, or that must stay as they are."""
 
 
-def make_optimizer(training: TrainingParams, steps: int) -> keras.optimizers.Optimizer:
-    """Return the optimizer for a run of `steps` steps.
+def make_optimizer(training: TrainingParams, steps: int, factor: Any = 1.0) -> keras.optimizers.Optimizer:
+    """Return the optimizer for a run of `steps` steps; `factor`, perhaps a variable, multiplies its rate.
 
     `clip_norm` bounds the norm of all gradients together, which keeps their direction (Pascanu, Mikolov and Bengio,
     "On the difficulty of training recurrent neural networks", 2013). `averaging` is the momentum of Keras' moving
@@ -50,6 +50,6 @@ def make_optimizer(training: TrainingParams, steps: int) -> keras.optimizers.Opt
     average = {"use_ema": True, "ema_momentum": training.averaging, "ema_overwrite_frequency": None}
     others = {"global_clipnorm": training.clip_norm} | (average if training.averaging else {})
     try:
-        return make(make_schedule(training, steps), **others, **settings)
+        return make(make_schedule(training, steps, factor), **others, **settings)
     except ValueError as error:
         raise ParamsError(f"Optimizer '{name}': {error}") from None

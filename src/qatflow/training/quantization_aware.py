@@ -132,9 +132,12 @@ class QuantizationAware(keras.optimizers.Optimizer):
             strategy.extended.update(rule.kernel, lambda _, rule=rule: rule.hold(), group=False)
 
 
-def make_quantization_aware(training: QatParams, steps: int, rules: Sequence[Rule] = ()) -> QuantizationAware:
+def make_quantization_aware(
+    training: QatParams, steps: int, rules: Sequence[Rule] = (), factor: Any = 1.0
+) -> QuantizationAware:
     """Return the optimizer of `training` wrapped for a run of `steps` steps.
 
+    `factor` multiplies both learning rates; a variable can change them while they train.
     That of the grids shares schedule, clipping and averaging, but not `optimizer_settings`, which are the other's.
 
     Raises:
@@ -145,5 +148,5 @@ def make_quantization_aware(training: QatParams, steps: int, rules: Sequence[Rul
         "optimizer_settings": {},
         "learning_rate": training.grid_learning_rate,
     }
-    grids = make_optimizer(training.model_copy(update=of_grids), steps)
-    return QuantizationAware(make_optimizer(training, steps), grids, rules)
+    grids = make_optimizer(training.model_copy(update=of_grids), steps, factor)
+    return QuantizationAware(make_optimizer(training, steps, factor), grids, rules)

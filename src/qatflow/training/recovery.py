@@ -79,14 +79,14 @@ class Recovery(keras.callbacks.Callback):
         if self._found is None:
             return
         arrays = artifacts.load_arrays(self._found / "state.npz")
-        for name, variable in _variables(self.model).items():
+        for name, variable in variables_of(self.model).items():
             variable.assign(arrays[name])
         for index, callback in enumerate(self._resumable):
             callback.restore(_below(f"callback{index}/", arrays))
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
         """Give random layers the seed of the epoch."""
-        if self._folder and any(_is_random(layer) for layer in self.model.layers):
+        if self._folder and has_random_layers(self.model):
             keras.utils.set_random_seed((self._seed * 1_000_003 + epoch) % 2**31)
             self.model.train_function = self.model.make_train_function(force=True)
 
@@ -95,21 +95,23 @@ class Recovery(keras.callbacks.Callback):
         self.history.append({"epoch": float(epoch + 1)} | {name: float(value) for name, value in (logs or {}).items()})
         if self._folder is None:
             return
-        arrays = {name: variable.numpy() for name, variable in _variables(self.model).items()}
+        arrays = {name: variable.numpy() for name, variable in variables_of(self.model).items()}
         for index, callback in enumerate(self._resumable):
             arrays |= {f"callback{index}/{name}": value for name, value in callback.state().items()}
         if group().is_chief:
             _write(self._folder, epoch + 1, arrays, self.history)
 
 
-def _variables(model: keras.Model) -> dict[str, Any]:
+def variables_of(model: keras.Model) -> dict[str, Any]:
+    """Return all that a compiled model is in training, by names that stay the same: weights and optimizer."""
     named = {f"weight{index}": variable for index, variable in enumerate(model.weights)}
     return named | {f"optimizer{index}": variable for index, variable in enumerate(model.optimizer.variables)}
 
 
-def _is_random(layer: Any) -> bool:
-    inner = getattr(layer, "layer", layer)
-    return "Dropout" in type(inner).__name__ or "Noise" in type(inner).__name__ or "Random" in type(inner).__name__
+def has_random_layers(model: keras.Model) -> bool:
+    """Say whether what a model does in training depends on drawn numbers."""
+    names = [type(getattr(layer, "layer", layer)).__name__ for layer in model.layers]
+    return any(word in name for name in names for word in ("Dropout", "Noise", "Random"))
 
 
 def _below(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:

@@ -72,8 +72,8 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         return {"rate": self._rate, "warmup_steps": self._warmup, "other_steps": self._rest}
 
 
-def make_schedule(training: TrainingParams, steps: int) -> Schedule:
-    """Return the schedule of a run of `steps` steps.
+def make_schedule(training: TrainingParams, steps: int, factor: Any = 1.0) -> Schedule:
+    """Return the schedule of a run of `steps` steps; `factor`, perhaps a variable, multiplies it.
 
     Raises:
         ParamsError: If there is no such schedule, or it has no such setting.
@@ -81,4 +81,6 @@ def make_schedule(training: TrainingParams, steps: int) -> Schedule:
     name = training.schedule
     shape = lookup("schedule", name, SCHEDULES)
     settings = checked(f"Schedule '{name}'", shape, training.schedule_settings, reserved=())
-    return Schedule(training.learning_rate, steps, training.warmup, lambda progress: shape(progress, **settings))
+    return Schedule(
+        training.learning_rate, steps, training.warmup, lambda progress: factor * shape(progress, **settings)
+    )

@@ -52,7 +52,7 @@ class Asked:
         self.models, self.meter, self.recorded = Models(self.model), Meter(), Recorded()
         self.inference = Inference("digits", self.models, limits, self.meter, self.recorded)
         self.routes = Routes(self.inference, limits, self.meter, feedback, install)
-        self.app = App(self.routes.table(), self.routes.patterns(), Gate(tokens), self.meter, limits)
+        self.app = App(self.routes.table(), self.routes.patterns(), Gate(tokens), self.meter)
 
     def __call__(self, method, path, body=b"", **headers) -> Answered:
         return asyncio.run(self.ask(method, path, body, **headers))

@@ -74,14 +74,6 @@ class TestBody:
         assert server("POST", PATH, chunks=[b"{", None]).status == 0
 
 
-def test_overload_is_shed(server):
-    server.app.busy = lambda: 3
-    reply = server.infer(images())
-    assert (reply.status, reply.headers["retry-after"]) == (429, "1")
-    server.app.busy = lambda: 2
-    assert server.infer(images()).status == 200
-
-
 def test_an_unforeseen_error_shows_nothing(server, monkeypatch, caplog):
     monkeypatch.setattr(server.inference, "respond", None)
     with caplog.at_level(logging.ERROR):

@@ -32,7 +32,7 @@ def test_anything_else_is_samples_or_refused(values):
 
 
 @pytest.mark.parametrize(
-    "values", [["ab"], [{"a": 1, "b": 2}], [["a", "b"]], [[1, "2"]], [[None, 1]], [[True, False]], [[1, [2]]], "ab"]
+    "values", [["ab"], [{"a": 1, "b": 2}], [["a", "b"]], [[1, "2"]], [[None, 1]], [[True, False]], [[0.5, True]], [[1, [2]]], "ab"]
 )
 def test_what_has_the_length_but_no_numbers_is_refused(values):
     with pytest.raises(RefusalError):

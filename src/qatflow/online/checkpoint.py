@@ -1,0 +1,82 @@
+"""Checkpoints of a course: one folder each, sealed by a manifest and named by a rename, which come last."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qatflow import artifacts
+from qatflow.artifacts import Array
+from qatflow.errors import ArtifactError, ModelError
+
+ARRAYS, FACTS, MODEL = "arrays.npz", "facts.json", "model.tflite"
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """All that a course is at one moment.
+
+    Attributes:
+        number: Of the checkpoint, from 0.
+        arrays: Names with a slash after their owner -> values.
+        facts: JSON, with the stream's offset.
+        model: The flatbuffer that predicts.
+    """
+
+    number: int
+    arrays: Mapping[str, Array]
+    facts: Mapping[str, Any]
+    model: bytes
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: int) -> None:
+    """Write a checkpoint durably, and remove all but the `keep` newest. A failure leaves those before as they were.
+
+    Raises:
+        OSError: If the disk is full.
+    """
+    with artifacts.stage_output(_path(folder, checkpoint.number), "online") as out:
+        artifacts.save_arrays(out / ARRAYS, checkpoint.arrays)
+        artifacts.write_json(out / FACTS, checkpoint.facts)
+        artifacts.write_bytes(out / MODEL, checkpoint.model)
+    for old in sorted(folder.glob("checkpoint-*"))[:-keep]:
+        shutil.rmtree(old)
+
+
+def newest_checkpoint(folder: Path) -> tuple[Checkpoint | None, list[str]]:
+    """Return the newest whole checkpoint, and a line for each newer one that is not.
+
+    Raises:
+        ModelError: If there are checkpoints, but none is whole: beginning anew would learn all again.
+    """
+    refused: list[str] = []
+    for path in sorted(folder.glob("checkpoint-*"), reverse=True):
+        try:
+            artifacts.verify(path)
+            number = int(path.name.rpartition("-")[2])
+            arrays, facts = artifacts.load_arrays(path / ARRAYS), artifacts.read_json(path / FACTS)
+            return Checkpoint(number, arrays, facts, (path / MODEL).read_bytes()), refused
+        except (ArtifactError, OSError, ValueError) as error:
+            refused.append(f"{path.name} is not whole ({error})")
+    if refused:
+        raise ModelError(
+            f"No checkpoint in {folder} is whole: {'; '.join(refused)}. Bring one back, or remove them all"
+        )
+    return None, []
+
+
+def below(owner: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the arrays of one owner."""
+    return {name.removeprefix(owner + "/"): value for name, value in arrays.items() if name.startswith(owner + "/")}
+
+
+def named(owner: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Return arrays with their owner's name before theirs."""
+    return {f"{owner}/{name}": value for name, value in arrays.items()}
+
+
+def _path(folder: Path, number: int) -> Path:
+    return folder / f"checkpoint-{number:08d}"

@@ -1,0 +1,57 @@
+"""What must happen on a Redis server all at once, as Lua scripts."""
+
+APPEND = """
+local mine = redis.call('GET', KEYS[2])
+if mine then
+  local number, first, last = string.match(mine, '^(%d+) (%S+) (%S+)$')
+  if number == ARGV[1] then
+    local ids = {}
+    for _, entry in ipairs(redis.call('XRANGE', KEYS[1], first, last)) do ids[#ids + 1] = entry[1] end
+    return ids
+  end
+end
+local ids = {}
+for i = 3, #ARGV, 2 do
+  ids[#ids + 1] = redis.call('XADD', KEYS[1], '*', 'p', ARGV[i], 'c', ARGV[i + 1])
+end
+redis.call('SET', KEYS[2], ARGV[1] .. ' ' .. ids[1] .. ' ' .. ids[#ids], 'EX', 3600)
+if tonumber(ARGV[2]) > 0 then redis.call('XTRIM', KEYS[1], 'MAXLEN', '~', ARGV[2]) end
+return ids
+"""
+"""Keys: stream, what this writer did last. Arguments: number of the append, greatest length, then payload and checksum
+of each record. An append that is sent again, since its answer was lost, returns the same offsets and adds nothing."""
+
+DEAD_LETTER = """
+local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+if last then
+  local had, seq = string.match(last[1], '^(%d+)-(%d+)$')
+  local new, newseq = string.match(ARGV[1], '^(%d+)-(%d+)$')
+  had, seq, new, newseq = tonumber(had), tonumber(seq), tonumber(new), tonumber(newseq)
+  if new < had or (new == had and newseq <= seq) then return 0 end
+end
+redis.call('XADD', KEYS[1], ARGV[1], 'p', ARGV[2], 'reason', ARGV[3])
+return 1
+"""
+"""Keys: stream of dead letters. Arguments: offset, payload, reason. The offset is kept, so a repeat adds nothing."""
+
+TAKE_LEASE = """
+local holder = redis.call('GET', KEYS[1])
+if not holder then
+  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+  return ARGV[1]
+end
+if holder == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return holder
+"""
+"""Keys: lease. Arguments: holder, milliseconds. Takes the lease if it is free, renews it if it is the holder's; returns
+who holds it."""
+
+DROP_LEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+"""Keys: lease. Arguments: holder."""
+
+COUNT = """
+local found = redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2])
+if #found == 0 then return {0, ''} end
+return {#found, found[#found][1]}
+"""
+"""Keys: stream. Arguments: where to begin, how many at most. Returns how many, and the last one."""
