@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from qatflow.adapters.mlflow_pyfunc import BUNDLE, save_pyfunc
 from qatflow.adapters.mlflow_store import plain_errors
@@ -15,6 +16,8 @@ from qatflow.release.bundle import load_bundle
 from qatflow.release.ports import Version
 
 SHA256, MANIFEST_SHA256 = "model_sha256", "manifest_sha256"
+PLACES = frozenset({"", "abfss", "dbfs", "file", "gs", "hdfs", "mlflow-artifacts", "s3", "viewfs", "wasb", "wasbs"})
+"""Kinds of addresses that files are fetched from."""
 _MISSING = "RESOURCE_DOES_NOT_EXIST"
 
 
@@ -157,18 +160,29 @@ class MlflowRegistry:
 
     def _fetch(self, address: str, into: Path, number: int) -> Path:
         import mlflow
-        from mlflow.exceptions import MlflowException
 
+        self._check_place(address)
         try:
             return Path(
                 mlflow.artifacts.download_artifacts(
                     artifact_uri=address, dst_path=str(into), tracking_uri=self._tracker.uri
                 )
             )
-        except (MlflowException, OSError) as error:
+        except Exception as error:  # noqa: BLE001 (each kind of storage has errors of its own)
+            reason = " ".join(str(error).split())[:300]
             raise PromotionError(
-                f"Cannot fetch the files of version {number} of {self.name} from {address}: {error}"
+                f"Cannot fetch the files of version {number} of {self.name} from {address}: {reason}"
             ) from None
+
+    def _check_place(self, address: str) -> None:
+        """Refuse addresses at which a stranger could answer: who may write to the registry would choose whom we ask.
+
+        `mlflow-artifacts:` is the tracking server itself, as long as it names no other.
+        """
+        place = urlsplit(address)
+        ours = place.scheme != "mlflow-artifacts" or place.netloc in {"", urlsplit(self._tracker.uri).netloc}
+        if place.scheme not in PLACES or not ours:
+            raise PromotionError(f"{self.name}: {address} is no place where QATFlow keeps models")
 
 
 def _made(folder: Path) -> Path:

@@ -132,7 +132,7 @@ def parse_manifest(content: bytes, name: str) -> BundleManifest:
         return BundleManifest.model_validate_json(content)
     except ValidationError as error:
         fault = error.errors()[0]
-        where = ".".join(str(part) for part in fault["loc"])
+        where = ".".join(str(part) for part in fault["loc"]) or "JSON"
         raise ArtifactError(f"{name} is not right: {where}: {fault['msg']}") from None
 
 
