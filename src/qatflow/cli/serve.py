@@ -19,6 +19,10 @@ Name = Annotated[str | None, typer.Option(help="What clients call the model; by 
 Host = Annotated[str | None, typer.Option(help="By default serving.host of params.yaml.")]
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="By default serving.port; 0 takes a free one.")]
 TokenFile = Annotated[Path | None, typer.Option(help="Tokens that open the server, one a line; mode 600.")]
+TrustedKeys = Annotated[
+    list[Path] | None,
+    typer.Option("--trusted-key", help="Public key that must have signed what PUT /v2/bundle brings."),
+]
 Record = Annotated[bool, typer.Option("--record/--no-record", help="Record requests for `qatflow monitor`.")]
 
 
@@ -30,8 +34,10 @@ def serve(  # noqa: PLR0913, PLR0917 (the command's options)
     port: Port = None,
     token_file: TokenFile = None,
     record: Record = True,
+    trusted_key: TrustedKeys = None,
 ) -> None:
     """Serve a model over the Open Inference Protocol and MLflow's /invocations, until stopped."""
+    from qatflow.deploy.signing import read_public_key
     from qatflow.serving.gate import read_tokens
     from qatflow.serving.logs import log_to_stderr
     from qatflow.serving.serve import Settings
@@ -54,6 +60,7 @@ def serve(  # noqa: PLR0913, PLR0917 (the command's options)
             tokens=tokens,
             recording=params.monitoring if record else None,
             records=root / params.monitoring.path,
+            trusted=tuple(map(read_public_key, trusted_key)) if trusted_key else None,
         )
         run(settings, _say)
 

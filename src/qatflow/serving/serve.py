@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from qatflow.deploy.archive import unpack
 from qatflow.deploy.local import current, deploy_local
@@ -41,6 +42,7 @@ class Settings:
         name: What clients call the model.
         tokens: Each opens the server; none: everyone on this machine may use it.
         recording: None to record nothing.
+        trusted: One of these keys must have signed an archive that comes by `PUT /v2/bundle`; None asks for none.
     """
 
     bundle: Path
@@ -49,6 +51,7 @@ class Settings:
     tokens: tuple[str, ...] = ()
     recording: MonitoringParams | None = None
     records: Path = Path("monitoring")
+    trusted: tuple[Ed25519PublicKey, ...] | None = None
 
 
 def serve(settings: Settings, started: Callable[[Address, ServedModel], None]) -> None:
@@ -100,7 +103,7 @@ class _Built:
         self.routes.refused = lambda: self.watcher.refused if self.watcher else None
         self.app = App(self.routes.table(), self.routes.patterns(), gate, self.meter)
         self.follow = following(self.watcher, limits.poll_s) if self.watcher else None
-        self._root = root
+        self._root, self._trusted = root, settings.trusted
 
     def _refer(self, model: ServedModel) -> None:
         if self.recorder is not None:
@@ -119,7 +122,7 @@ class _Built:
         """Deploy an archive's bundle, and return what is live then."""
         assert self._root is not None and self.watcher is not None  # noqa: S101, PT018 (else there is no such route)
         try:
-            sha256 = await asyncio.to_thread(_unpacked_to, self._root, archive)
+            sha256 = await asyncio.to_thread(_unpacked_to, self._root, archive, self._trusted)
         except QATFlowError as error:
             log.warning("an uploaded bundle was refused: %s", error)
             raise RefusalError(
@@ -132,9 +135,9 @@ class _Built:
         return {"model_sha256": champion.sha256, "model_version": champion.version}
 
 
-def _unpacked_to(root: Path, archive: bytes) -> str:
+def _unpacked_to(root: Path, archive: bytes, trusted: tuple[Ed25519PublicKey, ...] | None) -> str:
     with tempfile.TemporaryDirectory(prefix="qatflow-upload-") as folder:
-        receipt = deploy_local(unpack(archive, Path(folder) / "bundle"), root)
+        receipt = deploy_local(unpack(archive, Path(folder) / "bundle", trusted), root)
         return str(receipt["model_sha256"])
 
 
