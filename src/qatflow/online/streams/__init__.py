@@ -5,15 +5,26 @@ from collections.abc import Callable, Mapping
 from qatflow.errors import lookup
 from qatflow.online.streams.address import Address, parse_address
 from qatflow.online.streams.base import DeadLetter, Record, Stream, position
-from qatflow.online.streams.kafka import open_kafka
-from qatflow.online.streams.redis_stream import open_redis
 from qatflow.online.streams.spool import open_spool
 
 __all__ = ["STREAMS", "DeadLetter", "Record", "Stream", "open_stream", "position"]
 
+
+def _open_kafka(address: Address) -> Stream:
+    from qatflow.online.streams.kafka import open_kafka
+
+    return open_kafka(address)
+
+
+def _open_redis(address: Address) -> Stream:
+    from qatflow.online.streams.redis_stream import open_redis  # its client takes 0.2 s to import
+
+    return open_redis(address)
+
+
 STREAMS: Mapping[str, Callable[[Address], Stream]] = {
-    "kafka": open_kafka,
-    "redis": open_redis,
+    "kafka": _open_kafka,
+    "redis": _open_redis,
     "spool": open_spool,
 }
 

@@ -1,9 +1,9 @@
 """Bytes of a spool: the head of a segment file, and the frame of each record in it. No files here.
 
-A segment begins with a head of 24 bytes: magic, version (uint32), number of its first record (uint64), CRC-32 of what is
-before. Then come frames: mark, length of the payload (uint32), number of the record (uint64), CRC-32 of the payload,
-CRC-32 of the 20 bytes before; then the payload. All little-endian. Records are numbered from 1 without gaps.
-The frame's own checksum tells a damaged length from an unfinished write, and the mark lets a reader find the next frame.
+A segment begins with a head of 24 bytes: magic, version (uint32), number of its first record (uint64), CRC-32 of what
+is before. Then come frames: mark, length of the payload (uint32), number of the record (uint64), CRC-32 of the
+payload, CRC-32 of the 20 bytes before; then the payload. All little-endian. Records are numbered from 1 without gaps.
+The frame's own checksum tells a damaged length from an unfinished write; the mark lets a reader find the next frame.
 """
 
 from __future__ import annotations

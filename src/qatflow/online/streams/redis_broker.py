@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import redis
+from redis import exceptions
 
 from qatflow.errors import StreamError
 
@@ -104,9 +105,9 @@ class RedisBroker:
 
 _CREDENTIALS = "give REDIS_PASSWORD, and REDIS_USERNAME if there is one, in the environment"
 _BY_KIND: Mapping[type[Exception], str] = {
-    redis.NoPermissionError: "the user may not do what a stream needs; allow it all commands on keys that begin so",
-    redis.OutOfMemoryError: "the server's memory is full and nothing was stored; give it more, or trim the stream",
-    redis.ReadOnlyError: "the server is a replica that takes no writes; give the address of its master",
+    exceptions.NoPermissionError: "the user may not do what a stream needs; allow it all commands on KEY*",
+    exceptions.OutOfMemoryError: "the server's memory is full and nothing was stored; give it more, or trim the stream",
+    exceptions.ReadOnlyError: "the server is a replica that takes no writes; give the address of its master",
 }
 _BY_WORD = {
     "WRONGTYPE": "the key holds something that is no stream; give another key",

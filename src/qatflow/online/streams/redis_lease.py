@@ -30,6 +30,7 @@ class RedisLease:
         self._until = 0.0
         self._trouble = ""
         self._ended = threading.Event()
+        self._ended.set()
         self._mutex = threading.Lock()
 
     @contextmanager
@@ -40,7 +41,9 @@ class RedisLease:
             StreamError: If another reader holds it.
         """
         self._renew()
-        self.check()
+        if self._trouble:
+            trouble, self._trouble = self._trouble, ""
+            raise StreamError(trouble)
         self._ended.clear()
         thread = threading.Thread(target=self._keep, name="qatflow-lease", daemon=True)
         thread.start()

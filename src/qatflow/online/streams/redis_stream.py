@@ -78,7 +78,7 @@ class RedisStream:
         self._where = f"redis://{place.host}:{place.port}/{place.name}"
         self._me = uuid.uuid4().hex[:12]
         self._broker = RedisBroker(self._where, place.host, place.port, options.reconnect_s)
-        self._lease_broker = RedisBroker(self._where, place.host, place.port, options.reconnect_s)
+        self._lease_broker = RedisBroker(self._where, place.host, place.port, min(options.lease_s, options.reconnect_s))
         self._lease: RedisLease | None = None
         self._group_at: str | None = None
         self._pending: deque[str] = deque()

@@ -52,12 +52,12 @@ class End:
 def segments(folder: Path) -> list[Segment]:
     """Return the segments of a spool, oldest first; none if there is no such folder."""
     try:
-        names = sorted(name for name in os.listdir(folder) if _NAME.fullmatch(name))
+        paths = sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
     except FileNotFoundError:
         return []
     except OSError as error:
         raise StreamError(f"{folder} cannot be read as a spool: {error.strerror}") from None
-    return [Segment(folder / name, int(name[:20])) for name in names]
+    return [Segment(path, int(path.stem)) for path in paths]
 
 
 def new_segment(folder: Path, first: int) -> Segment:

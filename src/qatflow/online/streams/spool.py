@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from qatflow.errors import OtherSchemaError, StreamError
+from qatflow.errors import StreamError
 from qatflow.online.streams.address import Address, read_options
-from qatflow.online.streams.base import MAX_PAYLOAD_BYTES, DeadLetter, Record, check_payloads, position
+from qatflow.online.streams.base import DeadLetter, Record, check_payloads, position
+from qatflow.online.streams.dead_letters import pack_dead_letter, unpack_dead_letter
 from qatflow.online.streams.segments import hold, write_committed
 from qatflow.online.streams.spool_reader import SpoolReader, durable_end
 from qatflow.online.streams.spool_writer import SpoolOptions, SpoolWriter
@@ -18,7 +18,6 @@ from qatflow.online.streams.spool_writer import SpoolOptions, SpoolWriter
 DEAD = "dead"
 DEAD_OPTIONS = SpoolOptions(retain_bytes=256 << 20, drop_uncommitted=True)
 SHORTEST_WAIT_S, LONGEST_WAIT_S = 0.001, 0.05
-MAX_HEADER_BYTES = 8192
 
 
 def open_spool(address: Address) -> Spool:
@@ -94,12 +93,12 @@ class Spool:
         """See `Stream.dead_letter`."""
         dead = self._dead_spool()
         if position(record.offset) > self._last_dead:
-            dead.append([_pack_dead(DeadLetter(record.offset, reason, record.payload))])
+            dead.append([pack_dead_letter(DeadLetter(record.offset, reason, record.payload))])
             self._last_dead = position(record.offset)
 
     def dead_letters(self, max_records: int) -> list[DeadLetter]:
         """See `Stream.dead_letters`."""
-        return [_unpack_dead(record) for record in self._dead_spool().read(None, max_records)]
+        return [unpack_dead_letter(record) for record in self._dead_spool().read(None, max_records)]
 
     def close(self) -> None:
         """See `Stream.close`."""
@@ -117,7 +116,7 @@ class Spool:
             end = self._dead.end()
             if end is not None:
                 before = str(_number(end) - 1) if self._dead.lag(None) > 1 else None
-                self._last_dead = position(_unpack_dead(self._dead.read(before, 1)[0]).offset)
+                self._last_dead = position(unpack_dead_letter(self._dead.read(before, 1)[0]).offset)
         return self._dead
 
 
@@ -133,19 +132,3 @@ def _number(offset: str) -> int:
     if rest or number > 1 << 62:
         raise StreamError(f"'{offset[:40]}' is no offset of a spool; expected the number of a record")
     return number
-
-
-def _pack_dead(letter: DeadLetter) -> bytes:
-    header = json.dumps({"offset": letter.offset, "reason": letter.reason[:1000]}).encode()
-    return (len(header).to_bytes(4, "little") + header + letter.payload)[:MAX_PAYLOAD_BYTES]
-
-
-def _unpack_dead(record: Record) -> DeadLetter:
-    length = int.from_bytes(record.payload[:4], "little")
-    try:
-        header = json.loads(record.payload[4 : 4 + min(length, MAX_HEADER_BYTES)])
-        return DeadLetter(str(header["offset"]), str(header["reason"]), record.payload[4 + length :])
-    except (ValueError, KeyError, TypeError):
-        raise OtherSchemaError(
-            f"dead letter {record.offset} is none: it does not begin with offset and reason"
-        ) from None

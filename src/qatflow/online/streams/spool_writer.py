@@ -1,4 +1,4 @@
-"""The one writer of a spool: whole groups of records, synced before they are acknowledged, in segments of bounded size."""
+"""The one writer of a spool: groups of records, synced before they are acknowledged, in segments of bounded size."""
 
 from __future__ import annotations
 
@@ -63,6 +63,8 @@ class SpoolWriter:
     def __init__(self, folder: Path, options: SpoolOptions) -> None:
         self._folder, self._options = folder, options
         self._descriptor = -1
+        self._sizes: dict[Segment, int] = {}
+        self._end = End(0, 0, 0)
         self._check_folder()
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = hold(folder / "writer.lock", f"{folder} is being written by another writer")
@@ -112,9 +114,7 @@ class SpoolWriter:
             foreign = {path.name for path in self._folder.iterdir()} - {"writer.lock", "reader.lock", END, "dead"}
             foreign = {name for name in foreign if not name.endswith(".tmp")}
             if foreign:
-                raise StreamError(
-                    f"{self._folder} is no spool: it holds {sorted(foreign)[0]}; give a new or empty folder"
-                )
+                raise StreamError(f"{self._folder} is no spool: it holds {min(foreign)}; give an empty folder")
         elif self._folder.exists() and not self._folder.is_dir():
             raise StreamError(f"{self._folder} is a file; expected a folder")
 
