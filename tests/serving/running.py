@@ -127,7 +127,7 @@ def serving(
     tokens.chmod(0o600)
     log = home / "log"
     command = [*prefix, str(QATFLOW), "serve", "--bundle", str(bundle), "--name", "digits", *options]
-    command += ["--port", "0", "--token-file", str(tokens)]
+    command += [*([] if "--port" in options else ["--port", "0"]), "--token-file", str(tokens)]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, cwd=home, stdout=output, stderr=output, env={**os.environ, "COLUMNS": "200"}

@@ -82,6 +82,9 @@ class App:
         except ConversionError:
             log.exception("the model failed")
             return error_reply(RefusalError(503, "the model failed on this request", (CLOSE,)))
+        except MemoryError:
+            log.error("no memory for a request")  # noqa: TRY400 (a traceback would need some)
+            return error_reply(RefusalError(503, "no memory for this request; send less at once", (CLOSE,)))
         except Exception:
             log.exception("a request failed")
             return error_reply(RefusalError(500, "the server failed on this request; its log says why", (CLOSE,)))

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from qatflow.errors import MonitoringError
 from qatflow.params import ServingParams
 from qatflow.serving import open_inference
 from qatflow.serving.app import Handler
@@ -118,7 +119,10 @@ class Routes:
             raise RefusalError(409, "this server records no requests, so that no label can be matched")
         body = await read_body(request.receive, request.headers, self._limits.max_body_bytes, self._limits.timeout_s)
         pairs = _pairs(body)
-        counts = await asyncio.get_running_loop().run_in_executor(None, self._feedback, pairs)
+        try:
+            counts = await asyncio.get_running_loop().run_in_executor(None, self._feedback, pairs)
+        except MonitoringError:
+            raise RefusalError(503, "labels cannot be kept now; send them again later") from None
         return json_reply(counts)
 
     async def _put_bundle(self, request: Request) -> Reply:

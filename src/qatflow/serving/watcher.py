@@ -57,13 +57,16 @@ class Watcher:
         self._load, self._swapped = load, swapped
         self._root, self._models, self._meter, self._canary = root, models, meter, canary
         self.refused: str | None = None
-        self._seen = Seen(current(root), None)
+        self._seen: Seen | None = Seen(current(root), None)
         self._turn = asyncio.Lock()
 
     async def follow(self, poll_s: float) -> None:
         """Look at the pointers for ever."""
         while True:
-            await self.look()
+            try:
+                await self.look()
+            except Exception:
+                log.exception("the deploy root cannot be followed now")
             await asyncio.sleep(poll_s)
 
     async def look(self) -> None:
@@ -74,10 +77,11 @@ class Watcher:
                 seen = Seen(current(self._root), read_rollout(self._root))
             except QATFlowError as error:
                 self._refuse(str(error))
+                self._seen = None  # what can be read again is looked at anew
                 return
             if seen != self._seen:
                 before, self._seen = self._seen, seen
-                if seen.champion != before.champion:
+                if before is None or seen.champion != before.champion:
                     await self._swap(seen.champion)
                 await self._try(seen.rollout)
 
@@ -91,7 +95,10 @@ class Watcher:
         except (QATFlowError, OSError) as error:
             self._refuse(f"{bundle.name}: {error}")
             return
-        self._models.champion, self.refused = model, None
+        champion, self.refused = self._models.champion, None
+        if (model.sha256, model.version) == (champion.sha256, champion.version):
+            return
+        self._models.champion = model
         self._meter.swaps["swapped"] += 1
         self._meter.model = facts(model)
         self._swapped(model)
