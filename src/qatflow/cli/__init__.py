@@ -51,6 +51,7 @@ app.command()(registry.history)
 app.command()(registry.lineage)
 app.command()(archives.keygen)
 app.command()(archives.verify)
+app.command()(archives.sign)
 app.command()(doctor.doctor)
 
 
