@@ -1,4 +1,6 @@
-"""Serves the retrain flow: by cron, and whenever an event asks for it. `python -m flows.schedules [--port N]`.
+"""Serves the flows: `retrain` by cron and event, `monitor` every few minutes, `renew` when that one saw drift.
+
+`python -m flows.schedules [--port N]`.
 
 Uses the Prefect server that PREFECT_API_URL names, else starts one. An ephemeral API is refused: it never schedules.
 """
@@ -6,11 +8,18 @@ Uses the Prefect server that PREFECT_API_URL names, else starts one. An ephemera
 import argparse
 import os
 import sys
+from typing import Any, cast
 
+from prefect import Flow
+from prefect import serve as serve_deployments
+from prefect.deployments.runner import RunnerDeployment
 from prefect.events import DeploymentEventTrigger
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from flows.monitor import EVENT as DRIFT
+from flows.monitor import monitor
 from flows.prefect_server import check_server, server
+from flows.renew import renew
 from flows.retrain import retrain
 from flows.session import ROOT
 from qatflow import params_file
@@ -20,7 +29,7 @@ EVENT = "qatflow.retrain.requested"
 
 
 def serve() -> None:
-    """Serve the deployment `retrain/qatflow` until interrupted. Payload `reason` of an event becomes the run's reason.
+    """Serve the deployments `qatflow` of all three flows until interrupted. An event's `reason` becomes the run's.
 
     One run at a time. Late and repeated runs are harmless: over the same data and code nothing is stale.
 
@@ -33,13 +42,22 @@ def serve() -> None:
             "and set PREFECT_API_URL, or run `python -m flows.schedules`, which starts one."
         )
     check_server()
-    retrain.serve(
-        name="qatflow",
-        cron=params_file.load(ROOT / "params.yaml").flow.cron,
-        triggers=[DeploymentEventTrigger(expect={EVENT}, parameters={"reason": "{{ event.payload.reason }}"})],
+    settings = params_file.load(ROOT / "params.yaml").flow
+    serve_deployments(
+        _deployment(retrain, cron=settings.cron, triggers=[_on(EVENT)]),
+        _deployment(monitor, interval=settings.monitor_every_s),
+        _deployment(renew, triggers=[_on(DRIFT)]),
         limit=1,
         pause_on_shutdown=False,
     )
+
+
+def _deployment(flow: Flow[..., Any], **settings: Any) -> RunnerDeployment:
+    return cast("RunnerDeployment", flow.to_deployment("qatflow", **settings))
+
+
+def _on(event: str) -> DeploymentEventTrigger:
+    return DeploymentEventTrigger(expect={event}, parameters={"reason": "{{ event.payload.reason }}"})
 
 
 def main() -> None:

@@ -20,6 +20,10 @@ from qatflow.monitoring.watch import check_statistics, examine
 from qatflow.monitoring.windows import of_rows
 from qatflow.params import MonitoringParams
 
+_ERRORS = (
+    "SELECT count(DISTINCT records.seq), avg(error) FROM labels JOIN records ON record = records.seq "
+    "JOIN models ON models.id = model WHERE sha256 = ? AND records.time >= ?"
+)
 LEAST = 20
 TIMELINE = 500
 
@@ -77,6 +81,25 @@ def labelled_window(folder: Path, model_sha256: str, count: int) -> Rows:
     if rows.inputs is None:
         raise MonitoringError(f"{folder} holds records without their inputs; set monitoring.keep_inputs to keep them")
     return rows
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Labelled records of one model: how many, and their mean error; None if none has one."""
+
+    labels: int
+    error: float | None
+
+
+def errors_of(folder: Path, model_sha256: str, since: float = 0.0) -> Errors:
+    """Return how a model did on the records since a time (Unix seconds) that have a label.
+
+    Raises:
+        MonitoringError: If there are no records, or they are damaged.
+    """
+    with reading(folder) as connection:
+        count, error = connection.execute(_ERRORS, (model_sha256, since)).fetchone()
+    return Errors(count, error)
 
 
 @contextmanager

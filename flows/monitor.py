@@ -1,0 +1,90 @@
+"""Looks at the served champion: drift, labels, health. What calls for a retraining becomes a Prefect event.
+
+`python -m flows.monitor` looks once; `flows.schedules` serves it with a schedule, and `flows.renew` with the event.
+"""
+
+import os
+import sys
+from typing import Any
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.events import emit_event
+
+from flows.prefect_server import check_server
+from flows.session import ROOT
+from qatflow import params_file
+from qatflow.artifacts import write_json
+from qatflow.deploy.local import current
+from qatflow.errors import DeployError, MonitoringError, QATFlowError
+from qatflow.monitoring import asking, look
+from qatflow.monitoring.drift_report import DriftReport
+from qatflow.monitoring.reference import REFERENCE, load_reference
+from qatflow.params import Params
+
+EVENT = "qatflow.drift.detected"
+REPORT = "report.json"
+
+
+@flow(name="monitor")
+def monitor() -> str:
+    """Judge the last window of the deployed champion; return in a sentence what was found and what was asked for.
+
+    Raises:
+        QATFlowError: If the records are damaged, or MLflow does not answer.
+    """
+    params = params_file.load(ROOT / "params.yaml")
+    folder = ROOT / params.monitoring.path
+    try:
+        report = judge(params)
+    except (MonitoringError, DeployError) as error:  # nothing served yet, or too little: no failure
+        return f"nothing to judge: {error}"
+    labels = look.errors_of(folder, report.model_sha256).labels
+    decision = asking.decide(report, labels, asking.last_asked(folder), params.monitoring.retrain_labels)
+    record(params, report, decision.why)
+    if decision.asks:
+        ask(params, report, decision.why)
+        asking.remember(folder, report, labels)
+    return decision.why
+
+
+@task(name="judge", cache_policy=NO_CACHE)
+def judge(params: Params) -> DriftReport:
+    """Compare the last window with the champion's reference, and write the report beside the records."""
+    folder = ROOT / params.monitoring.path
+    reference = load_reference(current(ROOT / params.deploy.path) / REFERENCE)
+    report = look.look(folder, reference, params.monitoring).report
+    write_json(folder / REPORT, report.to_dict())
+    return report
+
+
+@task(name="record", cache_policy=NO_CACHE)
+def record(params: Params, report: DriftReport, decision: str) -> None:
+    """Log the report to MLflow."""
+    from qatflow.adapters.mlflow_monitor import log_report
+
+    log_report(params, ROOT, report, decision)
+
+
+def ask(params: Params, report: DriftReport, why: str) -> None:
+    """Emit the event on which `flows.renew` runs."""
+    payload: dict[str, Any] = {
+        "reason": why,
+        "window_sha256": report.window_sha256,
+        "model_sha256": report.model_sha256,
+    }
+    emit_event(EVENT, {"prefect.resource.id": f"qatflow.model.{params.release.name}"}, payload=payload)
+
+
+def main() -> None:
+    """Look once; a user's mistake ends without a traceback."""
+    os.chdir(ROOT)
+    try:
+        check_server()
+        sys.stdout.write(f"{monitor()}\n")
+    except QATFlowError as error:
+        sys.exit(f"Error: {error}")
+
+
+if __name__ == "__main__":
+    main()
