@@ -19,6 +19,7 @@ from qatflow.cli import (
     registry,
     run,
     serve,
+    stream,
     sweep,
     visualize,
 )
@@ -45,6 +46,7 @@ app.command()(serve.serve)
 app.command()(challenge.challenge)
 app.command()(monitor.monitor)
 app.command()(monitor.feedback)
+app.add_typer(stream.app, name="stream")
 app.command()(registry.promote)
 app.command()(registry.rollback)
 app.command()(registry.history)

@@ -71,6 +71,15 @@ def encode(record: Sample | LateLabel) -> bytes:
     Raises:
         DataError: If `decode` would refuse it.
     """
+    try:
+        payload = _packed(record)
+        decode(payload)
+    except PoisonError as error:
+        raise DataError(f"Record '{record.id[:MAX_ID]}' cannot be put into a stream: {error}") from None
+    return payload
+
+
+def _packed(record: Sample | LateLabel) -> bytes:
     header: dict[str, Any] = {"id": record.id, "time": record.time, "label": record.label}
     content = b""
     if isinstance(record, Sample):
@@ -79,13 +88,10 @@ def encode(record: Sample | LateLabel) -> bytes:
             x = x.astype(np.float32)
         header |= {"dtype": x.dtype.name, "shape": x.shape}
         content = x.astype(DTYPES[x.dtype.name], copy=False).tobytes()
+    if record.label is not None:  # JSON has no infinity; it would be written as no label
+        header["label"] = _label(list(record.label) if isinstance(record.label, tuple) else record.label)
     text = orjson.dumps(header, option=orjson.OPT_SERIALIZE_NUMPY)
-    payload = _HEAD.pack(MAGIC, VERSION, 0, len(text)) + text + content
-    try:
-        decode(payload)
-    except PoisonError as error:
-        raise DataError(f"Record '{record.id[:MAX_ID]}' cannot be put into a stream: {error}") from None
-    return payload
+    return _HEAD.pack(MAGIC, VERSION, 0, len(text)) + text + content
 
 
 def decode(payload: bytes, shape: tuple[int, ...] | None = None) -> Sample | LateLabel:
@@ -100,11 +106,11 @@ def decode(payload: bytes, shape: tuple[int, ...] | None = None) -> Sample | Lat
         OtherSchemaError: If it is a record of another version, so that the whole stream is not for this program.
     """
     header, start = _header(payload)
-    if _LABEL == header.keys():
+    if header.keys() == _LABEL:
         if header["label"] is None:
             raise PoisonError("a record without a tensor must have a label")
         return LateLabel(_id(header), _time(header), _label(header["label"]))
-    if _SAMPLE != header.keys():
+    if header.keys() != _SAMPLE:
         raise PoisonError(f"its header has the keys {_shown(sorted(header))}; expected {_shown(sorted(_SAMPLE))}")
     label = None if header["label"] is None else _label(header["label"])
     return Sample(_id(header), _time(header), _tensor(payload, start, header, shape), label)
@@ -149,8 +155,11 @@ def _label(value: Any) -> Label:
         return value
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1 << 53:
         return value
-    numbers = isinstance(value, list) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in value)
-    if numbers and value:
+    if (
+        isinstance(value, list)
+        and value
+        and all(type(number) in {int, float} and abs(number) < 1e300 for number in value)
+    ):
         return tuple(float(number) for number in value)
     raise PoisonError(f"its label is {_shown(value)}; expected a number, a name or numbers")
 

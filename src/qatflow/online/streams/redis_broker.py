@@ -16,6 +16,8 @@ Command = Sequence[Any]
 AWAY = (redis.ConnectionError, redis.TimeoutError, OSError)
 SHORTEST_WAIT_S, LONGEST_WAIT_S = 0.02, 1.0
 REPLY_S = 10.0
+FIRST_S = 5.0
+"""A server that never answered is waited for no longer: its address may be wrong."""
 
 
 class RedisBroker:
@@ -32,6 +34,7 @@ class RedisBroker:
     def __init__(self, name: str, host: str, port: int, reconnect_s: float) -> None:
         self.name = name
         self.reconnections = 0
+        self._answered = False
         self._reconnect_s = reconnect_s
         self._connection = redis.Connection(
             host=host,
@@ -58,7 +61,8 @@ class RedisBroker:
         Raises:
             StreamError: If the server stays away, lets nobody in, or refuses a command.
         """
-        deadline, wait = time.monotonic() + self._reconnect_s, SHORTEST_WAIT_S
+        patience_s = self._reconnect_s if self._answered else min(self._reconnect_s, FIRST_S)
+        deadline, wait = time.monotonic() + patience_s, SHORTEST_WAIT_S
         while True:
             try:
                 return self._exchange(commands, handled)
@@ -67,7 +71,7 @@ class RedisBroker:
             except AWAY as error:
                 self.close()
                 if time.monotonic() + wait > deadline:
-                    raise self._away(error) from None
+                    raise self._away(error, patience_s) from None
             time.sleep(wait)
             wait = min(2 * wait, LONGEST_WAIT_S)
             self.reconnections += 1
@@ -80,6 +84,7 @@ class RedisBroker:
         self._connection.connect()
         self._connection.send_packed_command(self._connection.pack_commands(commands))
         answers = [self._answer() for _ in commands]
+        self._answered = True
         for answer in answers:
             if isinstance(answer, redis.ResponseError) and not str(answer).startswith(handled or "\n"):
                 raise self._refused(answer)
@@ -96,9 +101,9 @@ class RedisBroker:
         reason = _BY_KIND.get(type(error)) or _BY_WORD.get(text.partition(" ")[0])
         return StreamError(f"{self.name}: {reason or 'the server refused a command: ' + text[:200]}")
 
-    def _away(self, error: BaseException) -> StreamError:
+    def _away(self, error: BaseException, patience_s: float) -> StreamError:
         return StreamError(
-            f"{self.name}: the server could not be reached for {self._reconnect_s:g} s ({type(error).__name__}); start "
+            f"{self.name}: the server could not be reached for {patience_s:g} s ({type(error).__name__}); start "
             "it, or give the address of one that runs"
         )
 

@@ -56,6 +56,11 @@ class RedisLease:
             with suppress(StreamError):  # it lapses by itself
                 self._broker.call("EVAL", DROP_LEASE, 1, self._key, self._holder)
 
+    @property
+    def is_held(self) -> bool:
+        """Whether this reader is between taking and giving back the lease."""
+        return not self._ended.is_set()
+
     def check(self) -> None:
         """Raise StreamError unless the lease is held; one that may have lapsed meanwhile is renewed."""
         if not self._ended.is_set() and time.monotonic() >= self._until:

@@ -68,7 +68,7 @@ class RedisStream:
     lacks `p` is returned as the JSON of its fields, for the reader to reject; one that lacks `c` is taken as it is.
     Beside the key are KEY:dead (a stream), KEY:lease:GROUP and KEY:writer:ID (for an hour after its last append).
 
-    The consumer group shows others how far this reader is. Its entries are pending until they are committed, and those
+    The consumer group shows others how far the reader with the lease is. Its entries are pending until they are committed, and those
     of a reader that died are claimed by the next. What is returned never depends on it: each read looks, in the same
     transaction, whether the record before is still there and the group stands where it should.
     """
@@ -78,7 +78,7 @@ class RedisStream:
         self._where = f"redis://{place.host}:{place.port}/{place.name}"
         self._me = uuid.uuid4().hex[:12]
         self._broker = RedisBroker(self._where, place.host, place.port, options.reconnect_s)
-        self._lease_broker = RedisBroker(self._where, place.host, place.port, min(options.lease_s, options.reconnect_s))
+        self._lease_broker = RedisBroker(self._where, place.host, place.port, options.reconnect_s)
         self._lease: RedisLease | None = None
         self._group_at: str | None = None
         self._pending: deque[str] = deque()
@@ -155,6 +155,7 @@ class RedisStream:
     def lease(self) -> AbstractContextManager[None]:
         """See `Stream.lease`. Held for `lease_s` and renewed in time; a reader that lost it is refused by its reads."""
         key = f"{self._key}:lease:{self._options.group}"
+        self._group_at = None  # claim what readers before this one left
         self._lease = RedisLease(self._lease_broker, key, self._me, self._options.lease_s)
         return self._lease.held()
 
@@ -188,6 +189,8 @@ class RedisStream:
 
     def _fetch(self, after: str | None, count: int) -> list[Any]:
         last = BEGIN if after is None else _id(after)
+        if self._lease is None or not self._lease.is_held:
+            return list(self._look(after, last, count)[1])
         if self._group_at is None:
             self._join_group()
         if self._group_at == last:
@@ -195,6 +198,20 @@ class RedisStream:
             if entries is not None:
                 return entries
         return self._fetch_again(after, last, count)
+
+    def _look(self, after: str | None, last: str, count: int, *more: tuple[Any, ...]) -> list[Any]:
+        """Return, as of one moment, whether the record before is there, what follows it, and answers to `more`."""
+        commands = [
+            ("MULTI",),
+            ("XRANGE", self._key, last, last),
+            ("XRANGE", self._key, f"({last}", "+", "COUNT", count),
+            *more,
+            ("EXEC",),
+        ]
+        answers = list(self._broker.call_all(commands)[-1])
+        if after is not None and not answers[0]:
+            raise self._gone(after)
+        return answers
 
     def _fetch_new(self, after: str | None, last: str, count: int) -> list[Any] | None:
         """Return what no reader of the group has had; None if the group is not where it should be."""
@@ -222,16 +239,7 @@ class RedisStream:
 
     def _fetch_again(self, after: str | None, last: str, count: int) -> list[Any]:
         """Return what the group has had already, or catch up with what it has not."""
-        commands = [
-            ("MULTI",),
-            ("XRANGE", self._key, last, last),
-            ("XINFO", "GROUPS", self._key),
-            ("XRANGE", self._key, f"({last}", "+", "COUNT", count),
-            ("EXEC",),
-        ]
-        anchor, groups, found = self._broker.call_all(commands)[-1]
-        if after is not None and not anchor:
-            raise self._gone(after)
+        _, found, groups = self._look(after, last, count, ("XINFO", "GROUPS", self._key))
         delivered = _delivered(groups, self._options.group)
         if delivered is None:
             self._group_at = None
