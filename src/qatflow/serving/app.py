@@ -50,7 +50,7 @@ class App:
             route, methods = self._found(request.path)
             reply = await self._reply(request, methods)
             if reply is not None:
-                await self._send(reply, scope.get(WRITE), send)
+                await self._send(reply, scope.pop(WRITE, None), send)
                 self._meter.request(_known(request.method), route, reply.status, time.perf_counter() - started)
                 if request.after is not None:
                     request.after()
