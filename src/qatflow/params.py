@@ -379,8 +379,8 @@ class OnlineParams(Section):
     Attributes:
         strategy: A trained strategy of `quantize.variants`; None for the first of them.
         batch_size: Labelled samples of the stream in one step, which are first predicted, then learned.
-        replay: Samples of the reservoir that are learned with them, against forgetting.
-        reservoir: Samples that it holds; it begins with training data.
+        replay: Older samples that are learned with them, against forgetting; half of them training samples.
+        reservoir: So many training samples, and so many of the stream, can be replayed.
         checkpoint_every: Learned samples from one checkpoint to the next.
         candidate_every: Learned samples from one candidate to the next; a drift calls for one earlier.
         window: Recent labelled samples on which candidates are judged too.
@@ -393,7 +393,7 @@ class OnlineParams(Section):
 
     strategy: str | None = None
     batch_size: Count = 32
-    replay: Annotated[int, Field(ge=0)] = 32
+    replay: Annotated[int, Field(ge=0)] = 64
     reservoir: Count = 1000
     optimizer: str = "adam"
     optimizer_settings: Mapping[str, Setting] = {}

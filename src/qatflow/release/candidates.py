@@ -143,7 +143,7 @@ def _lineage(origin: _Origin, candidate: Candidate) -> Lineage:
     folders = ["prepare", "pretrain", "transfer", *fanned, *([ENSEMBLE] if candidate.members else [])]
     home = origin.root / "artifacts"
     return Lineage(
-        git_commit=_git_commit(origin.root),
+        git_commit=git_commit(origin.root),
         params_sha256=origin.params_sha256,
         data_sha256=origin.data_sha256,
         data_md5=origin.data_md5,
@@ -152,7 +152,7 @@ def _lineage(origin: _Origin, candidate: Candidate) -> Lineage:
     )
 
 
-def _git_commit(root: Path) -> str | None:
+def git_commit(root: Path) -> str | None:
     """Return the commit that is checked out; None outside of git, or before the first commit."""
     git = shutil.which("git")
     if git is None:

@@ -168,8 +168,22 @@ class KafkaStream:
         return None if after is None else position(after)[0] + 1
 
     def _ends(self) -> tuple[int, int]:
+        """Return the offset of the oldest record, and the one after the last; equal for an empty or unknown topic."""
         with self._explained("its ends could not be asked for"):
+            ends = self._ask_ends()
+            if ends is None:  # the client does not know the topic, which may have been made since it asked
+                self._consumer.list_topics(self._place.name, timeout=self._options.timeout_s)
+                ends = self._ask_ends() or (0, 0)
+        return ends
+
+    def _ask_ends(self) -> tuple[int, int] | None:
+        codes = self._kafka.KafkaError
+        try:
             ends = self._consumer.get_watermark_offsets(self._partition, timeout=self._options.timeout_s)
+        except self._kafka.KafkaException as error:
+            if error.args[0].code() in {codes._UNKNOWN_PARTITION, codes._UNKNOWN_TOPIC, codes.UNKNOWN_TOPIC_OR_PART}:  # noqa: SLF001
+                return None
+            raise
         if ends is None:
             raise StreamError(f"{self._where}: no broker answered within {self._options.timeout_s:g} s")
         return int(ends[0]), int(ends[1])

@@ -68,9 +68,9 @@ class RedisStream:
     lacks `p` is returned as the JSON of its fields, for the reader to reject; one that lacks `c` is taken as it is.
     Beside the key are KEY:dead (a stream), KEY:lease:GROUP and KEY:writer:ID (for an hour after its last append).
 
-    The consumer group shows others how far the reader with the lease is. Its entries are pending until they are committed, and those
-    of a reader that died are claimed by the next. What is returned never depends on it: each read looks, in the same
-    transaction, whether the record before is still there and the group stands where it should.
+    The consumer group shows others how far the reader with the lease is. Its entries are pending until they are
+    committed, and those of a reader that died are claimed by the next. What is returned never depends on it: each read
+    looks, in the same transaction, whether the record before is still there and the group stands where it should.
     """
 
     def __init__(self, place: Broker, options: RedisOptions) -> None:
@@ -273,7 +273,10 @@ class RedisStream:
             payload = json.dumps(shown).encode()
             return Record(offset, payload, zlib.crc32(payload))
         given = fields.get(b"c", b"")
-        return checked(self._where, offset, payload, int(given) if given.isdigit() else zlib.crc32(payload))
+        try:
+            return checked(self._where, offset, payload, int(given) if given.isdigit() else zlib.crc32(payload))
+        except StreamError as error:
+            raise StreamError(f"{error}; to leave it out: XDEL {self._key} {offset}") from None
 
     def _gone(self, after: str) -> StreamError:
         found = self._broker.call("XRANGE", self._key, "-", "+", "COUNT", 1)

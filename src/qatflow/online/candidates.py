@@ -1,0 +1,97 @@
+"""Judges a candidate: a fixed hold-out against forgetting, and the recent window, where it must beat the champion."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from qatflow.artifacts import Array, sha256_bytes
+from qatflow.online.figures import Window
+from qatflow.params import OnlineParams
+from qatflow.tflite.runtime import Runner
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A candidate and what came of it.
+
+    Attributes:
+        number: From 1.
+        learned: Samples that had been learned.
+        offset: Of the last record that had been read.
+        holdout, holdout_at_start: Accuracy on the test split, of this model and of the one that learning began with.
+        window, window_champion: Accuracy on the recent window, of this model and of the champion.
+        window_samples: Its samples. The candidate has learned most of them, the champion may have.
+        reasons: Why it is dropped; empty if it passes.
+        outcome: `dropped`, `pending` until its release was tried, then `promoted` or `refused: …`.
+    """
+
+    number: int
+    learned: int
+    offset: str
+    sha256: str
+    size_bytes: int
+    holdout: float
+    holdout_at_start: float
+    window: float
+    window_champion: float
+    window_samples: int
+    reasons: tuple[str, ...]
+    outcome: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON-like values."""
+        return {**asdict(self), "reasons": list(self.reasons)}
+
+    @classmethod
+    def from_dict(cls, found: dict[str, Any]) -> Judged:
+        """Return what `to_dict` wrote."""
+        return cls(**{**found, "reasons": tuple(found["reasons"])})
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """What all candidates of a course are held to.
+
+    Attributes:
+        x, labels: The hold-out, (n, *input shape) float32 and (n,).
+        at_start: Accuracy there of the model that learning began with.
+    """
+
+    x: Array
+    labels: Array
+    at_start: float
+    settings: OnlineParams
+
+    def __call__(self, model: bytes, champion: Runner, window: Window, place: tuple[int, int, str]) -> Judged:
+        """Return the verdict on a flatbuffer; `place` is its number, the samples learned and the offset."""
+        number, learned, offset = place
+        runner = Runner(model)
+        holdout, recent = accuracy(runner, self.x, self.labels), accuracy(runner, window.x, window.labels)
+        before = accuracy(champion, window.x, window.labels)
+        reasons = []
+        if holdout < self.at_start - self.settings.max_holdout_drop - 1e-9:
+            reasons.append(f"hold-out {holdout:.4f} is more than max_holdout_drop below {self.at_start:.4f}")
+        if recent <= before + self.settings.min_window_gain:
+            reasons.append(f"window {recent:.4f} does not beat the champion's {before:.4f} by min_window_gain")
+        return Judged(
+            number=number,
+            learned=learned,
+            offset=offset,
+            sha256=sha256_bytes(model),
+            size_bytes=len(model),
+            holdout=holdout,
+            holdout_at_start=self.at_start,
+            window=recent,
+            window_champion=before,
+            window_samples=len(window.labels),
+            reasons=tuple(reasons),
+            outcome="dropped" if reasons else "pending",
+        )
+
+
+def accuracy(runner: Runner, x: Array, labels: Array) -> float:
+    """Return the share of samples (n, *input shape) whose likeliest class is right."""
+    return float(np.mean(runner.predict(x).argmax(axis=1) == labels))

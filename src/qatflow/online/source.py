@@ -1,0 +1,92 @@
+"""What a course begins with: a project's prepared data and quantized model, and the bundle that predicts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from qatflow import artifacts
+from qatflow.data.prepared import PreparedData, open_prepared
+from qatflow.errors import DataError, ModelError, ParamsError, QATFlowError
+from qatflow.online.candidates import Judge, accuracy
+from qatflow.online.course import Course, Parts
+from qatflow.online.intake import Intake
+from qatflow.online.learner import Learner, learning_strategy
+from qatflow.online.replay import Replay
+from qatflow.params import Params
+from qatflow.quantization.store import load_quantized
+from qatflow.release.bundle import Bundle, load_bundle
+from qatflow.tflite.runtime import Runner
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a course begins.
+
+    Attributes:
+        strategy: Name of the strategy that goes on.
+        quantized: Sealed folder of the quantized model.
+        data: The project's data.
+        champion: The bundle that predicts.
+    """
+
+    strategy: str
+    quantized: Path
+    data: PreparedData
+    champion: Bundle
+
+
+def open_source(root: Path, params: Params, champion: Path) -> Source:
+    """Return what a project offers.
+
+    Raises:
+        ArtifactError: If an output of a stage, or the bundle, is missing or altered.
+        DataError: If the task is no classification, or the bundle is of other classes or shapes.
+        ParamsError: If no strategy of `quantize.variants` can learn on.
+    """
+    data, bundle = open_prepared(root / "artifacts" / "prepare"), load_bundle(champion)
+    if data.task != "classification":
+        raise DataError(f"Online learning takes classifiers; the task of {root} is {data.task}")
+    if (bundle.manifest.labels, bundle.manifest.input.shape) != (data.class_names, data.input_shape):
+        raise DataError(f"{champion} is of other classes or shapes than the prepared data of {root}")
+    strategy = _strategy(params)
+    quantized = root / "artifacts" / "quantize" / strategy
+    artifacts.verify(quantized)
+    return Source(strategy, quantized, data, bundle)
+
+
+def begin(source: Source, params: Params) -> Course:
+    """Return a course in its first state.
+
+    Training samples are replayed beside the stream's own, so that what the model knew stays.
+
+    Raises:
+        ModelError: If the stored model is not what its strategy makes.
+        ParamsError: If a setting is not right.
+    """
+    settings, data = params.online, source.data
+    learner = Learner(source.strategy, load_quantized(source.quantized), settings, data.num_outputs, params.seed)
+    replay = Replay(data.train.arrays(limit=settings.reservoir), settings.reservoir, params.seed)
+    held_x, held = data.test.arrays()
+    calibration, _ = data.train.arrays(limit=params.quantize.calibration_samples)
+    try:
+        at_start = accuracy(Runner(learner.flatbuffer(calibration)), held_x, held)
+    except QATFlowError as error:
+        raise ModelError(f"The model in {source.quantized} cannot be converted: {error}") from None
+    parts = Parts(Intake.of(data, settings), learner, replay, Judge(held_x, held, at_start, settings))
+    return Course(parts, source.champion.model, calibration, settings)
+
+
+def _strategy(params: Params) -> str:
+    if params.online.strategy is not None:
+        learning_strategy(params.online.strategy)
+        if params.online.strategy not in params.quantize.variants:
+            raise ParamsError(f"online.strategy {params.online.strategy} is none of quantize.variants: nothing made it")
+        return params.online.strategy
+    for variant in params.quantize.variants:
+        try:
+            learning_strategy(variant)
+        except ParamsError:
+            continue
+        return variant
+    raise ParamsError("None of quantize.variants is trained without compression; add qat_w8a8_per_channel")
