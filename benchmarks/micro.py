@@ -57,7 +57,7 @@ def micro(python: Path, model: Path, q: Array) -> tuple[int, int, Array]:
         command = [python, "-c", SCRIPT, model, inputs, outputs]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise ConversionError((done.stdout + done.stderr).strip().splitlines()[0][:120])
+            raise ConversionError((done.stdout + done.stderr).strip().splitlines()[0][:120].replace("|", "/"))
         told = dict(re.findall(r"Arena allocation (\w+) (\d+) bytes", done.stdout + done.stderr))
         return int(told["head"]), int(told["total"]), np.load(outputs)
 

@@ -54,7 +54,10 @@ def sources_of(bundle: Bundle, symbol: str) -> Sources:
     """
     if len(bundle.model) > MAX_MODEL_BYTES:
         raise DeployError(f"The model has {len(bundle.model)} bytes; the target micro takes {MAX_MODEL_BYTES} at most")
-    methods = resolver_methods(inventory(bundle.model)["operators"])
+    inside = inventory(bundle.model)
+    if "FLOAT16" in inside["tensor_dtypes"]:
+        raise DeployError("TFLite Micro has no 16-bit floats; deploy an integer or float32 model there")
+    methods = resolver_methods(inside["operators"])
     return Sources(symbol, bundle.manifest, bundle.model, methods, estimate_arena(bundle.model), *_golden(bundle))
 
 

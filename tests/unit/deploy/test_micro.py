@@ -137,6 +137,12 @@ def test_float_models_and_those_without_labels_compile(tmp_path: Path):
     assert "#define DIGITS_INPUT_SCALE 0.0f" in (tmp_path / "sources" / "digits_model.h").read_text()
 
 
+def test_half_floats_are_refused(tmp_path: Path):
+    with pytest.raises(DeployError, match="no 16-bit floats"):
+        deploy_micro(bundle(tmp_path, flatbuffer("float16")), Place(tmp_path / "place", "digits"))
+    assert not (tmp_path / "place").exists()
+
+
 def test_an_altered_file_is_not_pointed_to(deployed: Path, tmp_path: Path):
     other = bundle(tmp_path / "other", flatbuffer("int4"))
     first = deployed.resolve()
