@@ -18,6 +18,9 @@ from qatflow.online.streams.dead_letters import pack_dead_letter, unpack_dead_le
 from qatflow.online.streams.kafka_lease import kafka_lease
 
 AT_ONCE = 500
+SLICE_S = 0.02
+"""The client waits so long for a group to become full."""
+LOOK_BACK = (2, 16, 256, 4096)
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class KafkaStream:
 
     An append is one transaction. The checksum travels in the header `c`; records of other programs may lack it.
     Records that cannot be used go to the topic TOPIC.dead. What is dropped when is the topic's own setting; `commit`
-    only tells the group. `lag` counts offsets, so that it may be a little too large, until it is 0.
+    only tells the group. `lag` counts offsets, so that it may be a little too large, until all is read.
     """
 
     def __init__(self, place: Broker, options: KafkaOptions) -> None:
@@ -65,6 +68,7 @@ class KafkaStream:
                 "group.id": options.group,
                 "enable.auto.commit": False,
                 "auto.offset.reset": "error",
+                "enable.partition.eof": True,
                 "isolation.level": "read_committed",
                 "fetch.message.max.bytes": READ_BYTES,
                 "queued.max.messages.kbytes": READ_BYTES >> 10,
@@ -74,6 +78,7 @@ class KafkaStream:
         self._dead: KafkaStream | None = None
         self._last_dead = (-1, -1)
         self._next: int | None = None
+        self._read_up_to: int | None = None
 
     def read(self, after: str | None, max_records: int, wait_s: float = 0.0) -> list[Record]:
         """See `Stream.read`."""
@@ -82,13 +87,7 @@ class KafkaStream:
         if begin is not None and not low <= begin <= high:
             raise gone(self._where, str(after), str(low) if high > low else None)
         self._go_to(low if begin is None else begin)
-        deadline = time.monotonic() + wait_s
-        if high > (self._next or 0):  # it is there, so it only has to travel
-            deadline = max(deadline, time.monotonic() + self._options.timeout_s)
-        records = self._consume(max_records, deadline, high)
-        if records:
-            self._next = position(records[-1].offset)[0] + 1
-        return records
+        return self._consume(max_records, time.monotonic() + wait_s, high)
 
     def commit(self, offset: str) -> None:
         """See `Stream.commit`."""
@@ -123,14 +122,23 @@ class KafkaStream:
         return [str(offset) for offset in sorted(offsets)]
 
     def end(self) -> str | None:
-        """See `Stream.end`. Where a transaction's mark is last, its offset is returned."""
+        """See `Stream.end`. Marks of transactions may be last, so it is read backwards until a record is found."""
         low, high = self._ends()
-        return str(high - 1) if high > low else None
+        for back in LOOK_BACK:
+            begin = max(low, high - back)
+            if begin == high:
+                return None
+            self._go_to(begin)
+            records = self._consume(back, time.monotonic(), high)
+            if records:
+                return records[-1].offset
+        return None
 
     def lag(self, after: str | None) -> int:
         """See `Stream.lag`."""
         low, high = self._ends()
-        return max(0, high - max(low, 0 if after is None else position(after)[0] + 1))
+        begin = low if after is None else position(after)[0] + 1
+        return 0 if (begin, high) == (self._next, self._read_up_to) else max(0, high - max(low, begin))
 
     @contextmanager
     def lease(self) -> Iterator[None]:
@@ -192,33 +200,41 @@ class KafkaStream:
         if self._next != offset:
             with self._explained(f"offset {offset} could not be gone to"):
                 self._consumer.assign([self._kafka.TopicPartition(self._place.name, self._options.partition, offset)])
-            self._next = offset
+            self._next, self._read_up_to = offset, None
 
     def _consume(self, max_records: int, deadline: float, high: int) -> list[Record]:
+        """Return what comes until the deadline; what is there already (below `high`) only has to travel, and may take
+        longer."""
+        travel = time.monotonic() + self._options.timeout_s
         records: list[Record] = []
         size = 0
         while len(records) < max_records and size < READ_BYTES:
-            left = 0.05 if records else max(0.0, deadline - time.monotonic())
             with self._explained("it could not be read"):
-                messages = self._consumer.consume(min(AT_ONCE, max_records - len(records)), left)
-            fresh = [self._record(message) for message in messages]
+                messages = self._consumer.consume(min(AT_ONCE, max_records - len(records)), SLICE_S)
+            fresh = [record for message in messages if (record := self._record(message, high)) is not None]
             records += fresh
             size += sum(len(record.payload) for record in fresh)
-            if not fresh or position(records[-1].offset)[0] + 1 >= high:
+            at_end = self._read_up_to == high or position(records[-1].offset if records else None)[0] + 1 >= high
+            if (at_end and records) or time.monotonic() >= (deadline if at_end else max(deadline, travel)):
                 break
+        if records:
+            self._next = position(records[-1].offset)[0] + 1
         return records
 
-    def _record(self, message: Any) -> Record:
-        error = message.error()
-        if error is not None:
-            self._next = None
-            if error.code() in {self._kafka.KafkaError.OFFSET_OUT_OF_RANGE, self._kafka.KafkaError._AUTO_OFFSET_RESET}:  # noqa: SLF001
-                raise gone(self._where, "before the one wanted", str(self._ends()[0]))
-            raise StreamError(f"{self._where} could not be read: {error.str()}")
-        payload = message.value() or b""
-        given = dict(message.headers() or []).get("c", b"")
-        crc = int(given) if given.isdigit() else zlib.crc32(payload)
-        return checked(self._where, str(message.offset()), payload, crc)
+    def _record(self, message: Any, high: int) -> Record | None:
+        error, codes = message.error(), self._kafka.KafkaError
+        if error is None:
+            payload = message.value() or b""
+            given = dict(message.headers() or []).get("c", b"")
+            crc = int(given) if given.isdigit() else zlib.crc32(payload)
+            return checked(self._where, str(message.offset()), payload, crc)
+        if error.code() == codes._PARTITION_EOF:  # noqa: SLF001 (that is its name)
+            self._read_up_to = max(high, message.offset())
+            return None
+        self._next = None
+        if error.code() in {codes.OFFSET_OUT_OF_RANGE, codes._AUTO_OFFSET_RESET}:  # noqa: SLF001
+            raise gone(self._where, "before the one wanted", str(self._ends()[0]))
+        raise StreamError(f"{self._where} could not be read: {error.str()}")
 
     def _transactional(self) -> Any:
         if self._producer is None:
