@@ -211,7 +211,7 @@ class KafkaStream:
         while len(records) < max_records and size < READ_BYTES:
             with self._explained("it could not be read"):
                 messages = self._consumer.consume(min(AT_ONCE, max_records - len(records)), SLICE_S)
-            fresh = [record for message in messages if (record := self._record(message, high)) is not None]
+            fresh = [record for message in messages if (record := self._record(message)) is not None]
             records += fresh
             size += sum(len(record.payload) for record in fresh)
             at_end = self._read_up_to == high or position(records[-1].offset if records else None)[0] + 1 >= high
@@ -221,7 +221,7 @@ class KafkaStream:
             self._next = position(records[-1].offset)[0] + 1
         return records
 
-    def _record(self, message: Any, high: int) -> Record | None:
+    def _record(self, message: Any) -> Record | None:
         error, codes = message.error(), self._kafka.KafkaError
         if error is None:
             payload = message.value() or b""
@@ -229,7 +229,7 @@ class KafkaStream:
             crc = int(given) if given.isdigit() else zlib.crc32(payload)
             return checked(self._where, str(message.offset()), payload, crc)
         if error.code() == codes._PARTITION_EOF:  # noqa: SLF001 (that is its name)
-            self._read_up_to = max(high, message.offset())
+            self._read_up_to = int(message.offset())
             return None
         self._next = None
         if error.code() in {codes.OFFSET_OUT_OF_RANGE, codes._AUTO_OFFSET_RESET}:  # noqa: SLF001
