@@ -1,0 +1,16 @@
+"""A Redis server for the session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.online.redis_server import RedisServer, redis_server
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[RedisServer]:
+    """A real server; tests take keys of their own."""
+    with redis_server() as server:
+        yield server
