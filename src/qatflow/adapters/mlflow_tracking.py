@@ -87,9 +87,9 @@ class MlflowTracker:
         """Log one dict of figures an epoch; its `epoch` is the step."""
         self._log(run_id, [(key, row[key], int(row["epoch"])) for row in history for key in row if key != "epoch"])
 
-    def log_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:
-        """Log figures that belong to the whole run."""
-        self._log(run_id, [(key, value, 0) for key, value in metrics.items()])
+    def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int = 0) -> None:
+        """Log figures that belong to the whole run, or to a step of it."""
+        self._log(run_id, [(key, value, step) for key, value in metrics.items()])
 
     def log_artifact(self, run_id: str, path: Path, folder: str = "") -> None:
         """Copy a small file, or a folder of them, into the run."""

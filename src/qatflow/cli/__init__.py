@@ -15,6 +15,7 @@ from qatflow.cli import (
     explain,
     models,
     monitor,
+    online,
     quantize,
     registry,
     run,
@@ -46,6 +47,7 @@ app.command()(serve.serve)
 app.command()(challenge.challenge)
 app.command()(monitor.monitor)
 app.command()(monitor.feedback)
+app.command()(online.online)
 app.add_typer(stream.app, name="stream")
 app.command()(registry.promote)
 app.command()(registry.rollback)

@@ -41,7 +41,7 @@ def change_params(root: Path, changes: dict[str, Any]) -> None:
         typer.echo(f" params.yaml: {name} was {old}, is {new}")
 
 
-def start_flow(root: Path, command: str, flow: str, reason: str) -> None:
+def start_flow(root: Path, command: str, flow: str, *words: str) -> None:
     """Become the process of a flow of the project.
 
     Raises:
@@ -50,7 +50,7 @@ def start_flow(root: Path, command: str, flow: str, reason: str) -> None:
     if not (root / "flows" / f"{flow}.py").is_file():
         raise QATFlowError(f"{root} has no flows/{flow}.py; `qatflow {command}` needs a checkout of the project")
     os.chdir(root)
-    os.execv(sys.executable, [sys.executable, "-m", f"flows.{flow}", reason])  # noqa: S606 (our own interpreter)
+    os.execv(sys.executable, [sys.executable, "-m", f"flows.{flow}", *words])  # noqa: S606 (our own interpreter)
 
 
 def status() -> None:

@@ -1,0 +1,87 @@
+"""Learns from a stream until it is stopped, or read up: `python -m flows.online --stream ADDRESS`, `qatflow online`."""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from prefect import flow
+from rich.console import Console
+
+from flows.prefect_server import check_server
+from flows.session import LOG, ROOT
+from qatflow import params_file
+from qatflow.artifacts import MANIFEST, sha256_file
+from qatflow.cli.online_screen import OnlineScreen
+from qatflow.cli.screen import Screen, quiet
+from qatflow.errors import QATFlowError, StageError
+
+_stopping = threading.Event()
+_screens: list[Screen] = []  # the one that `main` opened before Prefect started
+
+
+@flow(name="online")
+def online(stream: str, state: str, begin: str | None = None, until_end: bool = False) -> int:
+    """Predict, learn and release, record by record; return how many samples were learned in all.
+
+    Raises:
+        QATFlowError: If the stream, the state or the model cannot be used. What was learned up to the last checkpoint
+            is kept; the same command goes on from there.
+    """
+    from qatflow import backend
+    from qatflow.adapters.mlflow_online import OnlineRun
+    from qatflow.adapters.online_release import ProjectRelease
+    from qatflow.adapters.online_source import find_champion
+    from qatflow.online.run import run
+    from qatflow.online.source import begin as begin_course
+    from qatflow.online.source import open_source
+    from qatflow.online.streams import open_stream
+
+    params, shown = params_file.load(ROOT / "params.yaml"), stream.partition("?")[0]
+    opened = open_stream(stream)
+    try:
+        source = open_source(ROOT, params, find_champion(params, ROOT, begin))
+        backend.start(params.seed)
+        course = begin_course(source, params)
+        began = {f"quantize/{source.strategy}": sha256_file(source.quantized / MANIFEST)}
+        release = ProjectRelease(ROOT, params, source.data, source.strategy, began, shown)
+        with OnlineRun(params, ROOT, {"stream": shown, "strategy": source.strategy}) as tracked:
+            watch = OnlineScreen(_screens[0] if _screens else Screen(Console(quiet=True)), tracked.log)
+            run(course, opened, Path(state), release, watch, until_end=until_end, stop=_stopping.is_set)
+    except OSError as error:
+        raise StageError(f"Cannot keep checkpoints in {state}: {error.strerror or error}; older ones stay") from error
+    finally:
+        opened.close()
+    return course.now.learned
+
+
+def main() -> None:
+    """Learn on one calm screen; SIGTERM and Ctrl-C end it after a checkpoint."""
+    parser = argparse.ArgumentParser(prog="python -m flows.online", description=__doc__)
+    parser.add_argument("--stream", required=True)
+    parser.add_argument("--state", default=str(ROOT / ".qatflow" / "online"))
+    parser.add_argument("--from", dest="begin")
+    parser.add_argument("--until-end", action="store_true")
+    arguments = parser.parse_args()
+    os.chdir(ROOT)
+    with quiet(LOG) as console:
+        screen = Screen(console)
+        _screens.append(screen)
+        try:
+            screen.wait("starting Prefect and TensorFlow")
+            check_server()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: _stopping.set())
+            learned = online(arguments.stream, arguments.state, arguments.begin, arguments.until_end)
+        except QATFlowError as error:
+            screen.ready()
+            screen.say(f"Error: {error}", "red")
+            sys.exit(1)
+        screen.ready()
+        screen.say(f" {learned} samples learned in all; checkpoints in {arguments.state}")
+
+
+if __name__ == "__main__":
+    main()

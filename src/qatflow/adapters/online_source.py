@@ -1,0 +1,35 @@
+"""Finds the bundle that a course begins with: what is deployed, a folder, or what a registry's alias points at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qatflow.adapters import alias_follower
+from qatflow.adapters.mlflow_registry import MlflowRegistry
+from qatflow.adapters.mlflow_tracking import MlflowTracker
+from qatflow.deploy.local import current
+from qatflow.params import Params
+
+
+def find_champion(params: Params, root: Path, begin: str | None) -> Path:
+    """Return the bundle's folder.
+
+    Args:
+        params: Of the project.
+        root: Of the project.
+        begin: A folder, `models:/NAME@ALIAS`, or None for what is deployed.
+
+    Raises:
+        DeployError: If nothing is deployed, or the version does not run here.
+        PromotionError: If the address is malformed, or the alias is missing.
+        TrackingError: If the registry does not answer.
+    """
+    if begin is None:
+        return current(root / params.deploy.path)
+    if not begin.startswith("models:"):
+        return Path(begin)
+    name, alias = alias_follower.parse_address(begin)
+    mirrored = root / ".qatflow" / "served" / f"{name}@{alias}"
+    tracker = MlflowTracker(params.tracking.uri, params.tracking.experiment, root)
+    alias_follower.mirror(MlflowRegistry(tracker, name), alias, mirrored)
+    return current(mirrored)

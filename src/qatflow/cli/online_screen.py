@@ -1,0 +1,54 @@
+"""What `qatflow online` shows: a line for each event, and on a terminal how fast and how well it goes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from qatflow.cli.screen import Screen
+
+if TYPE_CHECKING:
+    from qatflow.online.course import Course  # imports TensorFlow
+
+SPOKEN = ("begun", "resumed", "candidate", "released", "ended", "refused")
+
+
+class OnlineScreen:
+    """See `online.run.Watching`.
+
+    Args:
+        screen: Where to.
+        log: Takes the course and the records that wait, at each event.
+    """
+
+    def __init__(self, screen: Screen, log: Callable[[Course, int], None]) -> None:
+        self._screen, self._log = screen, log
+        self._started, self._before = time.monotonic(), 0
+
+    def __call__(self, course: Course, event: str, lag: int) -> None:
+        """Show and log an event."""
+        now = course.now
+        if event == "read":
+            rate = (now.learned - self._before) / max(time.monotonic() - self._started, 1e-9)
+            self._screen.wait(f"{now.learned} samples learned, {rate:.0f}/s, prequential accuracy {_accuracy(course)}")
+            return
+        if event in {"begun", "resumed"}:
+            self._started, self._before = time.monotonic(), now.learned
+        self._log(course, lag)
+        if event.startswith(SPOKEN):
+            self._screen.ready()
+            self._screen.say(f" {now.learned:8}  {_accuracy(course):>7}  {_told(course, event)}")
+
+
+def _accuracy(course: Course) -> str:
+    recent = course.prequential.recent()
+    return "-" if recent is None else f"{recent:.1%}"
+
+
+def _told(course: Course, event: str) -> str:
+    if event not in {"candidate", "released"}:
+        return event
+    judged = course.candidates[-1]
+    figures = f"hold-out {judged.holdout:.1%}, window {judged.window:.1%} against {judged.window_champion:.1%}"
+    return f"candidate {judged.number} ({judged.sha256[:8]}) {judged.outcome}: {'; '.join(judged.reasons) or figures}"
