@@ -16,7 +16,7 @@ from qatflow.errors import ArtifactError
 from qatflow.monitoring.reference import REFERENCE, Reference, load_reference
 from qatflow.release.bundle import Bundle
 from qatflow.release.manifest import BundleManifest, Tensor
-from qatflow.tflite.session import Session
+from qatflow.tflite.session import Session, TensorSpec
 
 Floats = npt.NDArray[np.float32]
 LARGEST_BATCH = 64
@@ -94,6 +94,8 @@ class ServedModel:
             np.asarray(values, np.float32)
             for values in (self.manifest.preprocessing.scale, self.manifest.preprocessing.offset)
         )
+        self._has_offset = bool(self._offset.any()) or self.spec.dtype == "float32"
+        self._real = _table(single.output)
         self.reference = _reference(bundle)
         self._idle: dict[int, deque[Session]] = {1: deque([single])}
         self.sample_s = self._timed()
@@ -115,16 +117,19 @@ class ServedModel:
             ConversionError: If the model fails while it runs.
         """
         started = time.perf_counter()
-        inputs = None if question.x is None else question.x * self._scale + self._offset
+        inputs = None if question.x is None else question.x * self._scale
+        if inputs is not None and self._has_offset:
+            inputs += self._offset
         q = question.raw if inputs is None else self.spec.quantize(inputs)
         assert q is not None  # noqa: S101 (one of the two is there)
-        outputs = self._sink.dequantize(self._run(q))
+        y = self._run(q)
+        outputs = self._sink.dequantize(y) if self._real is None else self._real.take(y.view(np.uint8))
         scores, labels = outputs, None
         if self.manifest.task == "anomaly":
             inputs = self.spec.dequantize(q) if inputs is None else inputs
             scores = np.mean((outputs - inputs) ** 2, axis=tuple(range(1, inputs.ndim)), dtype=np.float32)
         elif self.manifest.task == "classification":
-            labels = outputs.reshape(len(outputs), -1).argmax(axis=1)
+            labels = (outputs if outputs.ndim == 2 else outputs.reshape(len(outputs), -1)).argmax(axis=1)
         return Answer(scores, labels, time.perf_counter() - started)
 
     def units(self, question: Question) -> Floats:
@@ -142,7 +147,9 @@ class ServedModel:
 
     def _leased(self, q: Array) -> Array:
         """Run one batch in a session that no other thread has; one that failed does not come back."""
-        idle = self._idle.setdefault(len(q), deque())
+        idle = self._idle.get(len(q))
+        if idle is None:
+            idle = self._idle.setdefault(len(q), deque())
         try:
             session = idle.pop()
         except IndexError:
@@ -154,6 +161,16 @@ class ServedModel:
     def _timed(self) -> float:
         question = Question(np.zeros((1, *self.manifest.input.shape), np.float32))
         return median(self.answer(question).infer_s for _ in range(TIMED_RUNS))
+
+
+def _table(output: TensorSpec) -> Floats | None:
+    """Return the real values (256,) of all bytes of an 8-bit tensor; None for wider ones.
+
+    To look values up takes one call of NumPy, to compute them three; for a model of 5 µs these are a fifth of its time.
+    """
+    if output.dtype not in {"int8", "uint8"}:
+        return None
+    return output.dequantize(np.arange(256, dtype=np.uint8).view(output.dtype))
 
 
 def _reference(bundle: Bundle) -> Reference | None:

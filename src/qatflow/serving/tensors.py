@@ -78,8 +78,7 @@ def claimed_shape(claim: Any, shape: tuple[int, ...], max_batch: int) -> tuple[i
         RefusalError: 400 if it is no list of sizes or another shape, 413 for too many samples.
     """
     sizes = claim if isinstance(claim, list) else []
-    whole = all(type(size) is int for size in sizes)
-    if not whole or len(sizes) != len(shape) + 1 or tuple(sizes[1:]) != shape or sizes[0] < 1:
+    if set(map(type, sizes)) != {int} or tuple(sizes[1:]) != shape or sizes[0] < 1:
         raise RefusalError(400, f"shape is {shown(claim)}; expected {['n', *shape]}".replace("'", ""))
     if sizes[0] > max_batch:
         raise RefusalError(413, f"{sizes[0]} samples in one request; at most {max_batch} are allowed")
