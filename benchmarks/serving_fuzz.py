@@ -193,7 +193,7 @@ def _mutated(chance: random.Random, body: bytes, seeds: Sequence[Seed]) -> bytes
 
 
 def fuzz(server: Server, token: str, bundle: Path, count: int) -> str:
-    """Send `count` mutants on 16 connections, then see that the same process still answers right; return the figures."""
+    """Send `count` mutants on 16 connections; the same process must answer right after them. Return the figures."""
     alive = true_requests(V2_JSON, server.port, [samples(1)], [bundle], token)
     tally = Statuses()
     on_loop(_send(server, Mutants(server.port, token), tally, count))
