@@ -3,10 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: run test test-fast lint setup pictures lock clean
+.PHONY: run demo test test-fast lint setup pictures lock clean
 
 run: setup ## set up, run the main job on the embedded digits, say where the results are
 	@$(BIN)/qatflow run
+
+demo: setup ## the whole loop in demo/: drift, retraining, canary, promotion; under 5 minutes
+	@$(BIN)/python -m examples.demo
 
 test: setup ## everything, under 15 minutes on 2 cores
 	$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -37,4 +40,4 @@ lock: ## write requirements.lock anew from pyproject.toml; needs uv
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --group dev pyproject.toml -o requirements.lock
 
 clean: ## remove what runs leave behind, not the environment
-	rm -rf artifacts deployed logs mlflow.db mlartifacts .qatflow .dvc/cache .dvc/tmp dvc.lock
+	rm -rf artifacts demo deployed logs mlflow.db mlartifacts .qatflow .dvc/cache .dvc/tmp dvc.lock

@@ -202,7 +202,9 @@ def _rejects(reference: Reference, stream: Array, end: int, names: tuple[str, ..
 
 def costs() -> None:
     """Print the processor time of one request: appending, and the thread's part of recording and of drift."""
-    print("## Cost\n\nProcessor time of one request in microseconds, at full rates; one request is one sample.\n")
+    print(
+        "## Cost\n\nProcessor time of one request of one sample in microseconds, median of groups of half a second.\n"
+    )
     print(
         "| input | requests a second | append | record | drift | together |\n| --- | ---: | ---: | ---: | ---: | ---: |"
     )
@@ -229,20 +231,20 @@ def _spent(x: Array, scores: Array, reference: Reference | None, group: int) -> 
     """Return microseconds of appending and of the thread's work, where it takes `group` requests at once."""
     recorder_module.GROUP_S = 1e9  # the groups are taken here, where they can be timed
     rows = [(x[i : i + 1], scores[i : i + 1]) for i in range(len(x))]
-    append = work = 0.0
+    spent = []
     with tempfile.TemporaryDirectory() as folder:
         recorder = Recorder(Path(folder), reference, MonitoringParams())
-        for turn in range(-4, max(10, 10_000 // group)):
+        for _ in range(max(30, 20_000 // group)):
             started = time.process_time()
             for i in range(group):
                 recorder.record(*rows[i % len(rows)], model_sha256=SHA, request_id=f"request-{i}", latency_s=1e-4)
             middle = time.process_time()
             recorder.flush()
-            if turn >= 0:  # the first ones import SciPy, make the tables and draw permutations
-                append, work = append + middle - started, work + time.process_time() - middle
+            spent.append((middle - started, time.process_time() - middle))
         recorder.close()
-    requests = group * max(10, 10_000 // group)
-    return append / requests * 1e6, work / requests * 1e6
+    # The first ones import SciPy, make the tables and draw permutations; a median, as other work disturbs single ones.
+    append, work = np.median(np.array(spent[4:]), axis=0) / group * 1e6
+    return float(append), float(work)
 
 
 def _machine() -> str:

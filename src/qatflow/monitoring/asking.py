@@ -54,11 +54,12 @@ def decide(report: DriftReport, labels: int, last: Asked | None, least: int) -> 
         return Decision(False, "no drift")
     same = last is not None and last.model_sha256 == report.model_sha256
     needed = least + (last.labels if last is not None and same else 0)
-    what = "; ".join(report.reasons)
+    what = ", ".join([name for name, finding in report.statistics.items() if finding.drifted])
+    what += f"{' and ' if what else ''}error of labelled samples" if report.error_changed else ""
     if labels < needed:
         after = " after the last retraining" if same else ""
         return Decision(False, f"drift, but {labels} of the {needed} labels that it takes{after}: {what}")
-    return Decision(True, f"drift: {what}; window {report.window_sha256[:12]}")
+    return Decision(True, f"drift of {what}; window {report.window_sha256[:12]}")
 
 
 def last_asked(folder: Path) -> Asked | None:
