@@ -27,7 +27,7 @@ from qatflow.tflite.runtime import Runner
 MAX_MODEL_BYTES = 64 << 20
 """More than any microcontroller has; the C text of a model is six times as large."""
 TOLERANCES, FLOAT_TOLERANCE = {"reference": 1.0, "xnnpack": 8.0}, 1e-5
-"""Steps between these kernels' outputs and TFLite Micro's, measured on eleven models; see docs/deploy.md."""
+"""Steps between these kernels' outputs and TFLite Micro's, measured on fourteen models; see docs/deploy.md."""
 
 
 def deploy_micro(bundle: Path, place: Place) -> dict[str, Any]:
