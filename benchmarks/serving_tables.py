@@ -127,8 +127,8 @@ def _costs(found: Found, trivial: Mapping[str, Capacity], inside: tuple[float, f
     return (
         f"Processor time of the server for one sample, system calls and all: {json_us:.0f} µs as JSON, "
         f"{binary_us:.0f} µs as bytes. Its own metrics say, as means over all requests to `infer` above, batches too: "
-        f"{inside[0]:.0f} µs in the application, of which the model and its quantizing {inside[1]:.0f} µs. uvicorn with a constant takes "
-        f"{trivial['asgi'].cpu_us:.0f} µs ({trivial['asgi'].rate:,.0f} replies a second). The load generator's own "
+        f"{inside[0]:.0f} µs in the application, of which the model and its quantizing {inside[1]:.0f} µs. uvicorn with "
+        f"a constant takes {trivial['asgi'].cpu_us:.0f} µs ({trivial['asgi'].rate:,.0f} replies a second). The load generator's own "
         f"ceiling, against a constant without HTTP: {trivial['protocol'].rate:,.0f} replies a second.\n"
     )
 
