@@ -85,3 +85,24 @@ def test_promotion_by_hand_deploys(copied: Project) -> None:
     receipt = artifacts.read_json(copied.root / "artifacts/release/receipt.json")
     model = Path(copied.root / "deployed/current/model.tflite")
     assert artifacts.sha256_file(model) == receipt["model_sha256"]
+
+
+def test_a_winner_that_needs_approval_leaves_what_is_deployed_until_somebody_signs(copied: Project) -> None:
+    copied.command("qatflow", "rollback")  # so that the candidates that lie there are others than the champion
+    before = _deployed(copied)
+    copied.set({"release.require_approval": True, "release.gates": {"size": {"max_ratio": 9.0}}})
+
+    done = copied.flow()
+
+    assert done.returncode == 0, done.stdout
+    assert "Waiting for approval: " in done.stdout
+    assert "waits for approval as version 2: `qatflow promote --approve 2" in " ".join(done.stdout.split())
+    assert _deployed(copied) == before
+    assert "hold     2" in _champion(copied)
+
+    signed = copied.command("qatflow", "promote", "--approve", "--why", "checked on the rig")
+
+    assert signed.returncode == 0, signed.stderr
+    assert "version 2 is champion and deployed" in signed.stdout
+    assert _deployed(copied)["model.tflite"] != before["model.tflite"]
+    assert "checked on the rig" in _champion(copied)

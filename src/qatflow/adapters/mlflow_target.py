@@ -13,7 +13,7 @@ from typing import Any
 from qatflow.adapters.mlflow_pyfunc import BUNDLE, save_pyfunc
 from qatflow.artifacts import fsync_directory as fsync
 from qatflow.deploy.base import Place
-from qatflow.deploy.versions import VERSIONS, install, locked, swap, tried, version_of
+from qatflow.deploy.versions import VERSIONS, check_same, install, locked, swap, tried, version_of
 from qatflow.errors import DeployError
 from qatflow.release.bundle import Bundle, load_bundle
 
@@ -27,7 +27,7 @@ def deploy_mlflow(bundle: Path, place: Place) -> dict[str, Any]:
         version = version_of(place.path, loaded.sha256)
         if not version.exists():
             install(version, lambda workplace: _save(loaded, workplace))
-        _check(version, loaded.sha256)
+        _check(version, loaded)
         swap(place.path, version)
     return {"target": "mlflow", "model_sha256": loaded.sha256, "version": f"{VERSIONS}/{version.name}"}
 
@@ -44,7 +44,7 @@ def _save(bundle: Bundle, workplace: Path) -> None:
     fsync(workplace)
 
 
-def _check(version: Path, sha256: str) -> None:
-    found = load_bundle(version / "artifacts" / BUNDLE).sha256
-    if found != sha256 or not (version / MODEL_FILE).is_file():
-        raise DeployError(f"{version} is not the MLflow model of {sha256[:12]}…; remove it and deploy again")
+def _check(version: Path, bundle: Bundle) -> None:
+    check_same(load_bundle(version / "artifacts" / BUNDLE), bundle)
+    if not (version / MODEL_FILE).is_file():
+        raise DeployError(f"{version} is not the MLflow model of {bundle.sha256[:12]}…; remove it and deploy again")

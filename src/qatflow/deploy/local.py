@@ -6,7 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from qatflow.artifacts import write_bytes
-from qatflow.deploy.versions import CURRENT, DIGEST_LENGTH, VERSIONS, install, locked, swap, tried, version_of
+from qatflow.deploy.versions import (
+    CURRENT,
+    DIGEST_LENGTH,
+    VERSIONS,
+    check_same,
+    install,
+    locked,
+    swap,
+    tried,
+    version_of,
+)
 from qatflow.errors import DeployError
 from qatflow.release.bundle import load_bundle
 
@@ -27,13 +37,14 @@ def add_version(path: Path, bundle: Path) -> Path:
 
     Raises:
         ArtifactError: If the bundle is not whole, or what is there was altered.
-        DeployError: If it does not run on this machine.
+        DeployError: If it does not run on this machine, or the same flatbuffer lies there with other labels or units.
     """
-    sha256 = load_bundle(bundle).sha256
-    version = version_of(path, sha256)
+    loaded = load_bundle(bundle)
+    version = version_of(path, loaded.sha256)
     if not version.exists():
         install(version, lambda workplace: _copy(bundle, workplace))
-    return _checked(version, sha256)
+    check_same(load_bundle(version), loaded)
+    return version
 
 
 def point_to(path: Path, sha256: str) -> Path:

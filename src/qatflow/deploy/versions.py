@@ -10,6 +10,7 @@ from pathlib import Path
 
 from qatflow.artifacts import fsync_directory
 from qatflow.errors import DeployError
+from qatflow.release.bundle import Bundle
 from qatflow.release.golden import check_golden
 
 VERSIONS, CURRENT = "versions", "current"
@@ -65,6 +66,17 @@ def tried(bundle: Path) -> None:
     if check.max_lsb != 0:
         what = check.error or f"its golden outputs differ by {check.max_lsb:g} LSB on this machine"
         raise DeployError(f"{bundle} is not fit for use here: {what}")
+
+
+def check_same(deployed: Bundle, asked: Bundle) -> None:
+    """Check that what lies there under a flatbuffer's digest answers as the bundle that is asked for.
+
+    Raises:
+        DeployError: If it is another flatbuffer, or the same one with other labels, units or scales.
+    """
+    if (deployed.sha256, deployed.meaning) != (asked.sha256, asked.meaning):
+        what = "holds another model" if deployed.sha256 != asked.sha256 else "holds it with other labels or units"
+        raise DeployError(f"{deployed.path} {what} than {asked.path}; remove it and deploy again")
 
 
 def swap(path: Path, version: Path) -> Path:

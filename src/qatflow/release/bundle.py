@@ -50,6 +50,12 @@ class Bundle:
         """Digest of the manifest's values, and so of everything in the bundle."""
         return artifacts.digest(self.manifest.model_dump(mode="json"))
 
+    @property
+    def meaning(self) -> tuple[object, ...]:
+        """What the flatbuffer's numbers mean: two bundles that agree in it and in the flatbuffer answer alike."""
+        manifest = self.manifest
+        return (manifest.task, manifest.labels, manifest.input, manifest.output, manifest.preprocessing)
+
 
 def build_bundle(
     out: Path,

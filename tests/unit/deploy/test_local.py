@@ -8,6 +8,7 @@ import pytest
 from qatflow.deploy.local import current, deploy_local, point_to
 from qatflow.errors import ArtifactError, DeployError
 from qatflow.release.bundle import load_bundle
+from tests.faults.model_files import relisted
 from tests.unit.release.fabricate import bundle, flatbuffer
 
 
@@ -169,3 +170,15 @@ def test_every_file_and_folder_is_made_durable_before_the_pointer_moves(
     ]
     assert before[-2:] == [f".{short}.tmp", "versions"]
     assert after == ["deployed"]
+
+
+def test_the_same_flatbuffer_with_other_labels_is_not_taken_for_the_deployed_one(
+    first: Path, place: Path, tmp_path: Path
+):
+    deploy_local(first, place)
+    other = relisted(first, tmp_path / "other", labels=[f"class {name}" for name in range(10)])
+
+    with pytest.raises(DeployError, match="holds it with other labels or units"):
+        deploy_local(other, place)
+
+    assert contents(current(place)) == contents(first)
