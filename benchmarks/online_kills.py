@@ -135,6 +135,7 @@ class Trials:
         rework, starts, kill = 0, 0, plan
         while True:
             before = struct.unpack("qq", self._taken[:])[0] if starts else 0
+            self._taken[:] = struct.pack("qq", 0, 0)
             status = _forked(lambda kill=kill: self._learn(root, address, kill=kill))
             starts += 1
             _, resumed = struct.unpack("qq", self._taken[:])
@@ -161,7 +162,6 @@ class Trials:
         backend.start(self._params.seed)
         made = source.begin(begun, self._params)
         release = online_release.ProjectRelease(root, self._params, begun.data, begun.strategy, {}, "stream")
-        self._taken[:] = struct.pack("qq", 0, 0)
 
         def watch(present: course.Course, event: str, lag: int) -> None:  # noqa: ARG001
             if event == "resumed":

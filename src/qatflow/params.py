@@ -409,7 +409,7 @@ class OnlineParams(Section):
     drift_detector: str = "adwin"
     drift_boost: Annotated[float, Field(ge=1.0, le=100.0)] = 2.0
     boost_samples: Count = 1000
-    label_window: Count = 5000
+    label_window: Count = 2000
     max_per_s: Annotated[float, Field(gt=0)] | None = None
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from qatflow import artifacts
 from qatflow.artifacts import Array
 from qatflow.errors import ArtifactError, ModelError
@@ -40,7 +42,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: int) -> None:
     """
     with artifacts.stage_output(_path(folder, checkpoint.number), "online") as out:
         artifacts.save_arrays(out / ARRAYS, checkpoint.arrays)
-        artifacts.write_json(out / FACTS, checkpoint.facts)
+        artifacts.write_bytes(out / FACTS, orjson.dumps(checkpoint.facts, option=orjson.OPT_SORT_KEYS))
         artifacts.write_bytes(out / MODEL, checkpoint.model)
     for old in sorted(folder.glob("checkpoint-*"))[:-keep]:
         shutil.rmtree(old)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,39 +28,41 @@ class Replay:
 
     def __init__(self, anchor: tuple[Array, Array], size: int, seed: int) -> None:
         self._anchor, self._size, self._seen = anchor, size, 0
-        self._x = np.empty((0, *anchor[0].shape[1:]), np.float32)
-        self._labels = np.empty(0, np.int64)
+        self._x = np.empty((size, *anchor[0].shape[1:]), np.float32)
+        self._labels = np.empty(size, np.int64)
         self._random = np.random.Generator(np.random.PCG64(seed))
+
+    @property
+    def _held(self) -> int:
+        return min(self._seen, self._size)
 
     def draw(self, count: int) -> tuple[Array, Array]:
         """Return `count` samples, (count, *shape) and (count,), fewer only if there are fewer training samples."""
-        recent = min(count // 2, len(self._x))
+        held = self._held
+        recent = min(count // 2, held)
         old = self._random.choice(len(self._anchor[0]), min(count - recent, len(self._anchor[0])), replace=False)
-        new = self._random.choice(len(self._x), recent, replace=False)
+        new = self._random.choice(held, recent, replace=False) if recent else np.empty(0, np.int64)
         x = np.concatenate([self._anchor[0][old], self._x[new]])
         return x, np.concatenate([self._anchor[1][old], self._labels[new]])
 
     def add(self, x: Array, labels: Array) -> None:
         """Take samples of the stream (n, *shape) and labels (n,), in their order."""
         for sample, label in zip(x, labels, strict=True):
+            place = self._seen if self._seen < self._size else int(self._random.integers(self._seen + 1))
             self._seen += 1
-            if len(self._x) < self._size:
-                self._x, self._labels = np.concatenate([self._x, sample[None]]), np.append(self._labels, label)
-                continue
-            place = int(self._random.integers(self._seen))
             if place < self._size:
                 self._x[place], self._labels[place] = sample, label
 
     def arrays(self) -> dict[str, Array]:
         """Return what the reservoir holds."""
-        return {"x": self._x, "labels": self._labels}
+        return {"x": self._x[: self._held], "labels": self._labels[: self._held]}
 
     def state(self) -> dict[str, Any]:
         """Return the rest of its state, as JSON."""
-        return {"seen": self._seen, "random": self._random.bit_generator.state}
+        return {"seen": self._seen, "random": json.dumps(self._random.bit_generator.state)}
 
     def restore(self, arrays: Mapping[str, Array], state: Mapping[str, Any]) -> None:
         """Go on from what `arrays` and `state` returned."""
-        self._x, self._labels = np.array(arrays["x"]), np.array(arrays["labels"])
         self._seen = int(state["seen"])
-        self._random.bit_generator.state = dict(state["random"])
+        self._x[: self._held], self._labels[: self._held] = arrays["x"], arrays["labels"]
+        self._random.bit_generator.state = json.loads(state["random"])
