@@ -5,8 +5,8 @@
 
 All serve the same int8 network (0.304 M multiply-accumulates). Each peer runs in an environment of its own, made in
 `--cache` (versions: benchmarks/peers/packages.json), as its own documentation starts it, with one worker. The server
-under test has its token, limits, validation, metrics and records on. Servers get one core, the load generator the
-other; rounds alternate between all servers.
+under test has its token, limits, validation and metrics on; it runs with and without records of its requests. Servers
+get one core, the load generator the other; rounds alternate between all servers.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ TOKEN = "a-token-of-the-serving-benchmark"  # noqa: S105 (opens nothing but what
 SERVER_CORE, CLIENT_CORE = 0, 1
 DISTINCT = {1: 512, 32: 64}
 PEER_NAMES = ("mlflow", "bentoml", "litserve", "fastapi")
-OURS = {"qatflow, v2 JSON": V2_JSON, "qatflow, /invocations JSON": INVOCATIONS, "qatflow, v2 binary": V2_BINARY}
+OURS = {"v2 JSON": V2_JSON, "/invocations JSON": INVOCATIONS, "v2 binary": V2_BINARY}
+RECORDS = {"qatflow": "--no-record", "qatflow with records": "--record"}
 
 
 @dataclass
@@ -144,8 +145,12 @@ class Bench:
         return tails
 
     def _ours_in_each_dialect(self) -> list[Contender]:
-        server = self.ours(self._bundles[0])
-        return [Contender(name, server, self._requests(server, dialect, TOKEN)) for name, dialect in OURS.items()]
+        found = []
+        for who, option in RECORDS.items():
+            server = self.ours(self._bundles[0], option)
+            for name, dialect in OURS.items():
+                found.append(Contender(f"{who}, {name}", server, self._requests(server, dialect, TOKEN)))
+        return found
 
     def _peers(self) -> list[Contender]:
         found = []

@@ -24,6 +24,8 @@ AIMS = (
     ("single sample, JSON", "qatflow, v2 JSON", 1, "fastapi, JSON", 1, 2.5),
     ("batches of 32, binary against JSON", "qatflow, v2 binary", 32, "mlflow, JSON", 32, 40.0),
     ("batches of 32, JSON against JSON", "qatflow, v2 JSON", 32, "mlflow, JSON", 32, 8.0),
+    ("single sample, JSON, with records", "qatflow with records, v2 JSON", 1, "mlflow, JSON", 1, 10.0),
+    ("batches of 32, binary, with records", "qatflow with records, v2 binary", 32, "mlflow, JSON", 32, 40.0),
 )
 Found = Mapping[str, Mapping[int, Sequence[Capacity]]]
 
@@ -127,9 +129,10 @@ def _costs(found: Found, trivial: Mapping[str, Capacity], inside: tuple[float, f
     return (
         f"Processor time of the server for one sample, system calls and all: {json_us:.0f} µs as JSON, "
         f"{binary_us:.0f} µs as bytes. Its own metrics say, as means over all requests to `infer` above, batches too: "
-        f"{inside[0]:.0f} µs in the application, of which the model and its quantizing {inside[1]:.0f} µs. uvicorn with "
-        f"a constant takes {trivial['asgi'].cpu_us:.0f} µs ({trivial['asgi'].rate:,.0f} replies a second). The load generator's own "
-        f"ceiling, against a constant without HTTP: {trivial['protocol'].rate:,.0f} replies a second.\n"
+        f"{inside[0]:.0f} µs in the application, of which the model and its quantizing {inside[1]:.0f} µs. "
+        f"uvicorn with a constant takes {trivial['asgi'].cpu_us:.0f} µs ({trivial['asgi'].rate:,.0f} replies a second)."
+        f" The load generator's own ceiling, against a constant without HTTP: {trivial['protocol'].rate:,.0f} replies "
+        "a second.\n"
     )
 
 
