@@ -40,7 +40,7 @@ SETTINGS = {
     "data.source": "arrays",
     "data.path": "data/digits.npz",
     "data.normalize": "unit",
-    "pretrain.epochs": 25,
+    "pretrain.epochs": 16,
     "quantize.variants": ["ptq_w8a8"],
     "ensemble.members": "none",
     "evaluate.latency_runs": 30,
