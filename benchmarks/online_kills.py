@@ -202,7 +202,7 @@ class Trials:
         found, refused = checkpoint.newest_checkpoint(root / "state")
         assert found is not None
         assert not refused
-        facts = {key: value for key, value in found.facts.items() if key not in {"offset", "candidates"}}
+        facts = {key: value for key, value in found.facts.items() if key not in {"offset", "kept", "candidates"}}
         candidates = [{**one, "offset": None} for one in found.facts["candidates"]]
         stream = open_stream(address)
         letters = [(letter.reason, artifacts.sha256_bytes(letter.payload)) for letter in stream.dead_letters(1000)]

@@ -49,7 +49,16 @@ def online(stream: str, state: str, begin: str | None = None, until_end: bool = 
         release = ProjectRelease(ROOT, params, source.data, source.strategy, began, shown)
         with OnlineRun(params, ROOT, {"stream": shown, "strategy": source.strategy}) as tracked:
             watch = OnlineScreen(_screens[0] if _screens else Screen(Console(quiet=True)), tracked.log)
-            run(course, opened, Path(state), release, watch, until_end=until_end, stop=_stopping.is_set)
+            run(
+                course,
+                opened,
+                Path(state),
+                release,
+                watch,
+                until_end=until_end,
+                stop=_stopping.is_set,
+                quantized=source.quantized,
+            )
     except OSError as error:
         raise StageError(f"Cannot keep checkpoints in {state}: {error.strerror or error}; older ones stay") from error
     finally:

@@ -94,6 +94,7 @@ def learn(project, address, state, *, params=PARAMS, stop_after=None, release=No
             lambda _, event, __: said.append(event),
             until_end=True,
             stop=lambda: stop_after is not None and course.now.records >= stop_after,
+            quantized=project / "artifacts" / "quantize" / STRATEGY,
         )
         letters = [letter.reason for letter in stream.dead_letters(10)]
     return course, said, letters
@@ -105,7 +106,7 @@ def same(one, other):
     for name, values in one.arrays.items():
         assert values.tobytes() == other.arrays[name].tobytes(), name
     assert one.model == other.model
-    skipped = {"checkpoint", "offset"}
+    skipped = {"checkpoint", "offset", "base", "kept", "segments"}
     facts = [{key: value for key, value in each.facts.items() if key not in skipped} for each in (one, other)]
     for each in facts:
         each["candidates"] = [{**judged, "offset": ""} for judged in each["candidates"]]
@@ -162,6 +163,27 @@ def test_a_release_that_was_cut_off_is_repeated(project, whole, tmp_path):
     )
     assert calls == [course.candidates[0].sha256] * 2
     same(newest_checkpoint(tmp_path / "state")[0], newest_checkpoint(whole[1] / "state")[0])
+
+
+def test_a_released_model_is_rebuilt_from_its_snapshot(project, whole):
+    from qatflow.artifacts import sha256_bytes
+    from qatflow.online.snapshot import rebuild
+
+    (course, _, _), folder = whole
+    judged = course.candidates[0]
+    (snapshot,) = (folder / "state" / "snapshots").iterdir()
+    assert snapshot.name == judged.sha256[:16]
+    assert sha256_bytes(rebuild(begun(project), snapshot)) == judged.sha256
+
+
+def test_a_snapshot_of_other_data_gives_other_bytes_and_says_so(project, whole, tmp_path):
+    from qatflow.online.snapshot import rebuild
+
+    (snapshot,) = (whole[1] / "state" / "snapshots").iterdir()
+    shutil.copytree(snapshot, tmp_path / "copy")
+    seeded = PARAMS.model_copy(update={"online": SETTINGS.model_copy(update={"learning_rate": 0.1})})
+    with pytest.raises(ModelError, match="is another"):
+        rebuild(begun(project, seeded), tmp_path / "copy")
 
 
 def test_a_refused_candidate_does_not_predict(project, tmp_path):

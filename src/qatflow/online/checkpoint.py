@@ -40,7 +40,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: int) -> None:
     Raises:
         OSError: If the disk is full.
     """
-    with artifacts.stage_output(_path(folder, checkpoint.number), "online") as out:
+    with artifacts.stage_output(checkpoint_path(folder, checkpoint.number), "online") as out:
         artifacts.save_arrays(out / ARRAYS, checkpoint.arrays)
         artifacts.write_bytes(out / FACTS, orjson.dumps(checkpoint.facts, option=orjson.OPT_SORT_KEYS))
         artifacts.write_bytes(out / MODEL, checkpoint.model)
@@ -57,17 +57,25 @@ def newest_checkpoint(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     refused: list[str] = []
     for path in sorted(folder.glob("checkpoint-*"), reverse=True):
         try:
-            artifacts.verify(path)
-            number = int(path.name.rpartition("-")[2])
-            arrays, facts = artifacts.load_arrays(path / ARRAYS), artifacts.read_json(path / FACTS)
-            return Checkpoint(number, arrays, facts, (path / MODEL).read_bytes()), refused
-        except (ArtifactError, OSError, ValueError) as error:
+            return read_checkpoint(path), refused
+        except (ArtifactError, OSError, ValueError, KeyError) as error:
             refused.append(f"{path.name} is not whole ({error})")
     if refused:
         raise ModelError(
             f"No checkpoint in {folder} is whole: {'; '.join(refused)}. Bring one back, or remove them all"
         )
     return None, []
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Return the checkpoint in a folder.
+
+    Raises:
+        ArtifactError: If it is not whole.
+    """
+    artifacts.verify(path)
+    arrays, facts = artifacts.load_arrays(path / ARRAYS), artifacts.read_json(path / FACTS)
+    return Checkpoint(int(facts["checkpoint"]), arrays, facts, (path / MODEL).read_bytes())
 
 
 def below(owner: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
@@ -80,5 +88,6 @@ def named(owner: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
     return {f"{owner}/{name}": value for name, value in arrays.items()}
 
 
-def _path(folder: Path, number: int) -> Path:
+def checkpoint_path(folder: Path, number: int) -> Path:
+    """Return where a checkpoint lies."""
     return folder / f"checkpoint-{number:08d}"

@@ -49,7 +49,8 @@ class Progress:
         next_candidate: Samples learned at the next candidate.
         drifts: Samples learned at each detected drift, the last ones.
         checkpoint: Number of the last checkpoint.
-        snapshot: Number of the checkpoint that the present candidate's window begins with.
+        base, kept: Number and offset of the checkpoint behind the last candidate: the next one is learned from there.
+        segments: Records taken, and number, of each checkpoint since then: random layers get a new seed at each.
     """
 
     offset: str | None = None
@@ -59,7 +60,9 @@ class Progress:
     next_candidate: int = 0
     drifts: tuple[int, ...] = ()
     checkpoint: int = -1
-    snapshot: int = 0
+    base: int = 0
+    kept: str | None = None
+    segments: tuple[tuple[int, int], ...] = ()
 
 
 class Course:
@@ -124,9 +127,13 @@ class Course:
         self.candidates[-1] = replace(self.candidates[-1], outcome=outcome)
         self.pending = None
 
-    def checkpoint(self) -> Checkpoint:
-        """Return all that the course is; the next one has the next number."""
+    def checkpoint(self, *, base: bool = False) -> Checkpoint:
+        """Return all that the course is; the next one has the next number. `base`: a new candidate's records begin."""
         self.now.checkpoint += 1
+        mark = (self.now.records, self.now.checkpoint)
+        self.now.segments = () if base else (*self.now.segments, mark)
+        if base:
+            self.now.base, self.now.kept = self.now.checkpoint, self.now.offset
         self._learned_at_checkpoint, self.records_at_checkpoint = self.now.learned, self.now.records
         parts = self.parts
         owners: dict[str, Mapping[str, Array]] = {
@@ -140,6 +147,7 @@ class Course:
         facts = {
             **vars(self.now),
             "drifts": list(self.now.drifts),
+            "segments": [list(mark) for mark in self.now.segments],
             "intake": parts.intake.state(),
             "replay": parts.replay.state(),
             "detector": self._detector.state(),
@@ -165,6 +173,7 @@ class Course:
         self.candidates = [Judged.from_dict(judged) for judged in facts["candidates"]]
         self.now = Progress(**{name: facts[name] for name in vars(Progress())})
         self.now.drifts = tuple(facts["drifts"])
+        self.now.segments = tuple((records, number) for records, number in facts["segments"])
         self._set_model(checkpoint.model)
         held = below("pending", arrays)
         self.pending = held["model"].tobytes() if held else None

@@ -16,6 +16,7 @@ from typing import Protocol
 from qatflow.online.candidates import Judged
 from qatflow.online.checkpoint import newest_checkpoint, save_checkpoint
 from qatflow.online.course import Course
+from qatflow.online.snapshot import keep_base, take_snapshot
 from qatflow.online.streams.base import Record, Stream
 
 READ_RECORDS = 512
@@ -48,6 +49,7 @@ def run(  # noqa: PLR0913 (what acts, and on what)
     *,
     until_end: bool = False,
     stop: Callable[[], bool] = lambda: False,
+    quantized: Path | None = None,
 ) -> None:
     """Learn from a stream until it is told to stop; at the end, and at `stop`, a checkpoint is written.
 
@@ -59,6 +61,8 @@ def run(  # noqa: PLR0913 (what acts, and on what)
         watch: See there.
         until_end: Whether to end when all records that are in the stream now are taken.
         stop: Asked between records.
+        quantized: Folder of the quantized model that learning began with; with it each released candidate gets a
+            snapshot, see there.
 
     Raises:
         OffsetGoneError: If records that were not yet learned are gone from the stream.
@@ -69,17 +73,17 @@ def run(  # noqa: PLR0913 (what acts, and on what)
     with stream.lease():
         _take_up(course, stream, folder, watch)
         if course.pending is not None:
-            _release(course, stream, folder, release, watch)
+            _release(course, stream, folder, release, watch, quantized)
         for record in _records(course, stream, watch, stop, until_end=until_end):
             reason = course.take(record)
             if reason is not None:
                 stream.dead_letter(record, reason)
             if course.candidate_due:
                 course.candidate()
-                _save(course, stream, folder)
+                _save(course, stream, folder, base=course.pending is None)
                 watch(course, "candidate", 0)
                 if course.pending is not None:
-                    _release(course, stream, folder, release, watch)
+                    _release(course, stream, folder, release, watch, quantized)
             elif course.checkpoint_due:
                 _save(course, stream, folder)
                 watch(course, "checkpoint", stream.lag(course.now.offset))
@@ -95,10 +99,11 @@ def _take_up(course: Course, stream: Stream, folder: Path, watch: Watching) -> N
     for line in refused:
         watch(course, f"refused {line}", 0)
     if found is None:
-        _save(course, stream, folder)
+        _save(course, stream, folder, base=True)
         watch(course, "begun", 0)
         return
     course.restore(found)
+    keep_base(folder, course.now.base)
     watch(course, "resumed", stream.lag(course.now.offset))
 
 
@@ -121,16 +126,22 @@ def _records(
             time.sleep(max(0.0, len(records) / pace - (time.monotonic() - started)))
 
 
-def _release(course: Course, stream: Stream, folder: Path, release: Release, watch: Watching) -> None:
+def _release(
+    course: Course, stream: Stream, folder: Path, release: Release, watch: Watching, quantized: Path | None
+) -> None:
     assert course.pending is not None  # noqa: S101 (asked before)
-    course.settle(release(course.candidates[-1], course.pending))
-    _save(course, stream, folder)
+    judged = course.candidates[-1]
+    if quantized is not None:
+        take_snapshot(course, stream, folder, judged, quantized)
+    course.settle(release(judged, course.pending))
+    _save(course, stream, folder, base=True)
     watch(course, "released", 0)
 
 
-def _save(course: Course, stream: Stream, folder: Path) -> None:
-    """Make a checkpoint durable, then tell the stream, which is only a hint."""
-    checkpoint = course.checkpoint()
+def _save(course: Course, stream: Stream, folder: Path, *, base: bool = False) -> None:
+    """Make a checkpoint durable, then tell the stream which records no snapshot needs; that is only a hint."""
+    checkpoint = course.checkpoint(base=base)
     save_checkpoint(folder, checkpoint, course.settings.keep_checkpoints)
-    if course.now.offset is not None:
-        stream.commit(course.now.offset)
+    keep_base(folder, course.now.base)
+    if course.now.kept is not None:
+        stream.commit(course.now.kept)
