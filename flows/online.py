@@ -31,10 +31,12 @@ def online(stream: str, state: str, begin: str | None = None, until_end: bool = 
             is kept; the same command goes on from there.
     """
     from qatflow import backend
+    from qatflow.adapters.dvc_snapshots import version_snapshot
     from qatflow.adapters.mlflow_online import OnlineRun
     from qatflow.adapters.online_release import ProjectRelease
     from qatflow.adapters.online_source import find_champion
     from qatflow.online.run import run
+    from qatflow.online.snapshot import take_snapshot
     from qatflow.online.source import begin as begin_course
     from qatflow.online.source import open_source
     from qatflow.online.streams import open_stream
@@ -57,7 +59,9 @@ def online(stream: str, state: str, begin: str | None = None, until_end: bool = 
                 watch,
                 until_end=until_end,
                 stop=_stopping.is_set,
-                quantized=source.quantized,
+                keep=lambda learned, judged: version_snapshot(
+                    ROOT, take_snapshot(learned, opened, Path(state), judged, source.quantized)
+                ),
             )
     except OSError as error:
         raise StageError(f"Cannot keep checkpoints in {state}: {error.strerror or error}; older ones stay") from error
@@ -70,7 +74,7 @@ def main() -> None:
     """Learn on one calm screen; SIGTERM and Ctrl-C end it after a checkpoint."""
     parser = argparse.ArgumentParser(prog="python -m flows.online", description=__doc__)
     parser.add_argument("--stream", required=True)
-    parser.add_argument("--state", default=str(ROOT / ".qatflow" / "online"))
+    parser.add_argument("--state", default=str(ROOT / "online"))
     parser.add_argument("--from", dest="begin")
     parser.add_argument("--until-end", action="store_true")
     arguments = parser.parse_args()

@@ -83,6 +83,7 @@ def filled(address, project, count=400, *, seed=3, drift="rotation", delay=7):
 def learn(project, address, state, *, params=PARAMS, stop_after=None, release=None):
     """Learn until the end, or until some records were taken; as a process would."""
     from qatflow.online.run import run
+    from qatflow.online.snapshot import take_snapshot
 
     course, said = begun(project, params), []
     with closing(open_stream(address)) as stream:
@@ -94,7 +95,9 @@ def learn(project, address, state, *, params=PARAMS, stop_after=None, release=No
             lambda _, event, __: said.append(event),
             until_end=True,
             stop=lambda: stop_after is not None and course.now.records >= stop_after,
-            quantized=project / "artifacts" / "quantize" / STRATEGY,
+            keep=lambda learned, judged: take_snapshot(
+                learned, stream, state, judged, project / "artifacts" / "quantize" / STRATEGY
+            ),
         )
         letters = [letter.reason for letter in stream.dead_letters(10)]
     return course, said, letters

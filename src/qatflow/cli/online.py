@@ -17,7 +17,7 @@ UntilEnd = Annotated[bool, typer.Option("--until-end", help="Stop when the strea
 
 
 def online(
-    stream: Address, begin: From = None, state: State = Path(".qatflow/online"), until_end: UntilEnd = False
+    stream: Address, begin: From = None, state: State = Path("online"), until_end: UntilEnd = False
 ) -> None:
     """Keep learning from a stream: predict, learn, and release what is better. Section `online` of params.yaml."""
     root = find_root()

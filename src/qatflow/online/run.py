@@ -16,7 +16,7 @@ from typing import Protocol
 from qatflow.online.candidates import Judged
 from qatflow.online.checkpoint import newest_checkpoint, save_checkpoint
 from qatflow.online.course import Course
-from qatflow.online.snapshot import keep_base, take_snapshot
+from qatflow.online.snapshot import keep_base
 from qatflow.online.streams.base import Record, Stream
 
 READ_RECORDS = 512
@@ -49,7 +49,7 @@ def run(  # noqa: PLR0913 (what acts, and on what)
     *,
     until_end: bool = False,
     stop: Callable[[], bool] = lambda: False,
-    quantized: Path | None = None,
+    keep: Callable[[Course, Judged], object] = lambda *_: None,
 ) -> None:
     """Learn from a stream until it is told to stop; at the end, and at `stop`, a checkpoint is written.
 
@@ -61,8 +61,7 @@ def run(  # noqa: PLR0913 (what acts, and on what)
         watch: See there.
         until_end: Whether to end when all records that are in the stream now are taken.
         stop: Asked between records.
-        quantized: Folder of the quantized model that learning began with; with it each released candidate gets a
-            snapshot, see there.
+        keep: Called before a release, with what is released; a repeat must change nothing. See `snapshot`.
 
     Raises:
         OffsetGoneError: If records that were not yet learned are gone from the stream.
@@ -73,7 +72,7 @@ def run(  # noqa: PLR0913 (what acts, and on what)
     with stream.lease():
         _take_up(course, stream, folder, watch)
         if course.pending is not None:
-            _release(course, stream, folder, release, watch, quantized)
+            _release(course, stream, folder, release, watch, keep)
         for record in _records(course, stream, watch, stop, until_end=until_end):
             reason = course.take(record)
             if reason is not None:
@@ -83,7 +82,7 @@ def run(  # noqa: PLR0913 (what acts, and on what)
                 _save(course, stream, folder, base=course.pending is None)
                 watch(course, "candidate", 0)
                 if course.pending is not None:
-                    _release(course, stream, folder, release, watch, quantized)
+                    _release(course, stream, folder, release, watch, keep)
             elif course.checkpoint_due:
                 _save(course, stream, folder)
                 watch(course, "checkpoint", stream.lag(course.now.offset))
@@ -127,12 +126,16 @@ def _records(
 
 
 def _release(
-    course: Course, stream: Stream, folder: Path, release: Release, watch: Watching, quantized: Path | None
+    course: Course,
+    stream: Stream,
+    folder: Path,
+    release: Release,
+    watch: Watching,
+    keep: Callable[[Course, Judged], object],
 ) -> None:
     assert course.pending is not None  # noqa: S101 (asked before)
     judged = course.candidates[-1]
-    if quantized is not None:
-        take_snapshot(course, stream, folder, judged, quantized)
+    keep(course, judged)
     course.settle(release(judged, course.pending))
     _save(course, stream, folder, base=True)
     watch(course, "released", 0)

@@ -61,6 +61,7 @@ def take_snapshot(course: Course, stream: Stream, folder: Path, judged: Judged, 
         recipe = {**wanted, "online": course.settings.model_dump()}
         artifacts.write_json(out / RECIPE, recipe)
         artifacts.write_text(out / "dvc.yaml", _stage(place, quantized))
+        artifacts.write_text(out / ".gitignore", f"/{MODEL}\n")
     return place
 
 

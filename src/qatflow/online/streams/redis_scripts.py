@@ -1,4 +1,7 @@
-"""What must happen on a Redis server all at once, as Lua scripts."""
+"""What must happen on a Redis server all at once, as Lua scripts.
+
+Those of a reader may run though the server's memory is full: it is the reader that can make room.
+"""
 
 APPEND = """
 local mine = redis.call('GET', KEYS[2])
@@ -21,7 +24,7 @@ return ids
 """Keys: stream, what this writer did last. Arguments: number of the append, greatest length, then payload and checksum
 of each record. An append that is sent again, since its answer was lost, returns the same offsets and adds nothing."""
 
-DEAD_LETTER = """
+DEAD_LETTER = """#!lua flags=allow-oom
 local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
 if last then
   local had, seq = string.match(last[1], '^(%d+)-(%d+)$')
@@ -34,7 +37,7 @@ return 1
 """
 """Keys: stream of dead letters. Arguments: offset, payload, reason. The offset is kept, so a repeat adds nothing."""
 
-TAKE_LEASE = """
+TAKE_LEASE = """#!lua flags=allow-oom
 local holder = redis.call('GET', KEYS[1])
 if not holder then
   redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
@@ -48,6 +51,13 @@ who holds it."""
 
 DROP_LEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 """Keys: lease. Arguments: holder."""
+
+JOIN_GROUP = """#!lua flags=allow-oom
+local made = redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0-0', 'MKSTREAM')
+if made.err and not string.find(made.err, '^BUSYGROUP') then return made end
+return 1
+"""
+"""Keys: stream. Arguments: consumer group, which is made if there is none."""
 
 COUNT = """
 local found = redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2])

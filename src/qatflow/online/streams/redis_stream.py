@@ -1,4 +1,4 @@
-"""A stream on a Redis server (Redis Streams, Redis 6.2 or newer)."""
+"""A stream on a Redis server (Redis Streams, Redis 7 or newer)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from qatflow.online.streams.address import Address, Broker, parse_broker, read_o
 from qatflow.online.streams.base import READ_BYTES, DeadLetter, Record, check_payloads, checked, gone, position
 from qatflow.online.streams.redis_broker import RedisBroker
 from qatflow.online.streams.redis_lease import RedisLease
-from qatflow.online.streams.redis_scripts import APPEND, COUNT, DEAD_LETTER
+from qatflow.online.streams.redis_scripts import APPEND, COUNT, DEAD_LETTER, JOIN_GROUP
 
 BEGIN = "0-0"
 AT_ONCE = 500
@@ -70,7 +70,7 @@ class RedisStream:
 
     The consumer group shows others how far the reader with the lease is. Its entries are pending until they are
     committed, and those of a reader that died are claimed by the next. What is returned never depends on it: each read
-    looks, in the same transaction, whether the record before is still there and the group stands where it should.
+    looks whether the record before is still there, and whether the group passed over anything.
     """
 
     def __init__(self, place: Broker, options: RedisOptions) -> None:
@@ -190,7 +190,7 @@ class RedisStream:
     def _fetch(self, after: str | None, count: int) -> list[Any]:
         last = BEGIN if after is None else _id(after)
         if self._lease is None or not self._lease.is_held:
-            return list(self._look(after, last, count)[1])
+            return list(self._look(after, last, count)[0])
         if self._group_at is None:
             self._join_group()
         if self._group_at == last:
@@ -200,46 +200,39 @@ class RedisStream:
         return self._fetch_again(after, last, count)
 
     def _look(self, after: str | None, last: str, count: int, *more: tuple[Any, ...]) -> list[Any]:
-        """Return, as of one moment, whether the record before is there, what follows it, and answers to `more`."""
+        """Return what follows `last`, and answers to `more`.
+
+        What was trimmed never comes back. So if the record before is still there afterwards, nothing was missed.
+        """
+        known = ("no such key", "NOGROUP")
         commands = [
-            ("MULTI",),
-            ("XRANGE", self._key, last, last),
             ("XRANGE", self._key, f"({last}", "+", "COUNT", count),
             *more,
-            ("EXEC",),
+            ("XRANGE", self._key, last, last),
         ]
-        answers = list(self._broker.call_all(commands)[-1])
-        if after is not None and not answers[0]:
+        *answers, anchor = self._broker.call_all(commands, known)
+        if after is not None and not anchor:
+            self._group_at = None
             raise self._gone(after)
         return answers
 
     def _fetch_new(self, after: str | None, last: str, count: int) -> list[Any] | None:
         """Return what no reader of the group has had; None if the group is not where it should be."""
         group = self._options.group
-        commands = [
-            ("MULTI",),
-            ("XRANGE", self._key, last, last),
-            ("XINFO", "GROUPS", self._key),
-            ("XREADGROUP", "GROUP", group, self._me, "COUNT", count, "STREAMS", self._key, ">"),
-            ("EXEC",),
-        ]
-        anchor, groups, found = self._broker.call_all(commands, ("EXECABORT",))[-1]
-        before = _delivered(groups, group)
-        entries = found[0][1] if isinstance(found, list) and found else []
-        if before != last:
-            self._group_at = None
+        read = ("XREADGROUP", "GROUP", group, self._me, "COUNT", count, "STREAMS", self._key, ">")
+        following, found = self._look(after, last, 1, read)
+        entries = list(found[0][1]) if isinstance(found, list) and found else []
+        if [name for name, _ in entries[:1]] != [name for name, _ in following]:
+            self._group_at = None  # it has passed something over, or is no more
             return None
-        if after is not None and not anchor:
-            self._group_at = None
-            raise self._gone(after)
         if entries:
             self._group_at = entries[-1][0].decode()
             self._pending.extend(name.decode() for name, _ in entries)
-        return list(entries)
+        return entries
 
     def _fetch_again(self, after: str | None, last: str, count: int) -> list[Any]:
         """Return what the group has had already, or catch up with what it has not."""
-        _, found, groups = self._look(after, last, count, ("XINFO", "GROUPS", self._key))
+        found, groups = self._look(after, last, count, ("XINFO", "GROUPS", self._key))
         delivered = _delivered(groups, self._options.group)
         if delivered is None:
             self._group_at = None
@@ -253,8 +246,8 @@ class RedisStream:
 
     def _join_group(self) -> None:
         """Make the group if need be, and claim what readers before this one have not committed."""
-        group, handled = self._options.group, ("BUSYGROUP",)
-        self._broker.call("XGROUP", "CREATE", self._key, group, BEGIN, "MKSTREAM", handled=handled)
+        group = self._options.group
+        self._broker.call("EVAL", JOIN_GROUP, 1, self._key, group)
         start, self._pending = BEGIN, deque()
         while True:
             claim = ("XAUTOCLAIM", self._key, group, self._me, 0, start, "COUNT", AT_ONCE, "JUSTID")
