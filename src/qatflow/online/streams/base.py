@@ -89,6 +89,9 @@ class Stream(Protocol):
     def append(self, payloads: Sequence[bytes]) -> list[str]:
         """Add records, all or none; they are durable when this returns their offsets.
 
+        A writer that is killed in here may leave none, all, or the first of them; readers tell repeats by ids of their
+        own (`qatflow.online.records`).
+
         Raises:
             StreamError: If they cannot be stored; what was in the stream before is untouched.
         """

@@ -60,7 +60,7 @@ class Spool:
             raise StreamError(f"{self._folder}: record {offset} was not committed: {error.strerror}") from None
 
     def append(self, payloads: Sequence[bytes]) -> list[str]:
-        """See `Stream.append`."""
+        """See `Stream.append`. Appending nothing takes the spool for writing: `end` then moves by this writer only."""
         check_payloads(str(self._folder), payloads)
         if self._writer is None:
             self._writer = _opened(self._folder, self._options)

@@ -82,11 +82,13 @@ class SpoolWriter:
         Raises:
             StreamError: If the disk, or what the spool may hold, is full; nothing of them is then in the spool.
         """
-        first = self._end.last + 1
-        content = pack_frames(first, payloads)
+        if not payloads:
+            return []
         try:
             if self._descriptor < 0:
                 self._recover()
+            first = self._end.last + 1
+            content = pack_frames(first, payloads)
             if self._end.size >= self._options.segment_bytes:
                 self._rotate()
             self._make_room(len(content))
