@@ -20,12 +20,14 @@ from qatflow.deploy.local import current
 from qatflow.online.checkpoint import newest_checkpoint
 from qatflow.online.course import Course
 from qatflow.online.feed import DRIFTS, Feed, Pool, open_pool, records
-from qatflow.online.records import encode
+from qatflow.online.figures import BUCKET
+from qatflow.online.records import Sample, encode
 from qatflow.online.run import run
 from qatflow.online.source import Source, begin, open_source
 from qatflow.online.streams import open_stream
 from qatflow.params import Params
 from qatflow.tflite.runtime import Runner
+from qatflow.visualize.course import Curve, draw_course
 
 ROUNDS, STEPS = 5, 60
 
@@ -62,10 +64,14 @@ def drifting(source: Source, params: Params, folder: Path, arguments: argparse.N
         inputs = source.data.preprocessing.apply(images)
         found = [100 * float((runner.predict(inputs).argmax(1) == labels).mean()) for runner in (frozen, online)]
         print(f"test samples {name}: frozen {found[0]:.2f} %, online {found[1]:.2f} %")
+    still = _frozen_curve(source, pool, arguments, frozen)
+    drawn = Path("docs/images/online.png")
+    judged = [candidate.to_dict() for candidate in course.candidates]
+    draw_course(Curve(ends, accuracy), judged, course.now.drifts, drawn, Curve(ends, still[: len(ends)]))
     last = accuracy[-20:].mean()
     print(
         f"prequential accuracy of the flatbuffer: first {accuracy[:20].mean():.3f}, least {accuracy.min():.3f}, "
-        f"last 2,000 samples {last:.3f}; of the frozen one there {_frozen_end(source, pool, arguments, frozen):.3f}"
+        f"last 2,000 samples {last:.3f}; of the frozen one there {still[-20:].mean():.3f}"
     )
     outcomes = [judged.outcome.split(":")[0] for judged in course.candidates]
     counts = {name: outcomes.count(name) for name in sorted(set(outcomes))}
@@ -126,11 +132,15 @@ def _endless(params: Params) -> object:
     return params.online.model_copy(update={"candidate_every": 10**9, "drift_boost": 1.0})
 
 
-def _frozen_end(source: Source, pool: Pool, arguments: argparse.Namespace, frozen: Runner) -> float:
-    """Return the accuracy of the model that does not learn on the stream's last 2,000 samples."""
-    last = list(records(pool, Feed(arguments.samples, 1, "rotation")))[-2000:]
-    x: Array = source.data.preprocessing.apply(np.stack([sample.x for sample in last]))  # type: ignore[union-attr]
-    return float((frozen.predict(x).argmax(1) == np.array([sample.label for sample in last])).mean())
+def _frozen_curve(source: Source, pool: Pool, arguments: argparse.Namespace, frozen: Runner) -> Array:
+    """Return the accuracy of the model that does not learn, in buckets of the same stream."""
+    right = []
+    for sample in records(pool, Feed(arguments.samples, 1, "rotation")):
+        assert isinstance(sample, Sample)
+        inputs = source.data.preprocessing.apply(sample.x[None])
+        right.append(frozen.predict(inputs).argmax() == sample.label)
+    whole = len(right) - len(right) % BUCKET
+    return np.array(right[:whole]).reshape(-1, BUCKET).mean(axis=1)
 
 
 def _recovery(source: Source, params: Params, state: Path) -> None:

@@ -18,6 +18,7 @@ from qatflow.cli.online_screen import OnlineScreen
 from qatflow.cli.screen import Screen, quiet
 from qatflow.errors import QATFlowError, StageError
 
+TIMELINE = "timeline.png"
 _stopping = threading.Event()
 _screens: list[Screen] = []  # the one that `main` opened before Prefect started
 
@@ -40,6 +41,7 @@ def online(stream: str, state: str, begin: str | None = None, until_end: bool = 
     from qatflow.online.source import begin as begin_course
     from qatflow.online.source import open_source
     from qatflow.online.streams import open_stream
+    from qatflow.visualize.course import Curve, draw_course
 
     params, shown = params_file.load(ROOT / "params.yaml"), stream.partition("?")[0]
     opened = open_stream(stream)
@@ -67,6 +69,8 @@ def online(stream: str, state: str, begin: str | None = None, until_end: bool = 
         raise StageError(f"Cannot keep checkpoints in {state}: {error.strerror or error}; older ones stay") from error
     finally:
         opened.close()
+    judged = [candidate.to_dict() for candidate in course.candidates]
+    draw_course(Curve(*course.prequential.curve()), judged, course.now.drifts, Path(state) / TIMELINE)
     return course.now.learned
 
 
@@ -93,7 +97,7 @@ def main() -> None:
             screen.say(f"Error: {error}", "red")
             sys.exit(1)
         screen.ready()
-        screen.say(f" {learned} samples learned in all; checkpoints in {arguments.state}")
+        screen.say(f" {learned} samples learned in all; checkpoints and {TIMELINE} in {arguments.state}")
 
 
 if __name__ == "__main__":
