@@ -50,6 +50,25 @@ def test_the_group_shows_how_far_the_reader_is(redis: RedisServer, stream: Redis
         assert group(stream, key)["pending"] == 2
 
 
+def _evals(stream: RedisStream) -> int:
+    found = stream._broker.call("INFO", "commandstats").decode().partition("cmdstat_eval:calls=")[2]
+    return int(found.partition(",")[0])
+
+
+@pytest.mark.parametrize("trimmed", [0, 7])
+def test_a_leased_reader_knows_its_lag_without_counting(stream: RedisStream, key: str, trimmed: int):
+    offsets = stream.append([b"x"] * 50)[trimmed:]
+    stream._broker.call("XTRIM", key, "MINID", offsets[0])
+    with stream.lease():
+        stream.read(None, 20)
+        stream.commit(offsets[4])
+        evals = _evals(stream)
+        lags = [stream.lag(offset) for offset in offsets[5:20]]
+        assert _evals(stream) == evals
+        assert lags == [len(offsets) - number for number in range(6, 21)]
+        assert [stream.lag(offsets[0]), stream.lag(offsets[30])] == [len(offsets) - 1, len(offsets) - 31]
+
+
 def test_what_a_dead_reader_left_pending_is_claimed_and_acknowledged(redis: RedisServer, key: str):
     dead = opened(redis, key, "?lease_s=0.2")
     offsets = dead.append([b"x"] * 1200)

@@ -53,11 +53,17 @@ DROP_LEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('D
 """Keys: lease. Arguments: holder."""
 
 JOIN_GROUP = """#!lua flags=allow-oom
-local made = redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0-0', 'MKSTREAM')
+local dropped = 0
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  local info, known = redis.call('XINFO', 'STREAM', KEYS[1]), {}
+  for i = 1, #info, 2 do known[info[i]] = info[i + 1] end
+  dropped = known['entries-added'] - known['length']
+end
+local made = redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0-0', 'MKSTREAM', 'ENTRIESREAD', dropped)
 if made.err and not string.find(made.err, '^BUSYGROUP') then return made end
 return 1
 """
-"""Keys: stream. Arguments: consumer group, which is made if there is none."""
+"""Keys: stream. Arguments: consumer group, which is made if there is none, so that the server knows its lag."""
 
 COUNT = """
 local found = redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2])

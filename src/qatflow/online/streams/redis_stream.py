@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from qatflow.errors import ParamsError, StreamError
@@ -141,9 +142,12 @@ class RedisStream:
         return found[0][0].decode() if found else None
 
     def lag(self, after: str | None) -> int:
-        """See `Stream.lag`. Counts on the server, some thousands at once."""
+        """See `Stream.lag`. At once for the reader with the lease; else counted on the server, some thousands a time."""
         if after is None:
             return int(self._broker.call("XLEN", self._key))
+        known = self._known_lag(position(after))
+        if known is not None:
+            return known
         total, begin = 0, f"({_id(after)}"
         while True:
             count, last = self._broker.call("EVAL", COUNT, 1, self._key, begin, COUNTED_AT_ONCE)
@@ -151,6 +155,18 @@ class RedisStream:
             if count < COUNTED_AT_ONCE:
                 return int(total)
             begin = f"({last.decode()}"
+
+    def _known_lag(self, after: tuple[int, int]) -> int | None:
+        """Return what the server says of the group, and what of it is pending here; None if that is not all."""
+        if self._group_at is None or after > position(self._group_at):
+            return None
+        if after < position(self._group_at) and not (self._pending and position(self._pending[0]) <= after):
+            return None
+        found = _group(self._broker.call("XINFO", "GROUPS", self._key, handled=("no such key",)), self._options.group)
+        if found.get(b"last-delivered-id") != self._group_at.encode() or found.get(b"lag") is None:
+            return None
+        pending = takewhile(lambda name: position(name) > after, reversed(self._pending))
+        return int(found[b"lag"]) + sum(1 for _ in pending)
 
     def lease(self) -> AbstractContextManager[None]:
         """See `Stream.lease`. Held for `lease_s` and renewed in time; a reader that lost it is refused by its reads."""
@@ -284,12 +300,17 @@ def _dead_letter(offset: str, fields: dict[bytes, bytes]) -> DeadLetter:
     return DeadLetter(offset, fields.get(b"reason", b"").decode(errors="replace"), fields.get(b"p", b""))
 
 
-def _delivered(groups: Any, name: str) -> str | None:
+def _group(groups: Any, name: str) -> dict[bytes, Any]:
     for group in groups if isinstance(groups, list) else []:
         values = dict(zip(group[::2], group[1::2], strict=True))
         if values[b"name"] == name.encode():
-            return str(values[b"last-delivered-id"].decode())
-    return None
+            return values
+    return {}
+
+
+def _delivered(groups: Any, name: str) -> str | None:
+    found = _group(groups, name)
+    return str(found[b"last-delivered-id"].decode()) if found else None
 
 
 def _id(offset: str) -> str:
