@@ -142,7 +142,7 @@ class RedisStream:
         return found[0][0].decode() if found else None
 
     def lag(self, after: str | None) -> int:
-        """See `Stream.lag`. At once for the reader with the lease; else counted on the server, some thousands a time."""
+        """See `Stream.lag`. At once for the reader with the lease; else counted on the server in parts."""
         if after is None:
             return int(self._broker.call("XLEN", self._key))
         known = self._known_lag(position(after))
