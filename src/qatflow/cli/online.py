@@ -16,9 +16,7 @@ State = Annotated[Path, typer.Option(help="Folder of the checkpoints; learning g
 UntilEnd = Annotated[bool, typer.Option("--until-end", help="Stop when the stream is read up.")]
 
 
-def online(
-    stream: Address, begin: From = None, state: State = Path("online"), until_end: UntilEnd = False
-) -> None:
+def online(stream: Address, begin: From = None, state: State = Path("online"), until_end: UntilEnd = False) -> None:
     """Keep learning from a stream: predict, learn, and release what is better. Section `online` of params.yaml."""
     root = find_root()
     words = ["--stream", stream, "--state", str(state.absolute())]
