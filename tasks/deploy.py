@@ -1,7 +1,7 @@
 """Stage `deploy`: put the champion's bundle to use. Its output is a receipt."""
 
 from qatflow.adapters.targets import deploy
-from qatflow.artifacts import write_json
+from qatflow.artifacts import read_json, write_json
 from tasks.common import Stage, main
 
 
@@ -10,7 +10,10 @@ def run(stage: Stage) -> None:
     released = stage.read("release")
     bundle = released / "bundle"
     with stage.write("deploy", released) as out:
-        receipt = deploy(bundle, stage.params, stage.root) if bundle.exists() else {"target": None}
+        receipt = {"target": None}
+        if bundle.exists():
+            version = read_json(released / "receipt.json")["champion"]["version"]
+            receipt = deploy(bundle, stage.params, stage.root, version)
         write_json(out / "receipt.json", receipt)
 
 

@@ -142,9 +142,7 @@ def deploy_champion(params: Params, root: Path, registry: MlflowRegistry, versio
     """Deploy a registered version. One that was deployed before is only pointed to, byte for byte as it was."""
     with tempfile.TemporaryDirectory(prefix="qatflow-deploy-") as folder:
         bundle = registry.download(version, Path(folder) / "bundle")
-        if params.deploy.target == "local":
-            set_name(root / params.deploy.path, load_bundle(bundle).sha256, str(version))
-        deploy(bundle, params, root)
+        deploy(bundle, params, root, version)
 
 
 def last_seq(params: Params, root: Path) -> int:
