@@ -98,12 +98,12 @@ class Bench:
         self._stack.callback(server.stop)
         return server
 
-    def followed(self) -> tuple[Server, Path, list[Request]]:
+    def followed(self, *options: str) -> tuple[Server, Path, list[Request]]:
         """Start `qatflow serve` on a deploy root with all bundles; return requests with the true replies of each."""
-        root = self._scratch / "deployed"
+        root = self._scratch / f"deployed{''.join(options)}"
         for bundle in reversed(self._bundles):
             deploy_local(bundle, root)
-        server = self.ours(root)
+        server = self.ours(root, *options)
         batches = self._batches(1)
         requests = serving_truth.replies_of_each(server, root, V2_JSON, batches, self._bundles, TOKEN)
         return server, root, requests
@@ -114,9 +114,12 @@ class Bench:
         found = self._capacities(contenders, rounds, seconds)
         trivial = {kind: self._trivial(kind, seconds) for kind in ("protocol", "asgi")}
         tails = self._tails(contenders, found, seconds)
-        server, root, requests = self.followed()
+        swaps = []
+        for who, option in RECORDS.items():
+            followed, capacity = self.followed(option), serving_tables.median_rate(found[f"{who}, v2 JSON"][1])
+            swaps.append((who, serving_truth.tails(*followed, capacity / 2, rounds, seconds)))
+        server, _, requests = self.followed("--no-record")
         capacity = serving_tables.median_rate(found["qatflow, v2 JSON"][1])
-        swaps = serving_truth.tails(server, root, requests, capacity / 2, rounds, seconds)
         overload = serving_runs.poisson_load(server, requests, 2 * capacity, 2 * seconds, connections=2048)
         naive = serving_runs.wrong_answers(*self._naive(), 2000)
         inside = serving_truth.time_inside(contenders[0].server, TOKEN)
@@ -126,9 +129,11 @@ class Bench:
         self, contenders: Sequence[Contender], rounds: int, seconds: float
     ) -> dict[str, dict[int, list[Capacity]]]:
         found: dict[str, dict[int, list[Capacity]]] = {one.name: {size: [] for size in DISTINCT} for one in contenders}
+        servers = list({id(one.server): one.server for one in contenders}.values())
         for _ in range(rounds):
             for size in DISTINCT:
                 for one in contenders:
+                    serving_runs.settle(servers)
                     measured = serving_runs.capacity(one.server, one.requests[size], size, seconds)
                     found[one.name][size].append(measured)
         return found
@@ -138,7 +143,9 @@ class Bench:
     ) -> dict[str, tuple[float, float]]:
         """Return name -> rate and p99 in ms at half of its own capacity, single samples, Poisson arrivals."""
         tails = {}
+        servers = list({id(one.server): one.server for one in contenders}.values())
         for one in contenders:
+            serving_runs.settle(servers)
             rate = serving_tables.median_rate(found[one.name][1]) / 2
             tally = serving_runs.poisson_load(one.server, one.requests[1], rate, 2 * seconds)
             tails[one.name] = (rate, tally.percentile_ms(99))

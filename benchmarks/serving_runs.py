@@ -98,6 +98,17 @@ class Swapping:
         self._process.wait()
 
 
+def settle(servers: Sequence[Server]) -> None:
+    """Wait until no server works any more: one that still writes records would take the next one's core."""
+
+    def busy_s() -> float:
+        before_s = sum(server.cpu_s() for server in servers)
+        time.sleep(0.2)
+        return sum(server.cpu_s() for server in servers) - before_s
+
+    wait_for(lambda: busy_s() < 0.02, "rest of all servers")
+
+
 def wrong_answers(server: Server, requests: Sequence[Request], replies: int) -> Tally:
     """Ask with 8 connections at once until so many replies came, and count what is wrong."""
     return on_loop(ClosedLoop(server.address, requests).run(connections=8, replies=replies))

@@ -39,7 +39,7 @@ def write(  # noqa: PLR0913, PLR0917 (a row of tables)
     found: Found,
     trivial: Mapping[str, Capacity],
     tails: Mapping[str, tuple[float, float]],
-    swaps: Tails,
+    swaps: Sequence[tuple[str, Tails]],
     overload: tuple[Tally, float],
     naive: Tally,
     inside: tuple[float, float],
@@ -50,7 +50,7 @@ def write(  # noqa: PLR0913, PLR0917 (a row of tables)
         _capacities(found, tails),
         _ratios(found),
         _costs(found, trivial, inside),
-        _swaps(swaps),
+        *(_swaps(who, tails) for who, tails in swaps),
         _overload(*overload),
         _naive(naive),
     ]
@@ -112,11 +112,12 @@ def _ratios(found: Found) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _swaps(swaps: Tails) -> str:
+def _swaps(who: str, swaps: Tails) -> str:
     steady, swapping = statistics.median(swaps.steady_ms), statistics.median(swaps.swapping_ms)
     return (
-        f"Tail at half load ({swaps.rate:,.0f} requests a second, Poisson, single samples): p99 {steady:.2f} ms "
-        f"({min(swaps.steady_ms):.2f} to {max(swaps.steady_ms):.2f}); with a swap each second {swapping:.2f} ms "
+        f"Tail of {who} at half load ({swaps.rate:,.0f} requests a second, Poisson, single samples): "
+        f"p99 {steady:.2f} ms ({min(swaps.steady_ms):.2f} to {max(swaps.steady_ms):.2f}); "
+        f"with a swap each second {swapping:.2f} ms "
         f"({min(swaps.swapping_ms):.2f} to {max(swaps.swapping_ms):.2f}), {swapping / steady:.1f} times; "
         f"{swaps.models_seen} models answered, {swaps.wrong} wrong, {swaps.failed} failed or shed.\n"
     )
