@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from qatflow.serving.served import ServedModel
 from qatflow.serving.server import Address, Server, following, listening
 from qatflow.serving.watcher import Watcher, facts, is_root
 
+SWITCH_S = 0.0002
+"""The event loop gets the interpreter back from a busy thread after so long; Python's own 5 ms would be its tail."""
 log = logging.getLogger(__name__)
 
 
@@ -73,6 +76,7 @@ def serve(settings: Settings, started: Callable[[Address, ServedModel], None]) -
         gc.collect()
         gc.freeze()  # else each few thousand numbers of JSON start a collection of everything that was loaded
         gc.set_threshold(50_000, 20, 100)
+        sys.setswitchinterval(SWITCH_S)
         try:
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(server.serve([bound]))

@@ -7,7 +7,9 @@ from tests.faults.killing import killed_before, without_disk
 
 
 def one(number):
-    return Checkpoint(number, {"a/x": np.full(5, number)}, {"offset": str(number)}, b"model %d" % number)
+    return Checkpoint(
+        number, {"a/x": np.full(5, number)}, {"offset": str(number), "checkpoint": number}, b"model %d" % number
+    )
 
 
 def numbers(folder):
@@ -19,7 +21,7 @@ def test_the_newest_is_found_and_old_ones_go(tmp_path):
     for number in range(5):
         save_checkpoint(tmp_path, one(number), keep=2)
     found, refused = newest_checkpoint(tmp_path)
-    assert (found.number, found.facts, found.model, refused) == (4, {"offset": "4"}, b"model 4", [])
+    assert (found.number, found.facts, found.model, refused) == (4, {"offset": "4", "checkpoint": 4}, b"model 4", [])
     assert found.arrays["a/x"].tolist() == [4] * 5
     assert numbers(tmp_path) == [3, 4]
 
