@@ -33,10 +33,12 @@ from qatflow import artifacts, params_file
 from qatflow.adapters import mlflow_registry, online_release, promotions
 from qatflow.deploy import versions
 from qatflow.deploy.local import current
+from qatflow.errors import StreamError
 from qatflow.online import checkpoint, course, run, source
 from qatflow.online.feed import Feed, open_pool, records
 from qatflow.online.records import encode
 from qatflow.online.streams import open_stream
+from qatflow.online.streams.base import Stream
 from qatflow.params import Params
 from qatflow.release import log as promotion_log
 from qatflow.release.bundle import load_bundle
@@ -175,6 +177,7 @@ class Trials:
 
         course.Course.take = taking  # type: ignore[method-assign]
         stream = open_stream(address)
+        _wait_for_lease(stream)
         run.run(made, stream, root / "state", release, watch, until_end=True)
         stream.close()
         if counting is not None:
@@ -220,6 +223,16 @@ class Trials:
             "dead letters": letters,
             "lag": lag,
         }
+
+
+def _wait_for_lease(stream: Stream) -> None:
+    """Wait until the lease of the one that was killed has lapsed; on Redis that takes some seconds."""
+    for _ in range(120):
+        try:
+            with stream.lease():
+                return
+        except StreamError:
+            time.sleep(0.5)
 
 
 def _arm(kill: tuple[Any, ...], counting: mmap.mmap | None) -> None:
