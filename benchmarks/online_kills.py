@@ -31,7 +31,7 @@ import numpy as np
 
 from qatflow import artifacts, params_file
 from qatflow.adapters import mlflow_registry, online_release, promotions
-from qatflow.deploy import versions
+from qatflow.deploy import local
 from qatflow.deploy.local import current
 from qatflow.errors import StreamError
 from qatflow.online import checkpoint, course, run, source
@@ -58,7 +58,7 @@ STEPS: dict[str, tuple[Any, str]] = {
     "store model": (mlflow_registry.MlflowRegistry, "log_model"),
     "log": (promotion_log.PromotionLog, "append"),
     "alias": (mlflow_registry.MlflowRegistry, "set_alias"),
-    "pointer": (versions, "swap"),
+    "pointer": (local, "swap"),
     "settle": (course.Course, "settle"),
     "save": (run, "_save"),
 }
