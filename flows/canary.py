@@ -3,17 +3,15 @@
 `python -m flows.canary [REASON]`; `flows.renew` ends with it. Killed, it begins again: the winner waits on.
 """
 
-import os
 import sys
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from flows.prefect_server import check_server
+from flows.once import run_once
 from flows.session import ROOT
 from qatflow import params_file
 from qatflow.adapters import canary as adapter
-from qatflow.errors import QATFlowError
 
 TIMEOUT_S = 600.0
 
@@ -41,15 +39,5 @@ def settle(reason: str) -> str:
     return f"{tried.outcome} version {tried.version}: {tried.why}"
 
 
-def main() -> None:
-    """Run once; a user's mistake ends without a traceback."""
-    os.chdir(ROOT)
-    try:
-        check_server()
-        sys.stdout.write(f"{canary(*sys.argv[1:2])}\n")
-    except QATFlowError as error:
-        sys.exit(f"Error: {error}")
-
-
 if __name__ == "__main__":
-    main()
+    run_once(canary, *sys.argv[1:2])

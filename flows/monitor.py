@@ -3,20 +3,18 @@
 `python -m flows.monitor` looks once; `flows.schedules` serves it with a schedule, and `flows.renew` with the event.
 """
 
-import os
-import sys
 from typing import Any
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
-from flows.prefect_server import check_server
+from flows.once import run_once
 from flows.session import ROOT
 from qatflow import params_file
 from qatflow.artifacts import write_json
 from qatflow.deploy.local import current
-from qatflow.errors import DeployError, MonitoringError, QATFlowError
+from qatflow.errors import DeployError, MonitoringError
 from qatflow.monitoring import asking, look
 from qatflow.monitoring.drift_report import DriftReport
 from qatflow.monitoring.reference import REFERENCE, load_reference
@@ -76,15 +74,5 @@ def ask(params: Params, report: DriftReport, why: str) -> None:
     emit_event(EVENT, {"prefect.resource.id": f"qatflow.model.{params.release.name}"}, payload=payload)
 
 
-def main() -> None:
-    """Look once; a user's mistake ends without a traceback."""
-    os.chdir(ROOT)
-    try:
-        check_server()
-        sys.stdout.write(f"{monitor()}\n")
-    except QATFlowError as error:
-        sys.exit(f"Error: {error}")
-
-
 if __name__ == "__main__":
-    main()
+    run_once(monitor)

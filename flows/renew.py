@@ -3,21 +3,19 @@
 `python -m flows.renew [REASON]`; `flows.schedules` serves it on the event of `flows.monitor`.
 """
 
-import os
 import sys
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from flows.canary import canary
-from flows.prefect_server import check_server
+from flows.once import run_once
 from flows.retrain import retrain
 from flows.session import ROOT
 from qatflow import params_file
 from qatflow.artifacts import sha256_file
 from qatflow.data.prepared import open_prepared
 from qatflow.deploy.local import current
-from qatflow.errors import QATFlowError
 from qatflow.monitoring.export import export_window
 from qatflow.monitoring.look import labelled_window
 from qatflow.release.bundle import load_bundle
@@ -56,15 +54,5 @@ def extend() -> tuple[dict[str, tuple[object, object]], str]:
     return params_file.edit(ROOT / "params.yaml", named), sha256_file(path)
 
 
-def main() -> None:
-    """Run once; a user's mistake ends without a traceback."""
-    os.chdir(ROOT)
-    try:
-        check_server()
-        sys.stdout.write(f"{renew(*sys.argv[1:2])}\n")
-    except QATFlowError as error:
-        sys.exit(f"Error: {error}")
-
-
 if __name__ == "__main__":
-    main()
+    run_once(renew, *sys.argv[1:2])

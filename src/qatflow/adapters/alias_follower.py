@@ -21,9 +21,11 @@ from qatflow.adapters.mlflow_tracking import MlflowTracker
 from qatflow.deploy.local import current, deploy_local
 from qatflow.deploy.rollout import set_name
 from qatflow.errors import PromotionError, QATFlowError
+from qatflow.params import Params
 from qatflow.release.bundle import load_bundle
 from qatflow.serving.logs import log_to_stderr
 
+LEAST_POLL_S = 0.25
 log = logging.getLogger(__name__)
 ADDRESS = re.compile(r"models:/(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,99})@(?P<alias>[A-Za-z0-9][A-Za-z0-9._-]{0,99})")
 
@@ -60,9 +62,24 @@ def mirror(registry: MlflowRegistry, alias: str, root: Path) -> int:
     return number
 
 
+def mirrored(params: Params, root: Path, address: str) -> Path:
+    """Return a project's deploy root for `models:/NAME@ALIAS`, which holds what the alias points at now.
+
+    Raises:
+        PromotionError: If the address is malformed; else see `mirror`.
+    """
+    name, alias = parse_address(address)
+    place = root / ".qatflow" / "served" / f"{name}@{alias}"
+    mirror(MlflowRegistry(MlflowTracker(params.tracking.uri, params.tracking.experiment, root), name), alias, place)
+    return place
+
+
 @contextmanager
-def follower(arguments: list[str]) -> Iterator[None]:
-    """Run a follower beside the block."""
+def follower(params: Params, root: Path, address: str, place: Path) -> Iterator[None]:
+    """Keep what `mirrored` returned up to date beside the block."""
+    name, alias = parse_address(address)
+    poll_s = max(params.serving.poll_s, LEAST_POLL_S)
+    arguments = [str(place), params.tracking.uri, str(root), name, alias, str(poll_s)]
     process = subprocess.Popen([sys.executable, "-m", __name__, *arguments], stdin=subprocess.PIPE)
     try:
         yield

@@ -12,11 +12,14 @@ from typing import Any, Literal
 import httpx
 
 from qatflow.adapters import promotions
+from qatflow.adapters.targets import place_of
+from qatflow.deploy.local import current
 from qatflow.deploy.remote import token_of
 from qatflow.deploy.rollout import end_challenge
 from qatflow.errors import DeployError, MonitoringError
 from qatflow.monitoring.look import Errors, errors_of
 from qatflow.params import Params
+from qatflow.release.bundle import load_bundle
 from qatflow.release.log import Entry
 from qatflow.release.promote import pending
 
@@ -133,9 +136,7 @@ def _watch(params: Params, root: Path, held: Entry, timeout_s: float) -> Mapping
 
 def _asker(params: Params, root: Path) -> Callable[[], dict[str, Any] | None]:
     """Return what asks the server for its rollout; it gives None where there is no answer."""
-    settings = params.deploy
-    file = str(root / settings.token_file) if settings.token_file else None
-    token = token_of(settings.model_copy(update={"token_file": file}))
+    token = token_of(place_of(params, root).settings)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     url = f"http://{params.serving.host}:{params.serving.port}/v2/rollout"
 
@@ -153,9 +154,6 @@ def _asker(params: Params, root: Path) -> Callable[[], dict[str, Any] | None]:
 
 
 def _labels(params: Params, root: Path, trial: Mapping[str, Any], since: float) -> dict[str, Errors]:
-    from qatflow.deploy.local import current
-    from qatflow.release.bundle import load_bundle
-
     champion = load_bundle(current(root / params.deploy.path)).sha256
     digests = {"champion": champion, "challenger": str(trial.get("challenger_sha256", ""))}
     try:

@@ -13,7 +13,7 @@ from typing import Any
 from qatflow.adapters.mlflow_pyfunc import BUNDLE, save_pyfunc
 from qatflow.artifacts import fsync_directory as fsync
 from qatflow.deploy.base import Place
-from qatflow.deploy.versions import VERSIONS, check_same, install, locked, swap, tried, version_of
+from qatflow.deploy.versions import check_same, put, tried
 from qatflow.errors import DeployError
 from qatflow.release.bundle import Bundle, load_bundle
 
@@ -23,13 +23,13 @@ MODEL_FILE = "MLmodel"
 def deploy_mlflow(bundle: Path, place: Place) -> dict[str, Any]:
     """Save a bundle as a pyfunc model, try it, then point `current` at it; see `qatflow.deploy.base.Target`."""
     loaded = load_bundle(bundle)
-    with locked(place.path):
-        version = version_of(place.path, loaded.sha256)
-        if not version.exists():
-            install(version, lambda workplace: _save(loaded, workplace))
-        _check(version, loaded)
-        swap(place.path, version)
-    return {"target": "mlflow", "model_sha256": loaded.sha256, "version": f"{VERSIONS}/{version.name}"}
+    version = put(
+        place.path,
+        loaded.sha256,
+        lambda workplace: _save(loaded, workplace),
+        lambda version: _check(version, loaded),
+    )
+    return {"target": "mlflow", "model_sha256": loaded.sha256, "version": version}
 
 
 def _save(bundle: Bundle, workplace: Path) -> None:

@@ -10,9 +10,9 @@ import numpy as np
 
 from qatflow import artifacts
 from qatflow.adapters import promotions
-from qatflow.adapters.mlflow_registry import MlflowRegistry
 from qatflow.data.prepared import PreparedData
-from qatflow.errors import PromotionError
+from qatflow.deploy.versions import tried
+from qatflow.errors import DeployError, PromotionError
 from qatflow.evaluation.evaluate import evaluate
 from qatflow.evaluation.metrics import correct
 from qatflow.online.candidates import Judged
@@ -20,8 +20,8 @@ from qatflow.params import Params
 from qatflow.release import promote as promotion
 from qatflow.release.base import Candidate
 from qatflow.release.bundle import build_bundle
-from qatflow.release.candidates import git_commit, metrics_of
-from qatflow.release.golden import check_golden
+from qatflow.release.candidates import git_commit, log_candidate
+from qatflow.release.log import PromotionLog
 from qatflow.release.manifest import Lineage
 from qatflow.release.ports import Registry
 
@@ -48,19 +48,32 @@ class ProjectRelease:
     def __call__(self, judged: Judged, model: bytes) -> str:
         """Return `promoted`, or `refused: ` and why; a repeat with the same bytes changes nothing."""
         registry, log = promotions.open_registry(self.params, self.root), promotions.open_log(self.params, self.root)
-        present = promotion.champion(registry, log)
-        if present is None or registry.version(present).sha256 != judged.sha256:
-            with tempfile.TemporaryDirectory(prefix="qatflow-online-") as folder:
-                bundle = self._bundle(judged, model, Path(folder))
-                refused = self._refusal(bundle)
-                if refused is not None:
-                    return f"refused: {refused}"
-                try:
-                    self._promote(registry, bundle, judged, present)
-                except PromotionError as error:
-                    return f"refused: {error}"
-        promotions.deploy_champion(self.params, self.root, registry, _champion(registry, self.params, self.root))
+        number = promotion.champion(registry, log)
+        if number is None or registry.version(number).sha256 != judged.sha256:
+            try:
+                number = self._promoted(registry, log, judged, model, number)
+            except (DeployError, PromotionError) as error:
+                return f"refused: {error}"
+        promotions.deploy_champion(self.params, self.root, registry, number)
         return "promoted"
+
+    def _promoted(
+        self, registry: Registry, log: PromotionLog, judged: Judged, model: bytes, present: int | None
+    ) -> int:
+        """Register a candidate and make it the champion in place of the present one; return its version.
+
+        Raises:
+            DeployError: If its bundle does not repeat its golden outputs here.
+            PromotionError: If another promotion came first.
+        """
+        with tempfile.TemporaryDirectory(prefix="qatflow-online-") as folder:
+            bundle, candidate = self._bundle(judged, model, Path(folder))
+            tried(bundle)
+            number = registry.register(log_candidate(registry, candidate, bundle))
+        why = f"online: {judged.learned} samples of {self.stream} learned, window {judged.window:.4f}"
+        gates = {"online": judged.to_dict()}
+        promotion.promote(registry, log, number, present, who=promotion.whoami(), why=why, gates=gates)
+        return number
 
     def _bundle(self, judged: Judged, model: bytes, folder: Path) -> tuple[Path, Candidate]:
         """Measure a candidate on the test split, beside the float model, and build its bundle."""
@@ -81,38 +94,6 @@ class ProjectRelease:
             data_md5=None,
             stages=self.began,
         )
-        learned = {"stream": self.stream, **judged.to_dict(), "outcome": None}
-        extras = {ONLINE: learned}
+        extras = {ONLINE: {"stream": self.stream, **judged.to_dict(), "outcome": None}}
         said = self.params.release.card
         return build_bundle(folder / "bundle", candidate, self.data, lineage, extras, said), candidate
-
-    def _refusal(self, made: tuple[Path, Candidate]) -> str | None:
-        """Return why the bundle cannot be used on this machine; None if it can."""
-        check = check_golden(made[0])
-        return None if check.max_lsb == 0 else check.error or f"golden outputs differ by {check.max_lsb:g} LSB"
-
-    def _promote(self, registry: Registry, made: tuple[Path, Candidate], judged: Judged, present: int | None) -> None:
-        bundle, candidate = made
-        facts = {
-            "model_sha256": candidate.sha256,
-            "variant": candidate.variant,
-            "score": repr(candidate.score),
-            "latency_us": repr(candidate.latency_us),
-        }
-        number = registry.register(registry.log_model(bundle, facts, metrics_of(candidate)))
-        why = f"online: {judged.learned} samples of {self.stream} learned, window {judged.window:.4f}"
-        promotion.promote(
-            registry,
-            promotions.open_log(self.params, self.root),
-            number,
-            present,
-            who=promotion.whoami(),
-            why=why,
-            gates={"online": judged.to_dict()},
-        )
-
-
-def _champion(registry: MlflowRegistry, params: Params, root: Path) -> int:
-    number = promotion.champion(registry, promotions.open_log(params, root))
-    assert number is not None  # noqa: S101 (one was promoted)
-    return number

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qatflow.adapters import alias_follower
-from qatflow.adapters.mlflow_registry import MlflowRegistry
-from qatflow.adapters.mlflow_tracking import MlflowTracker
+from qatflow.adapters.alias_follower import mirrored
 from qatflow.deploy.local import current
 from qatflow.params import Params
 
@@ -28,8 +26,4 @@ def find_champion(params: Params, root: Path, begin: str | None) -> Path:
         return current(root / params.deploy.path)
     if not begin.startswith("models:"):
         return Path(begin)
-    name, alias = alias_follower.parse_address(begin)
-    mirrored = root / ".qatflow" / "served" / f"{name}@{alias}"
-    tracker = MlflowTracker(params.tracking.uri, params.tracking.experiment, root)
-    alias_follower.mirror(MlflowRegistry(tracker, name), alias, mirrored)
-    return current(mirrored)
+    return current(mirrored(params, root, begin))

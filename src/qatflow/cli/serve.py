@@ -37,6 +37,7 @@ def serve(  # noqa: PLR0913, PLR0917 (the command's options)
     trusted_key: TrustedKeys = None,
 ) -> None:
     """Serve a model over the Open Inference Protocol and MLflow's /invocations, until stopped."""
+    from qatflow.adapters import alias_follower
     from qatflow.deploy.signing import read_public_key
     from qatflow.serving.gate import read_tokens
     from qatflow.serving.logs import log_to_stderr
@@ -52,7 +53,8 @@ def serve(  # noqa: PLR0913, PLR0917 (the command's options)
     log_to_stderr()
     with ExitStack() as stack:
         if model is not None:
-            bundle, name = _mirrored(stack, model, root, params, name)
+            bundle, name = alias_follower.mirrored(params, root, model), name or alias_follower.parse_address(model)[0]
+            stack.enter_context(alias_follower.follower(params, root, model, bundle))
         settings = Settings(
             bundle=bundle or root / params.deploy.path,
             name=name or params.release.name,
@@ -72,22 +74,6 @@ def project() -> tuple[Path, Params]:
     except QATFlowError:
         return Path.cwd(), Params()
     return root, params_file.load(root / "params.yaml")
-
-
-def _mirrored(stack: ExitStack, model: str, root: Path, params: Params, name: str | None) -> tuple[Path, str]:
-    """Fetch what an alias points at, and start what follows it; return the deploy root and the model's name."""
-    from qatflow.adapters import alias_follower
-    from qatflow.adapters.mlflow_registry import MlflowRegistry
-    from qatflow.adapters.mlflow_tracking import MlflowTracker
-
-    registered, alias = alias_follower.parse_address(model)
-    mirrored = root / ".qatflow" / "served" / f"{registered}@{alias}"
-    registry = MlflowRegistry(MlflowTracker(params.tracking.uri, params.tracking.experiment, root), registered)
-    alias_follower.mirror(registry, alias, mirrored)
-    poll = str(max(params.serving.poll_s, 0.25))
-    arguments = [str(mirrored), params.tracking.uri, str(root), registered, alias, poll]
-    stack.enter_context(alias_follower.follower(arguments))
-    return mirrored, name or registered
 
 
 def _say(address: Any, model: Any) -> None:

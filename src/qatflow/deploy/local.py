@@ -11,8 +11,8 @@ from qatflow.deploy.versions import (
     DIGEST_LENGTH,
     VERSIONS,
     check_same,
-    install,
     locked,
+    placed,
     swap,
     tried,
     version_of,
@@ -40,11 +40,12 @@ def add_version(path: Path, bundle: Path) -> Path:
         DeployError: If it does not run on this machine, or the same flatbuffer lies there with other labels or units.
     """
     loaded = load_bundle(bundle)
-    version = version_of(path, loaded.sha256)
-    if not version.exists():
-        install(version, lambda workplace: _copy(bundle, workplace))
-    check_same(load_bundle(version), loaded)
-    return version
+    return placed(
+        path,
+        loaded.sha256,
+        lambda workplace: _copy(bundle, workplace),
+        lambda version: check_same(load_bundle(version), loaded),
+    )
 
 
 def point_to(path: Path, sha256: str) -> Path:

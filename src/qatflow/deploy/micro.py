@@ -17,7 +17,7 @@ from qatflow.deploy.base import Place
 from qatflow.deploy.c_text import identifier
 from qatflow.deploy.micro_operators import resolver_methods
 from qatflow.deploy.micro_source import Sources, render
-from qatflow.deploy.versions import VERSIONS, install, locked, swap, tried, version_of
+from qatflow.deploy.versions import put, tried
 from qatflow.errors import ConversionError, DeployError
 from qatflow.evaluation.arena import estimate_arena
 from qatflow.release.bundle import GOLDEN, Bundle, load_bundle
@@ -36,13 +36,13 @@ def deploy_micro(bundle: Path, place: Place) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="qatflow-micro-") as folder:
         files = _tried(loaded, Path(folder) / "bundle", identifier(place.name))
     digests = {name: artifacts.sha256_bytes(text.encode()) for name, text in files.items()}
-    with locked(place.path):
-        version = version_of(place.path, artifacts.digest(digests))
-        if not version.exists():
-            install(version, lambda workplace: _write(files, workplace))
-        _check(version, digests)
-        swap(place.path, version)
-    return {"target": "micro", "model_sha256": loaded.sha256, "version": f"{VERSIONS}/{version.name}"}
+    version = put(
+        place.path,
+        artifacts.digest(digests),
+        lambda workplace: _write(files, workplace),
+        lambda version: _check(version, digests),
+    )
+    return {"target": "micro", "model_sha256": loaded.sha256, "version": version}
 
 
 def sources_of(bundle: Bundle, symbol: str) -> Sources:

@@ -44,7 +44,32 @@ def version_of(path: Path, sha256: str) -> Path:
     return folder / sha256[:DIGEST_LENGTH]
 
 
-def install(version: Path, fill: Callable[[Path], None]) -> None:
+Step = Callable[[Path], None]
+"""Fills or checks a model's folder; what it raises leaves in use what was."""
+
+
+def put(path: Path, digest: str, fill: Step, check: Step) -> str:
+    """Install a model's folder unless it is there, check it, point to it, and return its name below `path`.
+
+    Raises:
+        DeployError: If the disk refuses.
+    """
+    with locked(path):
+        version = placed(path, digest, fill, check)
+        swap(path, version)
+    return f"{VERSIONS}/{version.name}"
+
+
+def placed(path: Path, digest: str, fill: Step, check: Step) -> Path:
+    """Install a model's folder unless it is there, check it, and return it. Call it locked."""
+    version = version_of(path, digest)
+    if not version.exists():
+        install(version, fill)
+    check(version)
+    return version
+
+
+def install(version: Path, fill: Step) -> None:
     """Let `fill` write and try a model's folder under another name; the last step gives it its own."""
     workplace = version.with_name(f".{version.name}.tmp")
     workplace.mkdir()

@@ -12,7 +12,7 @@ from typing import Any
 from qatflow.errors import PromotionError
 from qatflow.release.log import Change, Entry, PromotionLog
 from qatflow.release.ports import Registry
-from qatflow.release.promote import apply, named, pending, reconcile
+from qatflow.release.promote import apply, checked, named, pending, reconcile
 
 APPROVED = "approved"
 """Name in a held entry's gates of what the entry of its promotion will hold."""
@@ -39,16 +39,8 @@ def hold(  # noqa: PLR0913 (a compare-and-swap, and who answers for it)
         TrackingError: If the registry does not answer.
     """
     with log.locked():
-        present = reconcile(registry, log)
-        if present != expected:
-            raise PromotionError(
-                f"Champion of {registry.name} is {named(present)}, not {named(expected)}: "
-                "another promotion came first. Look at `qatflow history`, then decide again."
-            )
-        if present == version:
-            raise PromotionError(f"Version {version} of {registry.name} is the champion already")
-        sha256 = registry.version(version).sha256
-        return apply(registry, log, Change("hold", version, present, sha256, who, why, gates))
+        sha256 = checked(registry, log, version, expected)
+        return apply(registry, log, Change("hold", version, expected, sha256, who, why, gates))
 
 
 def approve(registry: Registry, log: PromotionLog, version: int | None, *, who: str, why: str) -> Entry:

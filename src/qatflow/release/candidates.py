@@ -18,6 +18,7 @@ from qatflow.evaluation.metrics import correct
 from qatflow.params import Params
 from qatflow.release.base import Candidate, Flags
 from qatflow.release.manifest import Lineage
+from qatflow.release.ports import Registry
 
 FANNED = ("quantize", "convert", "evaluate")
 """The stages of which each variant has its own."""
@@ -176,3 +177,14 @@ def metrics_of(candidate: Candidate) -> dict[str, float]:
         "latency_p50_us": candidate.latency_us,
         "latency_ratio": float(candidate.timings["latency_ratio"]),
     }
+
+
+def log_candidate(registry: Registry, candidate: Candidate, bundle: Path, float_model: Path | None = None) -> str:
+    """Store a candidate's bundle with its facts and figures, and return the model's URI; see `Registry.log_model`."""
+    facts = {
+        "model_sha256": candidate.sha256,
+        "variant": candidate.variant,
+        "score": repr(candidate.score),
+        "latency_us": repr(candidate.latency_us),
+    }
+    return registry.log_model(bundle, facts, metrics_of(candidate), float_model)

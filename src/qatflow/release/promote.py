@@ -39,16 +39,26 @@ def promote(  # noqa: PLR0913 (a compare-and-swap, and who answers for it)
         TrackingError: If the registry does not answer; if the log was written by then, the next call completes it.
     """
     with log.locked():
-        present = reconcile(registry, log)
-        if present != expected:
-            raise PromotionError(
-                f"Champion of {registry.name} is {named(present)}, not {named(expected)}: "
-                "another promotion came first. Look at `qatflow history`, then decide again."
-            )
-        if present == version:
-            raise PromotionError(f"Version {version} of {registry.name} is the champion already")
-        sha256 = registry.version(version).sha256
-        return apply(registry, log, Change("promote", version, present, sha256, who, why, gates))
+        sha256 = checked(registry, log, version, expected)
+        return apply(registry, log, Change("promote", version, expected, sha256, who, why, gates))
+
+
+def checked(registry: Registry, log: PromotionLog, version: int, expected: int | None) -> str:
+    """Return the digest of a version that may challenge the champion, if that is the expected one; call it locked.
+
+    Raises:
+        PromotionError: If another version is champion, or `version` is it already or does not exist.
+        TrackingError: If the registry does not answer.
+    """
+    present = reconcile(registry, log)
+    if present != expected:
+        raise PromotionError(
+            f"Champion of {registry.name} is {named(present)}, not {named(expected)}: "
+            "another promotion came first. Look at `qatflow history`, then decide again."
+        )
+    if present == version:
+        raise PromotionError(f"Version {version} of {registry.name} is the champion already")
+    return registry.version(version).sha256
 
 
 def rollback(registry: Registry, log: PromotionLog, *, who: str, why: str, withdraw: bool = True) -> Entry:

@@ -13,7 +13,7 @@ from qatflow.params import ReleaseParams
 from qatflow.release.approval import APPROVED, hold
 from qatflow.release.base import Candidate, Champion, Context
 from qatflow.release.bundle import build_bundle
-from qatflow.release.candidates import Inputs, metrics_of
+from qatflow.release.candidates import Inputs, log_candidate
 from qatflow.release.golden import check_golden
 from qatflow.release.log import Entry, PromotionLog
 from qatflow.release.ports import Registry
@@ -96,7 +96,10 @@ def _decide(desk: Desk, inputs: Inputs, present: int | None, key: str, folder: P
     golden = {variant: check_golden(bundle) for variant, bundle in bundles.items()}
     context = Context(inputs.candidates, standing, golden, withdrawn(desk.log.read()))
     verdict = select(inputs.candidates, context, desk.params.gates)
-    uris = {v: _log_model(desk.registry, inputs, v, bundle) for v, bundle in bundles.items()}
+    uris = {
+        variant: log_candidate(desk.registry, inputs.candidates[variant], bundle, inputs.float_model)
+        for variant, bundle in bundles.items()
+    }
     if verdict.winner is None or (standing and standing.sha256 == inputs.candidates[verdict.winner].sha256):
         return _keep(desk, verdict, standing)
     winner, uri = inputs.candidates[verdict.winner], uris[verdict.winner]
@@ -106,17 +109,6 @@ def _decide(desk: Desk, inputs: Inputs, present: int | None, key: str, folder: P
     gates = {"inputs": key, "receipt": receipt}
     promote(desk.registry, desk.log, receipt["version"], present, who=whoami(), why=desk.why, gates=gates)
     return receipt
-
-
-def _log_model(registry: Registry, inputs: Inputs, variant: str, bundle: Path) -> str:
-    candidate = inputs.candidates[variant]
-    facts = {
-        "model_sha256": candidate.sha256,
-        "variant": candidate.variant,
-        "score": repr(candidate.score),
-        "latency_us": repr(candidate.latency_us),
-    }
-    return registry.log_model(bundle, facts, metrics_of(candidate), inputs.float_model)
 
 
 def _promoted(verdict: Verdict, winner: Candidate, number: int, present: int | None) -> Receipt:

@@ -7,6 +7,8 @@ import zlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
+import orjson
+
 from qatflow.serving.replies import CLOSE, RefusalError, shown
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -42,6 +44,18 @@ async def read_body(receive: Receive, headers: Mapping[bytes, bytes], limit: int
             raise RefusalError(408, f"the request did not arrive within {timeout_s:g} s", (CLOSE,)) from None
     encoding = headers.get(b"content-encoding")
     return body if encoding is None else _decompressed(body, encoding.lower(), limit)
+
+
+def parse_json(text: bytes) -> Any:
+    """Return what a body says.
+
+    Raises:
+        RefusalError: 400 if it is not JSON, or nests too deeply.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise RefusalError(400, f"the body is not JSON: {error.msg} at character {error.pos}") from None
 
 
 async def _rest(receive: Receive, message: MutableMapping[str, Any], limit: int) -> bytes:

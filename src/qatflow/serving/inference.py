@@ -118,12 +118,8 @@ class Inference:
         request.after = partial(
             self._afterwards, model, question, answer, request_id, time.perf_counter() - started, trial
         )
-        marks = (
-            (b"x-request-id", request_id.encode()),
-            (b"x-model-version", model.version.encode()),
-            (b"x-model-sha256", model.sha256.encode()),
-        )
-        return Reply(reply.status, reply.body, (*reply.headers, *marks))
+        headers = (*reply.headers, (b"x-request-id", request_id.encode()), *model.marks)
+        return Reply(reply.status, reply.body, headers)
 
     async def _answered(
         self, model: ServedModel, question: Question, trial: Trial | None

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from qatflow.deploy.rollout import name_of
-from qatflow.errors import DeployError
+from qatflow.deploy.versions import tried
 from qatflow.release.bundle import load_bundle
-from qatflow.release.golden import check_golden
 from qatflow.serving.served import ServedModel
 
 
@@ -33,10 +32,7 @@ class Loader:
         """
         loaded = load_bundle(bundle)
         if loaded.manifest_sha256 not in self._tried:
-            check = check_golden(bundle)
-            if check.max_lsb != 0:
-                what = check.error or f"its golden outputs differ by {check.max_lsb:g} LSB on this machine"
-                raise DeployError(f"{bundle} is not fit to serve: {what}")
+            tried(bundle)
             self._tried.add(loaded.manifest_sha256)
         name = None if self._root is None else name_of(self._root, loaded.sha256)
         return ServedModel(loaded, name, self._device)

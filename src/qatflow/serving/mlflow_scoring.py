@@ -7,9 +7,8 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from qatflow.serving import tensors
+from qatflow.serving.body import parse_json
 from qatflow.serving.replies import RefusalError, Reply, json_reply, shown
 from qatflow.serving.served import Answer, Question, ServedModel
 
@@ -28,10 +27,7 @@ def parse(body: bytes, headers: Mapping[bytes, bytes], model: ServedModel, max_b
     shape = model.manifest.input.shape
     if _is_csv(headers.get(b"content-type", b"application/json")):
         return Question(tensors.samples(_csv_rows(body), _vector(shape), max_batch))
-    try:
-        request = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise RefusalError(400, f"the body is not JSON: {error.msg} at character {error.pos}") from None
+    request = parse_json(body)
     given = [form for form in FORMS if form in request] if isinstance(request, dict) else []
     if len(given) != 1 or set(request) - {*given, "params"}:
         raise RefusalError(400, f"the body must be a JSON object with exactly one of {', '.join(FORMS)}")

@@ -15,6 +15,7 @@ import orjson
 
 from qatflow.artifacts import Array
 from qatflow.serving import tensors
+from qatflow.serving.body import parse_json
 from qatflow.serving.replies import RefusalError, Reply, json_reply, shown
 from qatflow.serving.served import Answer, Question, ServedModel
 
@@ -107,10 +108,7 @@ def _split(body: bytes, length: bytes | None) -> tuple[bytes, bytes]:
 
 
 def _object(text: bytes) -> dict[str, Any]:
-    try:
-        found = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise RefusalError(400, f"the body is not JSON: {error.msg} at character {error.pos}") from None
+    found = parse_json(text)
     if not isinstance(found, dict):
         raise RefusalError(400, "the body is no JSON object")
     return found

@@ -20,6 +20,7 @@ from qatflow.serving.meter import CONTENT_TYPE, Meter
 from qatflow.serving.replies import RefusalError, Reply, json_reply
 
 MAX_LABELS = 10_000
+MAX_ARCHIVE_BYTES = 64 << 20
 Feedback = Callable[[list[tuple[str, str]]], Mapping[str, Any]]
 Install = Callable[[bytes], Awaitable[Mapping[str, Any]]]
 Table = dict[str, dict[str, Handler]]
@@ -130,9 +131,6 @@ class Routes:
             raise RefusalError(403, "this server's bundle cannot be changed: it needs a deploy root and --token-file")
         body = await read_body(request.receive, request.headers, MAX_ARCHIVE_BYTES, self._limits.timeout_s * 6)
         return json_reply(await self._install(body))
-
-
-MAX_ARCHIVE_BYTES = 64 << 20
 
 
 def _pinned(path: str) -> str | None:

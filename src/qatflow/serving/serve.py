@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from qatflow.serving.meter import Meter
 from qatflow.serving.replies import RefusalError
 from qatflow.serving.routes import Routes
 from qatflow.serving.served import ServedModel
-from qatflow.serving.server import Address, Server, following, listening
+from qatflow.serving.server import Address, Server, listening
 from qatflow.serving.watcher import Watcher, facts, is_root
 
 SWITCH_S = 0.0002
@@ -106,7 +107,7 @@ class _Built:
         self.routes = Routes(inference, limits, self.meter, feedback, install)
         self.routes.refused = lambda: self.watcher.refused if self.watcher else None
         self.app = App(self.routes.table(), self.routes.patterns(), gate, self.meter)
-        self.follow = following(self.watcher, limits.poll_s) if self.watcher else None
+        self.follow = partial(self.watcher.follow, limits.poll_s) if self.watcher else None
         self._root, self._trusted = root, settings.trusted
 
     def _refer(self, model: ServedModel) -> None:

@@ -69,6 +69,7 @@ class ServedModel:
         device: Name in `tflite.devices.DEVICES`.
 
     Attributes:
+        marks: Headers that say which model it is.
         sample_s: Median seconds of one sample, measured when it was loaded.
         reference: What drift is measured against; None if the bundle has none.
 
@@ -82,6 +83,10 @@ class ServedModel:
         self.manifest: BundleManifest = bundle.manifest
         self.sha256 = bundle.sha256
         self.version = version or bundle.sha256[:16]
+        self.marks = (
+            (b"x-model-version", self.version.encode()),
+            (b"x-model-sha256", self.sha256.encode()),
+        )
         self._model, self._device = bundle.model, device
         single = Session(bundle.model, device=device)
         for role, spec, told in (("input", single.input, self.manifest.input), ("output", single.output, self.output)):

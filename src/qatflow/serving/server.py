@@ -9,7 +9,6 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import uvicorn
 
@@ -17,7 +16,6 @@ from qatflow.errors import ServingError
 from qatflow.params import ServingParams
 from qatflow.serving.app import App
 from qatflow.serving.connection import connection_class
-from qatflow.serving.watcher import Watcher
 
 log = logging.getLogger(__name__)
 KEEP_ALIVE_S = 75
@@ -107,11 +105,6 @@ class Server(uvicorn.Server):
             self._following.cancel()
 
 
-def following(watcher: Watcher, poll_s: float) -> Callable[[], Awaitable[None]]:
-    """Return what follows a deploy root."""
-    return lambda: watcher.follow(poll_s)
-
-
 @contextlib.contextmanager
 def listening(host: str, port: int) -> Iterator[socket.socket]:
     """Yield a bound socket, so that a port in use is found before anything is loaded.
@@ -128,8 +121,3 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
     except (OSError, OverflowError) as error:
         why = getattr(error, "strerror", None) or error
         raise ServingError(f"Cannot listen on {host} port {port}: {why}; choose another with --port") from None
-
-
-def folder_name(path: Path) -> str:
-    """Return a name for the model of a folder: letters, digits, dots, dashes and underscores."""
-    return "".join(c if c.isalnum() or c in "._-" else "-" for c in path.resolve().name) or "model"

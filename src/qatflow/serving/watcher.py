@@ -87,11 +87,7 @@ class Watcher:
 
     async def _swap(self, bundle: Path) -> None:
         try:
-            model = await asyncio.to_thread(self._load, bundle)
-            if model.signature != self._models.champion.signature:
-                raise DeployError(
-                    "its task, shapes or labels are not those of the served model; restart to change them"
-                )
+            model = await self._fitting(bundle)
         except (QATFlowError, OSError) as error:
             self._refuse(f"{bundle.name}: {error}")
             return
@@ -119,16 +115,20 @@ class Watcher:
             self._refuse(f"challenger {rollout.challenger} retreated before: {'; '.join(lost)}")
             return
         try:
-            bundle = challenger_path(self._root, rollout)
-            model = await asyncio.to_thread(self._load, bundle)
-            if model.signature != self._models.champion.signature:
-                raise DeployError("its task, shapes or labels are not those of the champion")
+            model = await self._fitting(challenger_path(self._root, rollout))
         except (QATFlowError, OSError) as error:
             self._models.trial = None
             self._refuse(f"challenger {rollout.challenger}: {error}")
             return
         self._models.trial = Trial(model, rollout.mode, rollout.share, self._canary)
         log.info("trying %s", model.sha256, extra={"event": rollout.mode, "model_version": model.version})
+
+    async def _fitting(self, bundle: Path) -> ServedModel:
+        """Return a loaded bundle that clients of the champion can be answered with."""
+        model = await asyncio.to_thread(self._load, bundle)
+        if model.signature != self._models.champion.signature:
+            raise DeployError("its task, shapes or labels are not those of the served model; restart to change them")
+        return model
 
     def _retreat(self) -> None:
         """Note a challenger that has lost, so that people see it, and a restart does not try it again."""

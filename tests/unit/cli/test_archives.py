@@ -1,16 +1,14 @@
 """`qatflow keygen`, `verify` and `sign` as a user types them."""
 
 import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from qatflow.cli import app, main
 from qatflow.deploy import signing
 from qatflow.deploy.archive import pack
 from qatflow.release.bundle import load_bundle
+from tests.unit.cli.commands import fail, run
 from tests.unit.release.fabricate import bundle
 
 
@@ -21,19 +19,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     assert "k signs and stays here; k.pub verifies" in run("keygen", "k")
     Path("signed").write_bytes(pack(bundle(tmp_path), signing.read_private_key(Path("k"))))
     return tmp_path
-
-
-def run(*words: str) -> str:
-    done = CliRunner().invoke(app, words, catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    return done.stdout
-
-
-def fail(monkeypatch: pytest.MonkeyPatch, *words: str) -> str:
-    monkeypatch.setattr(sys, "argv", ["qatflow", *words])
-    with pytest.raises(SystemExit) as end:
-        main()
-    return str(end.value.code)
 
 
 def test_an_archive_is_verified_with_and_without_a_key(folder: Path):

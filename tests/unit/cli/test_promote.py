@@ -1,18 +1,16 @@
 """`qatflow promote`, `--approve` and `--reject` in a project with a real MLflow registry."""
 
-import sys
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
-from typer.testing import CliRunner
 
 from qatflow.adapters.mlflow_registry import MlflowRegistry
 from qatflow.adapters.mlflow_tracking import MlflowTracker
-from qatflow.cli import app, main
 from qatflow.deploy.local import current
 from qatflow.errors import DeployError
 from qatflow.release.bundle import load_bundle
+from tests.unit.cli.commands import fail, run
 from tests.unit.release.fabricate import bundle, flatbuffer
 
 pytestmark = pytest.mark.slow
@@ -43,19 +41,6 @@ def deployed(project: Path) -> bytes | None:
         return load_bundle(current(project / "deployed")).model
     except DeployError:
         return None
-
-
-def run(*words: str) -> str:
-    done = CliRunner().invoke(app, words, catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    return done.stdout
-
-
-def fail(monkeypatch: pytest.MonkeyPatch, *words: str) -> str:
-    monkeypatch.setattr(sys, "argv", ["qatflow", *words])
-    with pytest.raises(SystemExit) as end:
-        main()
-    return str(end.value.code)
 
 
 def test_a_promotion_waits_is_approved_and_deployed_or_rejected(project: Path, monkeypatch: pytest.MonkeyPatch):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from qatflow.errors import OtherSchemaError
-from qatflow.online.streams.base import MAX_PAYLOAD_BYTES, DeadLetter, Record
+from qatflow.online.streams.base import MAX_PAYLOAD_BYTES, DeadLetter, Record, Stream, position
 
 MAX_HEADER_BYTES = 8192
 MAX_REASON = 1000
@@ -30,3 +30,30 @@ def unpack_dead_letter(record: Record) -> DeadLetter:
         return DeadLetter(str(header["offset"]), str(header["reason"]), record.payload[4 + length :])
     except (ValueError, KeyError, TypeError):
         raise OtherSchemaError(f"dead letter {record.offset} does not begin with offset and reason") from None
+
+
+class Aside:
+    """The dead letters of a stream, in a stream of their own.
+
+    Args:
+        stream: Where they are kept.
+        last: The last one that is there; None if there is none. What is not behind it is there already.
+    """
+
+    def __init__(self, stream: Stream, last: Record | None) -> None:
+        self._stream = stream
+        self._last = position(None if last is None else unpack_dead_letter(last).offset)
+
+    def put(self, record: Record, reason: str) -> None:
+        """See `Stream.dead_letter`."""
+        if position(record.offset) > self._last:
+            self._stream.append([pack_dead_letter(DeadLetter(record.offset, reason, record.payload))])
+            self._last = position(record.offset)
+
+    def first(self, max_records: int) -> list[DeadLetter]:
+        """See `Stream.dead_letters`."""
+        return [unpack_dead_letter(record) for record in self._stream.read(None, max_records)]
+
+    def close(self) -> None:
+        """Let go of the stream."""
+        self._stream.close()

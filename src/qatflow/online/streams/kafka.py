@@ -14,7 +14,7 @@ from typing import Any
 from qatflow.errors import StreamError
 from qatflow.online.streams.address import Address, Broker, parse_broker, read_options
 from qatflow.online.streams.base import READ_BYTES, DeadLetter, Record, check_payloads, checked, gone, position
-from qatflow.online.streams.dead_letters import pack_dead_letter, unpack_dead_letter
+from qatflow.online.streams.dead_letters import Aside
 from qatflow.online.streams.kafka_lease import kafka_lease
 
 AT_ONCE = 500
@@ -75,8 +75,7 @@ class KafkaStream:
             }
         )
         self._producer: Any = None
-        self._dead: KafkaStream | None = None
-        self._last_dead = (-1, -1)
+        self._dead: Aside | None = None
         self._next: int | None = None
         self._read_up_to: int | None = None
 
@@ -152,14 +151,11 @@ class KafkaStream:
 
     def dead_letter(self, record: Record, reason: str) -> None:
         """See `Stream.dead_letter`."""
-        dead = self._dead_stream()
-        if position(record.offset) > self._last_dead:
-            dead.append([pack_dead_letter(DeadLetter(record.offset, reason, record.payload))])
-            self._last_dead = position(record.offset)
+        self._aside().put(record, reason)
 
     def dead_letters(self, max_records: int) -> list[DeadLetter]:
         """See `Stream.dead_letters`."""
-        return [unpack_dead_letter(record) for record in self._dead_stream().read(None, max_records)]
+        return self._aside().first(max_records)
 
     def close(self) -> None:
         """See `Stream.close`."""
@@ -245,15 +241,13 @@ class KafkaStream:
             self._producer = producer
         return self._producer
 
-    def _dead_stream(self) -> KafkaStream:
+    def _aside(self) -> Aside:
         if self._dead is None:
-            self._dead = KafkaStream(
-                Broker(self._place.host, self._place.port, f"{self._place.name}.dead"), self._options
-            )
-            after, number = None, self._dead.lag(None)
-            while number and (records := self._dead.read(after, AT_ONCE)):
-                after, number = records[-1].offset, self._dead.lag(records[-1].offset)
-                self._last_dead = position(unpack_dead_letter(records[-1]).offset)
+            dead = KafkaStream(Broker(self._place.host, self._place.port, f"{self._place.name}.dead"), self._options)
+            last, number = None, dead.lag(None)
+            while number and (records := dead.read(last and last.offset, AT_ONCE)):
+                last, number = records[-1], dead.lag(records[-1].offset)
+            self._dead = Aside(dead, last)
         return self._dead
 
     @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 from qatflow.errors import StreamError
 from qatflow.online.streams.address import Address, read_options
 from qatflow.online.streams.base import DeadLetter, Record, check_payloads, position
-from qatflow.online.streams.dead_letters import pack_dead_letter, unpack_dead_letter
+from qatflow.online.streams.dead_letters import Aside
 from qatflow.online.streams.segments import hold, write_committed
 from qatflow.online.streams.spool_reader import SpoolReader, durable_end
 from qatflow.online.streams.spool_writer import SpoolOptions, SpoolWriter
@@ -37,8 +37,7 @@ class Spool:
         self._folder, self._options = folder, options
         self._reader = SpoolReader(folder)
         self._writer: SpoolWriter | None = None
-        self._dead: Spool | None = None
-        self._last_dead = (-1, -1)
+        self._dead: Aside | None = None
 
     def read(self, after: str | None, max_records: int, wait_s: float = 0.0) -> list[Record]:
         """See `Stream.read`."""
@@ -91,14 +90,11 @@ class Spool:
 
     def dead_letter(self, record: Record, reason: str) -> None:
         """See `Stream.dead_letter`."""
-        dead = self._dead_spool()
-        if position(record.offset) > self._last_dead:
-            dead.append([pack_dead_letter(DeadLetter(record.offset, reason, record.payload))])
-            self._last_dead = position(record.offset)
+        self._aside().put(record, reason)
 
     def dead_letters(self, max_records: int) -> list[DeadLetter]:
         """See `Stream.dead_letters`."""
-        return [unpack_dead_letter(record) for record in self._dead_spool().read(None, max_records)]
+        return self._aside().first(max_records)
 
     def close(self) -> None:
         """See `Stream.close`."""
@@ -110,13 +106,12 @@ class Spool:
             self._dead.close()
             self._dead = None
 
-    def _dead_spool(self) -> Spool:
+    def _aside(self) -> Aside:
         if self._dead is None:
-            self._dead = Spool(self._folder / DEAD, DEAD_OPTIONS)
-            end = self._dead.end()
-            if end is not None:
-                before = str(_number(end) - 1) if self._dead.lag(None) > 1 else None
-                self._last_dead = position(unpack_dead_letter(self._dead.read(before, 1)[0]).offset)
+            dead = Spool(self._folder / DEAD, DEAD_OPTIONS)
+            end = dead.end()
+            before = str(_number(end) - 1) if end is not None and dead.lag(None) > 1 else None
+            self._dead = Aside(dead, None if end is None else dead.read(before, 1)[0])
         return self._dead
 
 
