@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.qat_accuracy import accuracy_of, arguments_parser, base_model, prepared_data, tuned
+from benchmarks.qat_accuracy import accuracy_of, arguments_parser, base_model, base_training, prepared_data, tuned
 from benchmarks.stock import convert_stock
 from benchmarks.stock_compression import CHAINS, stock_chain
 from qatflow.artifacts import digest
@@ -66,6 +66,8 @@ class Plan:
     compression: Mapping[str, Any]
     taught: Mapping[str, Any] = field(default_factory=dict)
     batch_size: int = 128
+    base: Mapping[str, Any] = field(default_factory=dict)
+    """Changes to how the float model is trained that all start from."""
 
     def settings(self, **changes: Any) -> QuantizeParams:
         """Return the engine's settings, with other ones of compression."""
@@ -81,11 +83,15 @@ class Plan:
         return training.model_copy(update={"epochs": self.epochs + self.qat_epochs})
 
 
+VIEWS = {"augment": ("flip", "shift")}
 STRONG_TEACHER = {"distillation": 0.9, "distillation_temperature": 4.0}
 """Where the float model was trained well, sparse ones recover more from its soft targets; see docs/compression.md."""
 PLANS = {
     "digits": Plan(10, 10, 1e-3, {"sparsity": 0.65, "channels": 0.5, "multiple_of": 4}, batch_size=64),
-    "resnet8": Plan(8, 2, 5e-4, {"sparsity": 0.65, "channels": 0.5}, STRONG_TEACHER),
+    "resnet8": Plan(
+        *(16, 4, 1e-3, {"sparsity": 0.69, "channels": 0.42, "multiple_of": 16}, STRONG_TEACHER | VIEWS),
+        base=VIEWS | {"epochs": 6},
+    ),
     "mobilenet": Plan(10, 3, 1e-3, {"sparsity": 0.7, "clusters": 8, "channels": 0.6}),
 }
 WHOLE = 50_000
@@ -98,7 +104,8 @@ def main() -> None:
     arguments = parser.parse_args()
     with hushed(), tempfile.TemporaryDirectory() as folder:
         data = prepared_data(arguments, Path(folder) / "data", WHOLE)
-        base = base_model(arguments, data)
+        training = base_training(arguments.case).model_copy(update=dict(PLANS[arguments.case].base))
+        base = base_model(arguments, data, training)
         rows = dict(_rows(arguments, base, data))
         sample, _ = data.test.arrays(limit=1)
         times = interleaved_latency(list(rows.values()), sample, threads=1, runs=RUNS)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.stock import SCHEMES, ai_edge, convert_stock, stock
-from qatflow.artifacts import Array, stage_output
+from qatflow.artifacts import Array, digest, stage_output
 from qatflow.backend import keras, start
 from qatflow.cli.screen import hushed
 from qatflow.data.prepare import prepare_data
@@ -108,10 +108,22 @@ def tuned(base: keras.Model, data: PreparedData, training: QatParams, seed: int)
     return copy
 
 
-def base_model(arguments: argparse.Namespace, data: PreparedData) -> keras.Model:
+def base_training(case: str) -> PretrainParams:
+    """Return how the float model of a case is trained."""
+    rate = 0.003 if case != "resnet8" else 0.001
+    batch = 64 if case == "digits" else 128
+    return PretrainParams(epochs=BASE_EPOCHS[case], batch_size=batch, learning_rate=rate)
+
+
+def base_model(
+    arguments: argparse.Namespace, data: PreparedData, training: PretrainParams | None = None
+) -> keras.Model:
     """Return the float model that all start from; kept beside `--cache`, since it takes minutes."""
     start(0)
-    case, cached = arguments.case, arguments.cache and arguments.cache / f"{arguments.case}.npz"
+    case = arguments.case
+    training = training or base_training(case)
+    kept = f"{case}-{digest(training.model_dump(mode='json'))[:8]}.npz"
+    cached = arguments.cache and arguments.cache / kept
     if case == "resnet8":
         model = load_model_file(arguments.model)
     else:
@@ -121,9 +133,7 @@ def base_model(arguments: argparse.Namespace, data: PreparedData) -> keras.Model
         with np.load(cached) as kept:
             model.set_weights([kept[key] for key in kept.files])
         return model
-    rate = 0.003 if case != "resnet8" else 0.001
-    batch = 64 if case == "digits" else 128
-    fit(model, data, PretrainParams(epochs=BASE_EPOCHS[case], batch_size=batch, learning_rate=rate), 0, "base")
+    fit(model, data, training, 0, "base")
     if cached:
         np.savez(cached, *model.get_weights())
     return model

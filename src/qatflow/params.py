@@ -80,6 +80,7 @@ class TrainingParams(Section):
     warmup: Share = 0.0
     clip_norm: Rate | None = None
     averaging: Share = 0.0
+    augment: tuple[str, ...] = ()
 
 
 class DistributionParams(Section):

@@ -1,6 +1,7 @@
 """What fake-quant models learn: the data's own targets, and the answers of a teacher."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,19 +21,31 @@ TINY = 1e-7
 
 
 class Objective(NamedTuple):
-    """Targets of the training and of the validation split, in stored order, and the loss and metrics that take them."""
+    """What is learned.
+
+    Attributes:
+        targets: Of the training split, in stored order.
+        validation: Targets of the validation split, in stored order.
+        loss: Takes both.
+        metrics: Take both.
+        answer: Puts the teacher's answers to what the student sees into targets; see `data.streams.Samples`. None where
+            `targets` hold the answers already.
+    """
 
     targets: Array
     validation: Array
     loss: Any
     metrics: list[Any]
+    answer: Callable[[Array, Array], Array] | None = None
 
 
 def objective(teacher: keras.Model, data: PreparedData, settings: QatParams) -> Objective:
-    """Return what is learned from a teacher: anything with `predict_on_batch`.
+    """Return what is learned from a teacher: anything with `predict_on_batch`, which other threads may call.
 
     At temperature 1 cross-entropy is linear in its targets, and so is the gradient of a squared error: one mean of
-    targets and answers does. Else both are kept, side by side, for `distilling`.
+    targets and answers does. Else both are kept, side by side, for `distilling`. Where samples are augmented, the
+    teacher answers to the view that the student sees (Beyer et al., "Knowledge Distillation: A Good Teacher is Patient
+    and Consistent", 2022).
     """
     own, validation = hard_targets(data.train, data), hard_targets(data.val, data)
     classes = data.task == "classification"
@@ -40,11 +53,39 @@ def objective(teacher: keras.Model, data: PreparedData, settings: QatParams) -> 
     share = settings.distillation
     plain = settings.distillation_temperature == 1 and settings.distillation_loss == "cross_entropy"
     if not share or not classes or plain:
-        mixed = (1 - share) * own + share * answers(teacher, data.train).reshape(own.shape) if share else own
-        return Objective(np.asarray(mixed, np.float32), validation, LOSSES[data.task], metrics)
-    both = np.concatenate([own, answers(teacher, data.train)], axis=1).astype(np.float32)
+        found = Objective(own, validation, LOSSES[data.task], metrics)
+        return _taught(found, teacher, data, settings, partial(_mixed, share))
+    both, apart = (np.concatenate([each, 0 * each], axis=1) for each in (own, validation))
     loss = distilling(share, settings.distillation_temperature, settings.distillation_loss)
-    return Objective(both, np.concatenate([validation, 0 * validation], axis=1), loss, [_accuracy])
+    return _taught(Objective(both, apart, loss, [_accuracy]), teacher, data, settings, _beside)
+
+
+def _mixed(share: float, targets: Array, taught: Array) -> Array:
+    return np.asarray((1 - share) * targets + share * taught.reshape(targets.shape), np.float32)
+
+
+def _beside(targets: Array, taught: Array) -> Array:
+    """Put answers (n, k) into the second half of targets (n, 2 k)."""
+    return np.concatenate([targets[:, : taught.shape[1]], taught], axis=1).astype(np.float32)
+
+
+def _taught(
+    found: Objective,
+    teacher: keras.Model,
+    data: PreparedData,
+    settings: QatParams,
+    merge: Callable[[Array, Array], Array],
+) -> Objective:
+    """Return an objective with a teacher's answers: given once, or to each view of the samples anew."""
+    taught, inputs = settings.distillation > 0, data.task == "anomaly"
+
+    def answer(x: Array, targets: Array) -> Array:
+        own = x if inputs else targets
+        return merge(own, teacher.predict_on_batch(x)) if taught else own
+
+    if settings.augment:
+        return found._replace(answer=answer if taught or inputs else None)
+    return found._replace(targets=merge(found.targets, answers(teacher, data.train))) if taught else found
 
 
 def answers(teacher: keras.Model, split: Split) -> Array:

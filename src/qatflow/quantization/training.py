@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from qatflow.backend import keras
 from qatflow.compression.pruning import Grow
+from qatflow.data.augment import check_augmentations
 from qatflow.data.streams import Samples
 from qatflow.errors import ParamsError
 from qatflow.quantization.base import History, Work
@@ -40,8 +41,9 @@ def fit_fake_quant(model: keras.Model, teacher: keras.Model, work: Work, extras:
 
     Raises:
         ModelError: If the loss became NaN or infinite.
-        ParamsError: If there is no such optimizer or schedule, or it has no such setting; or if weights are to be
-            averaged while widths change or weights are compressed.
+        ParamsError: If there is no such optimizer, schedule or augmentation, or it has no such setting; if samples are
+            no images that could be augmented; or if weights are to be averaged while widths change or weights are
+            compressed.
     """
     given = extras or Extras()
     rules = [*given.rules, *rules_of(model, work.settings.training)]
@@ -58,6 +60,7 @@ def fit_compressed(model: keras.Model, teacher: keras.Model, work: Work, extras:
 def _fit(model: keras.Model, teacher: keras.Model, work: Work, extras: Extras, *, from_start: bool) -> History:
     settings, data = work.settings.training, work.data
     _check_averaging(work, extras)
+    check_augmentations(settings.augment, data.train.x_shape)
     wanted = objective(teacher, data, settings)
     validation = Samples(data.val, settings.batch_size, wanted.validation)
     with group().scope():
@@ -66,7 +69,7 @@ def _fit(model: keras.Model, teacher: keras.Model, work: Work, extras: Extras, *
     best = KeepBest(loss_of(model, validation)) if from_start else KeepBest(first=extras.first_kept)
     return train(
         model,
-        Samples(data.train, settings.batch_size, wanted.targets, work.seed),
+        Samples(data.train, settings.batch_size, wanted.targets, work.seed, settings.augment, wanted.answer),
         validation,
         settings.epochs,
         Watched(work.label, work.progress, work.seed),

@@ -2,6 +2,7 @@
 
 from qatflow.artifacts import Array
 from qatflow.backend import keras
+from qatflow.data.augment import check_augmentations
 from qatflow.data.prepared import PreparedData, Split
 from qatflow.data.streams import Samples
 from qatflow.params import TrainingParams
@@ -34,7 +35,7 @@ def fit(
     Args:
         model: Of the data's input shape and task. Its compiled state is replaced.
         data: Training and validation samples.
-        training: Epochs, batch size, optimizer, learning rate, schedule and averaging.
+        training: Epochs, batch size, optimizer, learning rate, schedule, averaging and augmentation.
         seed: Order of the samples; weights and dropout come from the seed given to `backend.start`.
         label: Short phrase for progress, which counts batches.
         progress: Told every 20 batches.
@@ -45,12 +46,14 @@ def fit(
 
     Raises:
         ModelError: If the loss became NaN or infinite.
-        ParamsError: If there is no such optimizer or schedule, or it has no such setting.
+        ParamsError: If there is no such optimizer, schedule or augmentation, it has no such setting, or samples are no
+            images that could be augmented.
     """
 
-    def samples(split: Split, targets: Array, order: int | None) -> Samples:
-        return Samples(split, training.batch_size, None if data.task == "anomaly" else targets, order)
+    def samples(split: Split, targets: Array, order: int | None, augment: tuple[str, ...] = ()) -> Samples:
+        return Samples(split, training.batch_size, None if data.task == "anomaly" else targets, order, augment)
 
+    check_augmentations(training.augment, data.train.x_shape)
     steps = -(-data.train.count // training.batch_size)
     with standardized(model, data) as in_units, group().copied(model) as trained:
         with group().scope():
@@ -58,7 +61,7 @@ def fit(
             trained.compile(optimizer, loss=LOSSES[data.task], metrics=METRICS[data.task])
         return train(
             trained,
-            samples(data.train, in_units(data.train.labels()), seed),
+            samples(data.train, in_units(data.train.labels()), seed, training.augment),
             samples(data.val, in_units(data.val.labels()), None),
             training.epochs,
             Watched(label, progress, seed),

@@ -57,6 +57,38 @@ def test_a_temperature_keeps_targets_and_answers_apart_and_validates_by_the_targ
     assert accuracy == pytest.approx(np.mean(given.argmax(axis=1) == data.val.labels()))
 
 
+@pytest.mark.parametrize("changes", [{}, {"distillation_temperature": 3.0}])
+def test_an_augmented_student_learns_the_answers_to_what_it_sees(sequence, lively, work, changes):
+    data = work((4, 4, 1)).data
+    model = lively(sequence((4, 4, 1), layers.Flatten(), layers.Dense(3, activation="softmax", name="out")))
+    plain = objective(model, data, settings(distillation=0.3, **changes))
+    wanted = objective(model, data, settings(distillation=0.3, augment=("flip",), **changes))
+    x = data.train.arrays()[0]
+
+    np.testing.assert_allclose(wanted.answer(x, wanted.targets), plain.targets, atol=1e-6)
+    seen = wanted.answer(x[:, :, ::-1], wanted.targets)
+    assert seen.shape == wanted.targets.shape
+    assert seen.dtype == np.float32
+    assert np.abs(seen - plain.targets).max() > 0.01
+    assert plain.answer is None
+
+
+def test_an_augmented_student_without_a_teacher_has_its_own_targets(teacher, work):
+    data = work((4, 4, 1)).data
+    wanted = objective(teacher, data, settings(distillation=0.0, augment=("flip",)))
+
+    assert wanted.answer is None
+    np.testing.assert_array_equal(wanted.targets, hard_targets(data.train, data))
+
+
+def test_an_augmented_autoencoder_learns_what_it_sees(teacher, work):
+    data = replace(work((4, 4, 1)).data, task="anomaly")
+    wanted = objective(teacher, data, settings(distillation=0.0, augment=("flip",)))
+    seen = data.train.arrays()[0][:, :, ::-1]
+
+    np.testing.assert_array_equal(wanted.answer(seen, wanted.targets), seen)
+
+
 def test_at_temperature_1_the_loss_is_the_cross_entropy_of_mixed_targets():
     own, taught, given = np.eye(3, dtype=np.float32)[[0, 1, 2, 0, 1, 2]], probabilities(1), probabilities(2)
 

@@ -38,7 +38,14 @@ def equal(first, second):
     return all(map(np.array_equal, first[0], second[0])) and first[1] == second[1]
 
 
-@pytest.mark.parametrize("changes", [{}, {"optimizer": "nadam"}, {"averaging": 0.9, "warmup": 0.3, "schedule": "step"}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"optimizer": "nadam", "augment": ("flip", "shift")},
+        {"averaging": 0.9, "warmup": 0.3, "schedule": "step"},
+    ],
+)
 def test_what_broke_off_goes_on_and_ends_as_if_nothing_had_been(digits, tmp_path, changes):
     training = TRAINING.model_copy(update=changes)
     undisturbed = train(digits, tmp_path / "a", training)

@@ -8,7 +8,7 @@ import numpy as np
 
 from qatflow.artifacts import Array
 from qatflow.backend import tf
-from qatflow.data.streams import Samples
+from qatflow.data.streams import Samples, untuned
 
 
 def distributed(samples: Samples, strategy: Any, first_epoch: int = 0, *, weighted: bool = True) -> Any:
@@ -36,14 +36,16 @@ def distributed(samples: Samples, strategy: Any, first_epoch: int = 0, *, weight
                 yield (*batch, weight) if weighted else tuple(batch)
 
         dataset = tf.data.Dataset.from_generator(batches, output_signature=(*samples.signature(), *weights))
-        return dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)).prefetch(own)
+        endless = dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+        return untuned(endless.prefetch(own))
 
     return strategy.distribute_datasets_from_function(of_worker)
 
 
 def _shares(samples: Samples, shares: range, replicas: int, first_epoch: int) -> Iterator[tuple[Array, Array, Array]]:
     for epoch in count(first_epoch):
+        take = samples.taker(epoch)
         for rows in samples.split.row_batches(samples.batch_size, samples.seed, epoch, replicas):
             for share in shares:
                 own = rows[share::replicas]
-                yield *samples.take(own), np.full(len(own), replicas * len(own) / len(rows), np.float32)
+                yield *take(own), np.full(len(own), replicas * len(own) / len(rows), np.float32)
