@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qatflow.backend import keras
+from qatflow.backend import keras, start
 from qatflow.errors import ModelError, ParamsError
 from qatflow.quantization.fake_quant import Grids, Learn, build, grids_of, initial_steps
 from qatflow.quantization.plan import Own, Plan
@@ -54,12 +54,12 @@ def test_a_training_that_makes_it_worse_ends_with_the_first_weights(network, wor
 @pytest.mark.slow
 def test_a_training_that_helps_moves_weights_and_grids_and_repeats_itself(sequence, lively, network, work):
     fake_quant, plan, model = network
-    first, start = grids_of(fake_quant, plan), fake_quant.get_weights()
+    first, begin = grids_of(fake_quant, plan), fake_quant.get_weights()
     given = work((4,), training={"learning_rate": 0.02, "grid_learning_rate": 0.002, "epochs": 3})
 
     history = fit_fake_quant(fake_quant, model, given)
     once = fake_quant.get_weights()
-    fake_quant.set_weights(start)
+    fake_quant.set_weights(begin)
     fit_fake_quant(fake_quant, model, given)
 
     assert history[-1]["val_loss"] < history[0]["val_loss"]
@@ -67,6 +67,37 @@ def test_a_training_that_helps_moves_weights_and_grids_and_repeats_itself(sequen
     assert all(np.array_equal(a, b) for a, b in zip(once, fake_quant.get_weights(), strict=True))
     moved = [grids_of(fake_quant, plan).steps[name] / first.steps[name] for name in "ab"]
     assert all(1e-4 < abs(ratio - 1) < 0.05 for ratio in moved)
+
+
+@pytest.mark.slow
+def test_an_augmented_student_learns_from_a_teacher_of_the_same_views_and_repeats_itself(sequence, lively, work):
+    stack = layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(3, activation="softmax", name="out")
+    model = lively(sequence((6, 6, 1), *stack))
+    given = work((6, 6, 1), training={"augment": ("flip", "shift"), "distillation_temperature": 2.0, "epochs": 2})
+    seen = []
+
+    class Teacher:
+        def predict_on_batch(self, x):
+            seen.append(x)
+            return model.predict_on_batch(x)
+
+    def train():
+        start(0)
+        copy = keras.models.clone_model(model)
+        copy.set_weights(model.get_weights())
+        fit_fake_quant(copy, Teacher(), given)
+        return copy.get_weights()
+
+    first = train()
+    asked = np.concatenate(seen)
+    assert all(map(np.array_equal, first, train()))
+    assert len(asked) == 2 * given.data.train.count
+    assert not np.array_equal(*np.split(asked, 2))
+
+
+def test_what_is_no_image_is_not_augmented(network, work):
+    with pytest.raises(ParamsError, match=r"augment: \[flip\] changes images .* samples have shape \(4,\)"):
+        fit_fake_quant(network[0], network[2], work((4,), training={"augment": ("flip",)}))
 
 
 @pytest.mark.slow

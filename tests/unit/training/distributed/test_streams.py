@@ -40,3 +40,13 @@ def test_a_batch_is_that_of_one_worker_and_a_later_epoch_can_come_first(digits):
     for batch, (x, y) in zip(batches, digits.train.batches(32, 3, epoch=4), strict=True):
         np.testing.assert_array_equal(batch[0][0], x[::2])
         np.testing.assert_array_equal(batch[1][1], y[1::2])
+
+
+def test_workers_together_see_the_views_of_one(digits):
+    samples = Samples(digits.train, 32, digits.train.labels(), 3, ("flip", "shift"))
+    alone, shared = (_shares(samples, range(replicas), replicas, 1) for replicas in (1, 2))
+
+    for _ in range(samples.steps(2)):
+        x = next(alone)[0]
+        np.testing.assert_array_equal(next(shared)[0], x[::2])
+        np.testing.assert_array_equal(next(shared)[0], x[1::2])
