@@ -84,12 +84,13 @@ class Plan:
 
 
 VIEWS = {"augment": ("flip", "shift")}
+FITTING = {"reestimate_batches": 50}
 STRONG_TEACHER = {"distillation": 0.9, "distillation_temperature": 4.0}
 """Where the float model was trained well, sparse ones recover more from its soft targets; see docs/compression.md."""
 PLANS = {
     "digits": Plan(10, 10, 1e-3, {"sparsity": 0.65, "channels": 0.5, "multiple_of": 4}, batch_size=64),
     "resnet8": Plan(
-        *(16, 4, 1e-3, {"sparsity": 0.69, "channels": 0.42, "multiple_of": 16}, STRONG_TEACHER | VIEWS),
+        *(16, 4, 1e-3, {"sparsity": 0.69, "channels": 0.42, "multiple_of": 16}, STRONG_TEACHER | VIEWS | FITTING),
         base=VIEWS | {"epochs": 6},
     ),
     "mobilenet": Plan(10, 3, 1e-3, {"sparsity": 0.7, "clusters": 8, "channels": 0.6}),

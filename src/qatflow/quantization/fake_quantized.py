@@ -20,8 +20,9 @@ from qatflow.quantization.parity import ParityMonitor
 from qatflow.quantization.plan import Fixed, Plan, plan_outputs
 from qatflow.quantization.progressive import Descend
 from qatflow.quantization.rounding import with_learned_rounding
+from qatflow.quantization.statistics import reestimate
 from qatflow.quantization.trace import Trace
-from qatflow.quantization.training import Extras, fit_fake_quant, reestimate, steps_of
+from qatflow.quantization.training import Extras, fit_fake_quant, steps_of
 from qatflow.training.distributed.group import group
 from qatflow.training.quantization_aware import make_quantization_aware
 

@@ -12,6 +12,7 @@ from qatflow.quantization.base import History, Work
 from qatflow.quantization.distillation import objective
 from qatflow.quantization.oscillation import rules_of
 from qatflow.quantization.progressive import Descend
+from qatflow.quantization.statistics import Reestimate
 from qatflow.training.averaging import averaging_callbacks
 from qatflow.training.callbacks import KeepBest
 from qatflow.training.distributed.group import group
@@ -67,13 +68,14 @@ def _fit(model: keras.Model, teacher: keras.Model, work: Work, extras: Extras, *
         optimizer = make_quantization_aware(settings, steps_of(work) * settings.epochs, extras.rules)
         model.compile(optimizer, loss=wanted.loss, metrics=wanted.metrics)
     best = KeepBest(loss_of(model, validation)) if from_start else KeepBest(first=extras.first_kept)
+    statistics = [Reestimate(work)] if from_start and settings.reestimate_batches else []
     return train(
         model,
         Samples(data.train, settings.batch_size, wanted.targets, work.seed, settings.augment, wanted.answer),
         validation,
         settings.epochs,
         Watched(work.label, work.progress, work.seed),
-        [*averaging_callbacks(settings.averaging), *extras.callbacks, best],
+        [*averaging_callbacks(settings.averaging), *statistics, *extras.callbacks, best],
     )
 
 
@@ -89,19 +91,3 @@ def _check_averaging(work: Work, extras: Extras) -> None:
 def steps_of(work: Work) -> int:
     """Return the batches of one epoch."""
     return -(-work.data.train.count // work.settings.training.batch_size)
-
-
-def reestimate(model: keras.Model, work: Work) -> None:
-    """Set the statistics of batch normalization to their means over some training batches, in training mode.
-
-    Statistics that lag behind the weights cost accuracy at few bits (Nagel et al., "Overcoming Oscillations in
-    Quantization-Aware Training", 2022, section 3.3).
-    """
-    settings = work.settings.training
-    inner = [getattr(layer, "layer", layer) for layer in model.layers]
-    norms = [layer for layer in inner if isinstance(layer, keras.layers.BatchNormalization)]
-    batches = work.data.train.batches(settings.batch_size, work.seed)
-    for count, (x, _) in zip(range(settings.reestimate_batches if norms else 0), batches, strict=False):
-        for norm in norms:
-            norm.momentum = count / (count + 1)
-        model(x, training=True)

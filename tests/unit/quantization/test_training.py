@@ -11,7 +11,8 @@ from qatflow.errors import ModelError, ParamsError
 from qatflow.quantization.fake_quant import Grids, Learn, build, grids_of, initial_steps
 from qatflow.quantization.plan import Own, Plan
 from qatflow.quantization.progressive import Descend
-from qatflow.quantization.training import Extras, fit_fake_quant, reestimate, steps_of
+from qatflow.quantization.statistics import reestimate
+from qatflow.quantization.training import Extras, fit_fake_quant, steps_of
 
 layers = keras.layers
 MIRRORED = Path(__file__).with_name("mirrored.py")
@@ -164,6 +165,23 @@ def test_statistics_are_reestimated_from_training_batches(sequence, lively, work
     norm = model.get_layer("norm")
     np.testing.assert_allclose(norm.moving_mean, np.mean([x.mean(axis=0) for x in inner], axis=0), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(norm.moving_variance, np.mean([x.var(axis=0) for x in inner], axis=0), rtol=1e-3)
+
+
+@pytest.mark.slow
+def test_each_epoch_is_judged_with_statistics_of_its_own(sequence, lively, work):
+    stack = layers.Dense(5), layers.BatchNormalization(name="norm"), layers.Dense(3, activation="softmax", name="out")
+    model = lively(sequence((4,), *stack))
+    training = {"reestimate_batches": 3, "batch_size": 32, "distillation": 0.0, "learning_rate": 0.05, "epochs": 3}
+    given = work((4,), training=training)
+
+    history = fit_fake_quant(model, model, given)
+
+    kept, x, targets = model.get_weights(), *given.data.val.arrays()
+    losses = -np.log(model(x).numpy()[np.arange(len(x)), targets])
+    assert losses.mean() == pytest.approx(min(entry["val_loss"] for entry in history), rel=1e-4)
+    reestimate(model, given)
+    assert all(np.allclose(a, b, rtol=1e-6) for a, b in zip(kept, model.get_weights(), strict=True))
+    assert model.get_layer("norm").momentum == 0.99
 
 
 def test_no_batches_leave_statistics_alone(sequence, lively, work):
