@@ -68,13 +68,15 @@ class Plan:
     batch_size: int = 128
     base: Mapping[str, Any] = field(default_factory=dict)
     """Changes to how the float model is trained that all start from."""
+    rows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Label of a row -> its own settings of compression."""
 
     def settings(self, **changes: Any) -> QuantizeParams:
         """Return the engine's settings, with other ones of compression."""
         training = QatParams(
             epochs=self.qat_epochs, batch_size=self.batch_size, learning_rate=self.learning_rate, **self.taught
         )
-        compression = CompressionParams(epochs=self.epochs, **{**self.compression, **changes})
+        compression = CompressionParams(**{"epochs": self.epochs, **self.compression, **changes})
         return QuantizeParams(training=training, compression=compression)
 
     def as_long(self) -> QatParams:
@@ -90,8 +92,14 @@ STRONG_TEACHER = {"distillation": 0.9, "distillation_temperature": 4.0}
 PLANS = {
     "digits": Plan(10, 10, 1e-3, {"sparsity": 0.65, "channels": 0.5, "multiple_of": 4}, batch_size=64),
     "resnet8": Plan(
-        *(16, 4, 1e-3, {"sparsity": 0.69, "channels": 0.42, "multiple_of": 16}, STRONG_TEACHER | VIEWS | FITTING),
+        *(16, 3, 2e-4),
+        {"learning_rate": 1e-3, "sparsity": 0.69, "channels": 0.42, "multiple_of": 16},
+        STRONG_TEACHER | VIEWS | FITTING,
         base=VIEWS | {"epochs": 6},
+        rows={
+            "PCQAT int8": {"sparsity": 0.61, "clusters": 9},
+            **dict.fromkeys(("structured int8", "structured int4"), {"epochs": 12}),
+        },
     ),
     "mobilenet": Plan(10, 3, 1e-3, {"sparsity": 0.7, "clusters": 8, "channels": 0.6}),
 }
@@ -163,7 +171,7 @@ def _makers(plan: Plan, base: keras.Model, data: PreparedData) -> dict[str, Call
     half = {"sparsity": 0.5, "scope": "layer"}
     return {
         "float": lambda: convert_float(base),
-        **{label: partial(ours, strategy) for label, strategy in OURS.items()},
+        **{label: partial(ours, strategy, **plan.rows.get(label, {})) for label, strategy in OURS.items()},
         "PQAT int8, 50 %": partial(ours, "pqat_w8a8", **half),
         "PQAT int8, 2:4": partial(ours, "pqat_w8a8", **half, pattern="2:4"),
         "float, trained as long": lambda: convert_float(tuned(base, data, plan.as_long(), 0)),

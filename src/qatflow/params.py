@@ -151,10 +151,12 @@ class MixedParams(Section):
 class CompressionParams(Section):
     """Of strategies that compress too: what they reach in a float training before; see docs/compression.md.
 
-    `growth` is the share of that training in which zeros come in; the rest trains at the full sparsity.
+    `growth` is the share of that training in which zeros come in; the rest trains at the full sparsity. What else is
+    not set here is as in `quantize.training`, and so is the learning rate where it is None.
     """
 
     epochs: Count = 10
+    learning_rate: Rate | None = None
     growth: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
     sparsity: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
     scope: Literal["model", "layer"] = "model"

@@ -89,7 +89,9 @@ def promises_of(model: keras.Model, plugs: Sequence[Compression]) -> Promises:
 
 def _in_float(work: Work) -> Work:
     settings = work.settings
-    training = settings.training.model_copy(update={"epochs": settings.compression.epochs})
+    wanted = settings.compression
+    rate = wanted.learning_rate or settings.training.learning_rate
+    training = settings.training.model_copy(update={"epochs": wanted.epochs, "learning_rate": rate})
     return replace(
         work, settings=settings.model_copy(update={"training": training}), label=f"{work.label}, compressing"
     )

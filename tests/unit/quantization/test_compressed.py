@@ -92,6 +92,18 @@ def test_strategies_that_begin_alike_share_what_was_trained(model, asked):
     assert all(np.array_equal(a, b) for a, b in zip(first.get_weights(), second.get_weights(), strict=True))
 
 
+@pytest.mark.slow
+def test_float_training_can_have_a_rate_of_its_own(model, work):
+    def compressed(rate, own):
+        params = CompressionParams(epochs=1, learning_rate=own)
+        given = work((8, 8, 4), training={"learning_rate": rate}, compression=params)
+        return STRATEGIES["pqat_w8a8"].compress(model, given)[0].get_weights()
+
+    own, same, other = compressed(0.001, 0.02), compressed(0.02, None), compressed(0.001, None)
+    assert all(map(np.array_equal, own, same))
+    assert not all(map(np.array_equal, own, other))
+
+
 def test_clusters_are_checked_before_anything_trains(model, asked):
     with pytest.raises(ParamsError, match="clusters is 100, but layer 'end' has 48 weights only"):
         STRATEGIES["pcqat_w8a8"].compress(model, asked(clusters=100))
