@@ -99,7 +99,7 @@ def test_float_training_can_have_a_rate_of_its_own(model, work):
         given = work((8, 8, 4), training={"learning_rate": rate}, compression=params)
         return STRATEGIES["pqat_w8a8"].compress(model, given)[0].get_weights()
 
-    own, same, other = compressed(0.001, 0.02), compressed(0.02, None), compressed(0.001, None)
+    own, same, other = (compressed(*rates) for rates in ((0.001, 0.02), (0.02, None), (0.001, None)))
     assert all(map(np.array_equal, own, same))
     assert not all(map(np.array_equal, own, other))
 
