@@ -70,6 +70,8 @@ class Plan:
     """Changes to how the float model is trained that all start from."""
     rows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Label of a row -> its own settings of compression."""
+    peer_epochs: int | None = None
+    """Of plain QAT; None for as many as float training and QAT of the others together."""
 
     def settings(self, **changes: Any) -> QuantizeParams:
         """Return the engine's settings, with other ones of compression."""
@@ -80,9 +82,9 @@ class Plan:
         return QuantizeParams(training=training, compression=compression)
 
     def as_long(self) -> QatParams:
-        """Return the training of peers, as long as float training and QAT together."""
+        """Return the training of peers."""
         training = self.settings().training
-        return training.model_copy(update={"epochs": self.epochs + self.qat_epochs})
+        return training.model_copy(update={"epochs": self.peer_epochs or self.epochs + self.qat_epochs})
 
 
 VIEWS = {"augment": ("flip", "shift")}
@@ -96,10 +98,8 @@ PLANS = {
         {"learning_rate": 1e-3, "sparsity": 0.69, "channels": 0.42, "multiple_of": 16},
         STRONG_TEACHER | VIEWS | FITTING,
         base=VIEWS | {"epochs": 6},
-        rows={
-            "PCQAT int8": {"sparsity": 0.61, "clusters": 9},
-            **{label: {"epochs": 12} for label in ("structured int8", "structured int4")},
-        },
+        rows={label: {"epochs": 9} for label in ("structured int8", "structured int4")},
+        peer_epochs=3,
     ),
     "mobilenet": Plan(10, 3, 1e-3, {"sparsity": 0.7, "clusters": 8, "channels": 0.6}),
 }
