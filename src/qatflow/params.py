@@ -391,6 +391,8 @@ class OnlineParams(Section):
         min_window_gain: Share of the window by which it must beat the champion.
         drift_boost: Factor of both learning rates for `boost_samples` after a detected drift.
         label_window: Samples that may wait for their label; older ones are dropped unlearned.
+        max_classes: So many classes may there be once labels that are new appear in the stream; None for no new ones.
+        new_class_samples: Samples of a new label that make it a class.
         max_per_s: Records read a second at most; None for no limit.
     """
 
@@ -413,6 +415,8 @@ class OnlineParams(Section):
     drift_boost: Annotated[float, Field(ge=1.0, le=100.0)] = 2.0
     boost_samples: Count = 1000
     label_window: Count = 2000
+    max_classes: Annotated[int, Field(ge=2, le=10_000)] | None = None
+    new_class_samples: Count = 32
     max_per_s: Annotated[float, Field(gt=0)] | None = None
 
 

@@ -14,3 +14,11 @@ def redis() -> Iterator[RedisServer]:
     """A real server; tests take keys of their own."""
     with redis_server() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory):
+    """See `make_project`."""
+    from tests.online.project import make_project
+
+    return make_project(tmp_path_factory.mktemp("project"))

@@ -2,7 +2,6 @@
 
 import shutil
 from contextlib import closing
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,56 +9,12 @@ import pytest
 from qatflow.errors import DataError, ModelError, ParamsError, StreamError
 from qatflow.online.checkpoint import newest_checkpoint
 from qatflow.online.feed import Feed, open_pool, records
-from qatflow.online.records import encode
+from qatflow.online.records import Sample, encode
 from qatflow.online.streams import open_stream
-from qatflow.params import DataParams, OnlineParams, Params, QuantizeParams
+from qatflow.params import DataParams, QuantizeParams
+from tests.online.project import PARAMS, SETTINGS, STRATEGY
 
 pytestmark = pytest.mark.slow
-STRATEGY = "qat_w8a8_per_channel"
-SETTINGS = OnlineParams(
-    checkpoint_every=96, candidate_every=256, window=96, replay=16, reservoir=60, label_window=40, max_holdout_drop=1.0
-)
-PARAMS = Params(quantize=QuantizeParams(variants=[STRATEGY]), online=SETTINGS)
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Path:
-    """A project on the digits: prepared data, a small trained model on its grids, and a bundle that is deployed."""
-    from qatflow import artifacts, backend
-    from qatflow.backend import keras
-    from qatflow.deploy.local import deploy_local
-    from qatflow.quantization.base import Work
-    from qatflow.quantization.run import find_strategy
-    from qatflow.quantization.store import save_quantized
-    from qatflow.release.bundle import build_bundle
-    from tests.unit.release import fabricate
-
-    root, data = tmp_path_factory.mktemp("project"), fabricate.digits()
-    (root / "artifacts").mkdir()
-    shutil.copytree(Path(fabricate._folder.name) / "prepare", root / "artifacts" / "prepare")
-    backend.start(1)
-    layers = keras.layers
-    model = keras.Sequential(
-        [
-            layers.Input((8, 8, 1), name="input"),
-            layers.Flatten(),
-            layers.Dense(32, activation="relu"),
-            layers.Dropout(0.1),
-            layers.Dense(10, activation="softmax"),
-        ]
-    )
-    model = keras.Model(model.inputs, model.outputs)
-    model.compile("adam", "sparse_categorical_crossentropy")
-    x, y = data.train.arrays()
-    model.fit(x, y, epochs=25, batch_size=32, verbose=0)
-    strategy, work = find_strategy(STRATEGY), Work(data, PARAMS.quantize, 1)
-    quantized = strategy.prepare(model, work)
-    with artifacts.stage_output(root / "artifacts" / "quantize" / STRATEGY, "quantize") as out:
-        save_quantized(quantized, out)
-    flatbuffer = strategy.convert(quantized, work.calibration())
-    candidate = fabricate.candidate(STRATEGY, flatbuffer, trained=True)
-    deploy_local(build_bundle(root / "bundle", candidate, data, fabricate.lineage()), root / "deployed")
-    return root
 
 
 def begun(project, params=PARAMS):
@@ -261,3 +216,73 @@ def test_a_bundle_of_other_classes_is_refused(project, tmp_path):
         prepare_data(DataParams(source="arrays", path=str(tmp_path / "d.npz")), "none", 1, out)
     with pytest.raises(DataError, match="other classes or shapes"):
         open_source(tmp_path, PARAMS, project / "deployed" / "current")
+
+
+GROWING = PARAMS.model_copy(
+    update={"online": SETTINGS.model_copy(update={"max_classes": 11, "new_class_samples": 20, "learning_rate": 0.005})}
+)
+
+
+def with_negatives(address, project, count=800):
+    """Fill a stream in which, after a quarter, each other digit is shown in negative and labelled so."""
+    made = []
+    for number, one in enumerate(records(open_pool(str(project)), Feed(count, 4))):
+        if number > count // 4 and number % 2:
+            one = Sample(one.id, one.time, 16 - one.x, "negative")  # noqa: PLW2901 (the record that is appended)
+        made.append(encode(one))
+    made[30] = encode(Sample("typo", 1.7e9, np.zeros((8, 8, 1)), "sveen"))
+    with closing(open_stream(address)) as stream:
+        stream.append(made)
+    return address
+
+
+@pytest.fixture(scope="module")
+def grown(project, tmp_path_factory):
+    """An undisturbed course over a stream in which a class is new."""
+    folder = tmp_path_factory.mktemp("grown")
+    address = with_negatives(f"spool:{folder / 's'}", project)
+    return learn(project, address, folder / "state", params=GROWING), folder
+
+
+def test_the_head_grows_by_a_class_that_appears(project, grown):
+    from qatflow.data.prepared import open_prepared
+    from qatflow.tflite.runtime import Runner
+
+    (course, _, letters), _ = grown
+    names = course.parts.intake.names
+    assert names == (*(str(digit) for digit in range(10)), "negative")
+    assert not letters
+    assert course.parts.intake.counts["forgotten"] == 1  # a misspelt label makes no class
+    released = [judged for judged in course.candidates if judged.outcome == "promoted"]
+    assert released[-1].classes == names
+    x, _ = open_prepared(project / "artifacts" / "prepare").test.arrays(limit=100)
+    answers = Runner(course.model).predict(1 - x).argmax(axis=1)
+    assert np.mean(answers == 10) > 0.5  # only 320 of them were learned
+    assert np.mean(Runner(course.model).predict(x).argmax(axis=1) == 10) < 0.3
+
+
+@pytest.mark.parametrize("stop_after", [150, 333])  # before the class came to be, and after
+def test_one_that_grows_goes_on_bit_for_bit(project, grown, tmp_path, stop_after):
+    address = with_negatives(f"spool:{tmp_path / 's'}", project)
+    state = tmp_path / "state"
+    learn(project, address, state, params=GROWING, stop_after=stop_after)
+    shutil.rmtree(state / f"checkpoint-{newest_checkpoint(state)[0].number:08d}")
+    learn(project, address, state, params=GROWING)
+    same(newest_checkpoint(state)[0], newest_checkpoint(grown[1] / "state")[0])
+
+
+def test_a_model_that_grew_is_rebuilt_from_its_snapshot(project, grown):
+    from qatflow.artifacts import sha256_bytes
+    from qatflow.online.snapshot import rebuild
+
+    (course, _, _), folder = grown
+    judged = next(judged for judged in course.candidates if len(judged.classes) == 11 and judged.outcome == "promoted")
+    snapshot = folder / "state" / "snapshots" / judged.sha256[:16]
+    assert sha256_bytes(rebuild(begun(project, GROWING), snapshot)) == judged.sha256
+
+
+def test_a_label_that_is_new_is_refused_unless_the_head_may_grow(project, tmp_path):
+    address = with_negatives(f"spool:{tmp_path / 's'}", project, 200)
+    course, _, letters = learn(project, address, tmp_path / "state")
+    assert len(course.parts.intake.names) == 10
+    assert "'negative' is none of the model's 10 classes" in letters[1]

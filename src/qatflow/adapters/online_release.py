@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,8 @@ from qatflow.deploy.versions import tried
 from qatflow.errors import DeployError, PromotionError
 from qatflow.evaluation.evaluate import evaluate
 from qatflow.evaluation.metrics import correct
+from qatflow.models.store import load_model
+from qatflow.models.widen import widened
 from qatflow.online.candidates import Judged
 from qatflow.params import Params
 from qatflow.release import promote as promotion
@@ -24,6 +26,7 @@ from qatflow.release.candidates import git_commit, log_candidate
 from qatflow.release.log import PromotionLog
 from qatflow.release.manifest import Lineage
 from qatflow.release.ports import Registry
+from qatflow.tflite.convert import convert_float
 
 ONLINE = "online.json"
 
@@ -77,23 +80,30 @@ class ProjectRelease:
 
     def _bundle(self, judged: Judged, model: bytes, folder: Path) -> tuple[Path, Candidate]:
         """Measure a candidate on the test split, beside the float model, and build its bundle."""
-        float_model = (self.root / "artifacts" / "transfer" / "model.tflite").read_bytes()
-        evaluate(float_model, model, self.data, None, self.params.evaluate, folder)
+        data = replace(self.data, class_names=judged.classes, num_outputs=len(judged.classes))
+        evaluate(self._float_model(len(judged.classes)), model, data, None, self.params.evaluate, folder)
         candidate = Candidate(
             variant=self.strategy,
             trained=True,
             evaluation=artifacts.read_json(folder / "evaluation.json"),
             timings=artifacts.read_json(folder / "timings.json"),
-            correct=correct(self.data.task, self.data.test.labels(), np.load(folder / "outputs.npy")),
+            correct=correct(data.task, data.test.labels(), np.load(folder / "outputs.npy")),
             model=model,
         )
         lineage = Lineage(
             git_commit=git_commit(self.root),
             params_sha256=artifacts.digest(self.params.model_dump(mode="json")),
-            data_sha256=self.data.card["sha256"],
+            data_sha256=data.card["sha256"],
             data_md5=None,
             stages=self.began,
         )
         extras = {ONLINE: {"stream": self.stream, **judged.to_dict(), "outcome": None}}
         said = self.params.release.card
-        return build_bundle(folder / "bundle", candidate, self.data, lineage, extras, said), candidate
+        return build_bundle(folder / "bundle", candidate, data, lineage, extras, said), candidate
+
+    def _float_model(self, classes: int) -> bytes:
+        """Return the project's float flatbuffer; its outputs for classes that came later are never the highest."""
+        transfer = self.root / "artifacts" / "transfer"
+        if classes == self.data.num_outputs:
+            return (transfer / "model.tflite").read_bytes()
+        return convert_float(widened(load_model(transfer), classes))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,7 @@ class Judged:
     Attributes:
         number: From 1.
         learned: Samples that had been learned.
+        classes: Names of the model's classes.
         offset: Of the last record that had been read.
         holdout, holdout_at_start: Accuracy on the test split, of this model and of the one that learning began with.
         window, window_champion: Accuracy on the recent window, of this model and of the champion.
@@ -30,6 +31,7 @@ class Judged:
 
     number: int
     learned: int
+    classes: tuple[str, ...]
     offset: str
     sha256: str
     size_bytes: int
@@ -43,12 +45,22 @@ class Judged:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON-like values."""
-        return {**asdict(self), "reasons": list(self.reasons)}
+        return {**asdict(self), "classes": list(self.classes), "reasons": list(self.reasons)}
 
     @classmethod
     def from_dict(cls, found: dict[str, Any]) -> Judged:
         """Return what `to_dict` wrote."""
-        return cls(**{**found, "reasons": tuple(found["reasons"])})
+        return cls(**{**found, "classes": tuple(found["classes"]), "reasons": tuple(found["reasons"])})
+
+
+class Place(NamedTuple):
+    """Where in its course a candidate is made: see `Judged`."""
+
+    number: int
+    learned: int
+    classes: tuple[str, ...]
+    offset: str
+    holdout_at_start: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,33 +69,31 @@ class Judge:
 
     Attributes:
         x, labels: The hold-out, (n, *input shape) float32 and (n,).
-        at_start: Accuracy there of the model that learning began with.
     """
 
     x: Array
     labels: Array
-    at_start: float
     settings: OnlineParams
 
-    def __call__(self, model: bytes, champion: Runner, window: Window, place: tuple[int, int, str]) -> Judged:
-        """Return the verdict on a flatbuffer; `place` is its number, the samples learned and the offset."""
-        number, learned, offset = place
-        runner = Runner(model)
-        holdout, recent = accuracy(runner, self.x, self.labels), accuracy(runner, window.x, window.labels)
+    def holdout(self, runner: Runner) -> float:
+        """Return a model's accuracy on the hold-out."""
+        return accuracy(runner, self.x, self.labels)
+
+    def __call__(self, model: bytes, champion: Runner, window: Window, place: Place) -> Judged:
+        """Return the verdict on a flatbuffer."""
+        runner, at_start = Runner(model), place.holdout_at_start
+        holdout, recent = self.holdout(runner), accuracy(runner, window.x, window.labels)
         before = accuracy(champion, window.x, window.labels)
         reasons = []
-        if holdout < self.at_start - self.settings.max_holdout_drop - 1e-9:
-            reasons.append(f"hold-out {holdout:.4f} is more than max_holdout_drop below {self.at_start:.4f}")
+        if holdout < at_start - self.settings.max_holdout_drop - 1e-9:
+            reasons.append(f"hold-out {holdout:.4f} is more than max_holdout_drop below {at_start:.4f}")
         if recent <= before + self.settings.min_window_gain:
             reasons.append(f"window {recent:.4f} does not beat the champion's {before:.4f} by min_window_gain")
         return Judged(
-            number=number,
-            learned=learned,
-            offset=offset,
+            **place._asdict(),
             sha256=sha256_bytes(model),
             size_bytes=len(model),
             holdout=holdout,
-            holdout_at_start=self.at_start,
             window=recent,
             window_champion=before,
             window_samples=len(window.labels),

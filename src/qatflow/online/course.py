@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qatflow.artifacts import Array
-from qatflow.errors import lookup
+from qatflow.errors import ModelError, QATFlowError, lookup
 from qatflow.monitoring.detectors import DETECTORS
-from qatflow.online.candidates import Judge, Judged
+from qatflow.online.candidates import Judge, Judged, Place
 from qatflow.online.checkpoint import Checkpoint, below, named
 from qatflow.online.figures import Prequential, Window
 from qatflow.online.intake import Intake
@@ -25,6 +25,8 @@ from qatflow.online.streams.base import Record
 from qatflow.params import OnlineParams
 from qatflow.tflite.runtime import Runner
 
+RECORDS_A_SAMPLE = 4
+"""With more records than so many for a learned sample, checkpoints come by records: what a kill repeats is bounded."""
 MAX_CANDIDATES = 1000
 """Of which a checkpoint keeps what came of them."""
 
@@ -51,6 +53,7 @@ class Progress:
         checkpoint: Number of the last checkpoint.
         base, kept: Number and offset of the checkpoint behind the last candidate: the next one is learned from there.
         segments: Records taken, and number, of each checkpoint since then: random layers get a new seed at each.
+        holdout_at_start: Accuracy on the hold-out of the model that learning began with.
     """
 
     offset: str | None = None
@@ -63,6 +66,7 @@ class Progress:
     base: int = 0
     kept: str | None = None
     segments: tuple[tuple[int, int], ...] = ()
+    holdout_at_start: float = 0.0
 
 
 class Course:
@@ -90,10 +94,28 @@ class Course:
         self._learned_at_checkpoint = self.records_at_checkpoint = 0
         self._set_model(model)
 
+    def measure_start(self) -> None:
+        """Note what the model can that learning begins with. A course that is restored knows it.
+
+        Raises:
+            ModelError: If it cannot be converted.
+        """
+        try:
+            runner = Runner(self.parts.learner.flatbuffer(self._calibration))
+        except QATFlowError as error:
+            raise ModelError(f"The model that learning would begin with cannot be converted: {error}") from None
+        self.now.holdout_at_start = self.parts.judge.holdout(runner)
+
     def take(self, record: Record) -> str | None:
-        """Take the next record; return why it cannot be used, None if it can."""
+        """Take the next record; return why it cannot be used, None if it can.
+
+        Raises:
+            ModelError: If the loss is lost, or a new class needs an output that the model's head cannot get.
+        """
         self.now.offset, self.now.records = record.offset, self.now.records + 1
         reason = self.parts.intake.take(record.payload)
+        if len(self.parts.intake.names) > self.parts.learner.classes:
+            self.parts.learner.grow(len(self.parts.intake.names))
         while (batch := self.parts.intake.batch(self.settings.batch_size)) is not None:
             self._learn(*batch)
         return reason
@@ -105,15 +127,17 @@ class Course:
 
     @property
     def checkpoint_due(self) -> bool:
-        """Whether a whole interval was learned since the last checkpoint."""
+        """Whether a whole interval was learned since the last checkpoint; or many records brought little to learn."""
         every = self.settings.checkpoint_every
-        return self.now.learned // every > self._learned_at_checkpoint // every
+        whole = self.now.learned // every > self._learned_at_checkpoint // every
+        return whole or self.now.records - self.records_at_checkpoint >= RECORDS_A_SAMPLE * every
 
     def candidate(self) -> tuple[Judged, bytes]:
         """Convert what was learned and judge it; it is among `candidates` from here on."""
         model = self.parts.learner.flatbuffer(self._calibration)
         number = self.candidates[-1].number + 1 if self.candidates else 1
-        place = (number, self.now.learned, self.now.offset or "")
+        names, offset = self.parts.intake.names, self.now.offset or ""
+        place = Place(number, self.now.learned, names, offset, self.now.holdout_at_start)
         judged = self.parts.judge(model, self._runner, self.window, place)
         self.candidates = [*self.candidates, judged][-MAX_CANDIDATES:]
         self.now.next_candidate = self.now.learned + self.settings.candidate_every
@@ -164,7 +188,7 @@ class Course:
             ModelError: If it is the state of another model.
         """
         arrays, facts, parts = checkpoint.arrays, dict(checkpoint.facts), self.parts
-        parts.learner.restore(below("learner", arrays))
+        parts.learner.restore(below("learner", arrays), len(facts["intake"]["names"]))
         parts.replay.restore(below("replay", arrays), facts["replay"])
         parts.intake.restore(below("intake", arrays), facts["intake"])
         self.prequential.restore(below("prequential", arrays))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,10 @@ import numpy.typing as npt
 from qatflow.artifacts import Array
 from qatflow.backend import keras, tf
 from qatflow.errors import ModelError, ParamsError
+from qatflow.models.widen import head_of, widened
 from qatflow.params import OnlineParams, QatParams
 from qatflow.quantization.deployed import Deployable
+from qatflow.quantization.fake_quant import Grids
 from qatflow.quantization.fake_quantized import FakeQuantized, student
 from qatflow.quantization.run import find_strategy
 from qatflow.training.quantization_aware import make_quantization_aware
@@ -47,7 +50,7 @@ class Learner:
         name: Of the strategy; see `learning_strategy`.
         start: Quantized model to begin with; its float model takes the learned weights.
         settings: Section `online` of params.yaml.
-        classes: Number of classes.
+        classes: Number of classes; it may grow.
         seed: Of random layers.
 
     Raises:
@@ -55,15 +58,35 @@ class Learner:
     """
 
     def __init__(self, name: str, start: Deployable, settings: OnlineParams, classes: int, seed: int) -> None:
-        self._strategy, self._start, self._seed = learning_strategy(name), start, seed
-        self._classes = classes
-        own = _qat(settings)
-        self.network = student(start, own)
+        self._strategy, self._first, self._seed = learning_strategy(name), start, seed
+        self._settings, self._first_classes = _qat(settings), classes
+        self._build(classes)
+
+    def _build(self, classes: int) -> None:
+        """Make the network and its optimizer anew, for so many classes."""
+        self.classes = classes
+        self._start = self._first if classes == self._first_classes else wide(self._first, classes)
+        self.network = student(self._start, self._settings)
         self._boost = tf.Variable(1.0, trainable=False)
-        self._optimizer = make_quantization_aware(own, 1, factor=self._boost)
+        self._optimizer = make_quantization_aware(self._settings, 1, factor=self._boost)
         self.network.compile(self._optimizer, loss="categorical_crossentropy")
         self._optimizer.build(self.network.trainable_variables)
         self._is_random = has_random_layers(self.network)
+
+    def check_growth(self) -> None:
+        """Raise ModelError if the model's head takes no further classes."""
+        head_of(self._first.model)
+
+    def grow(self, classes: int) -> None:
+        """Go on with further classes; what was learned stays. New outputs begin as the mean of the others.
+
+        Raises:
+            ModelError: If the model's head takes no further classes.
+        """
+        before = self.state()
+        self._build(classes)
+        shapes = {name: tuple(variable.shape) for name, variable in variables_of(self.network).items()}
+        self._assign({name: _grown(name, before[name], shape) for name, shape in shapes.items()})
 
     def learn(self, x: Floats, labels: Array, boost: float = 1.0) -> float:
         """Make one step and return its loss.
@@ -77,7 +100,7 @@ class Learner:
             ModelError: If the loss is NaN or infinite; the state is lost, and the last checkpoint is to be taken.
         """
         self._boost.assign(boost)
-        loss = float(self.network.train_on_batch(x, np.eye(self._classes, dtype=np.float32)[labels]))
+        loss = float(self.network.train_on_batch(x, np.eye(self.classes, dtype=np.float32)[labels]))
         if not np.isfinite(loss):
             raise ModelError("Online learning lost the model: the loss is NaN or infinite; lower online.learning_rate")
         return loss
@@ -100,17 +123,47 @@ class Learner:
         """Return weights, quantizers' ranges and all of the optimizer."""
         return {name: variable.numpy() for name, variable in variables_of(self.network).items()}
 
-    def restore(self, state: Mapping[str, Array]) -> None:
-        """Go on from what `state` returned.
+    def restore(self, state: Mapping[str, Array], classes: int) -> None:
+        """Go on from what `state` returned when there were so many classes.
 
         Raises:
             ModelError: If it is the state of another model.
         """
+        if classes != self.classes:
+            self._build(classes)
+        self._assign(state)
+
+    def _assign(self, state: Mapping[str, Array]) -> None:
         own: dict[str, Any] = variables_of(self.network)
         if own.keys() != state.keys() or any(own[name].shape != state[name].shape for name in own):
             raise ModelError("This checkpoint holds the state of another model; choose another --state, or remove it")
         for name, variable in own.items():
             variable.assign(state[name])
+
+
+def wide(start: Deployable, classes: int) -> Deployable:
+    """Return a quantized model with outputs for further classes.
+
+    Raises:
+        ModelError: If its head takes none.
+    """
+    head = head_of(start.model).name
+    steps = dict(start.grids.steps)
+    if head in steps and np.ndim(steps[head]):
+        steps[head] = _extended(steps[head], classes, float(np.mean(steps[head])))
+    return replace(start, model=widened(start.model, classes), grids=Grids(steps, start.grids.ranges))
+
+
+def _grown(name: str, value: Array, shape: tuple[int, ...]) -> Array:
+    """Return a variable of the smaller network in the shape of the wider one: weights by their mean, slots by zeros."""
+    if value.shape == shape:
+        return value
+    return _extended(value, shape[-1], value.mean(axis=-1, keepdims=True) if name.startswith("weight") else 0.0)
+
+
+def _extended(value: Array, size: int, filling: Any) -> Array:
+    more = np.broadcast_to(filling, (*value.shape[:-1], size - value.shape[-1]))
+    return np.concatenate([value, more.astype(value.dtype)], axis=-1)
 
 
 def _qat(settings: OnlineParams) -> QatParams:

@@ -98,6 +98,7 @@ def _take_up(course: Course, stream: Stream, folder: Path, watch: Watching) -> N
     for line in refused:
         watch(course, f"refused {line}", 0)
     if found is None:
+        course.measure_start()
         _save(course, stream, folder, base=True)
         watch(course, "begun", 0)
         return

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from qatflow import artifacts
 from qatflow.data.prepared import PreparedData, open_prepared
-from qatflow.errors import DataError, ModelError, ParamsError, QATFlowError
-from qatflow.online.candidates import Judge, accuracy
+from qatflow.errors import DataError, ParamsError
+from qatflow.online.candidates import Judge
 from qatflow.online.course import Course, Parts
 from qatflow.online.intake import Intake
 from qatflow.online.learner import Learner, learning_strategy
@@ -16,7 +16,6 @@ from qatflow.online.replay import Replay
 from qatflow.params import Params
 from qatflow.quantization.store import load_quantized
 from qatflow.release.bundle import Bundle, load_bundle
-from qatflow.tflite.runtime import Runner
 
 
 @dataclass(frozen=True)
@@ -41,13 +40,15 @@ def open_source(root: Path, params: Params, champion: Path) -> Source:
 
     Raises:
         ArtifactError: If an output of a stage, or the bundle, is missing or altered.
-        DataError: If the task is no classification, or the bundle is of other classes or shapes.
+        DataError: If the task is no classification, or the bundle is of other classes or shapes. It may have further
+            classes behind those of the data.
         ParamsError: If no strategy of `quantize.variants` can learn on.
     """
     data, bundle = open_prepared(root / "artifacts" / "prepare"), load_bundle(champion)
     if data.task != "classification":
         raise DataError(f"Online learning takes classifiers; the task of {root} is {data.task}")
-    if (bundle.manifest.labels, bundle.manifest.input.shape) != (data.class_names, data.input_shape):
+    known = bundle.manifest.labels[: len(data.class_names)]
+    if (known, bundle.manifest.input.shape) != (data.class_names, data.input_shape):
         raise DataError(f"{champion} is of other classes or shapes than the prepared data of {root}")
     strategy = _strategy(params)
     quantized = root / "artifacts" / "quantize" / strategy
@@ -61,19 +62,18 @@ def begin(source: Source, params: Params) -> Course:
     Training samples are replayed beside the stream's own, so that what the model knew stays.
 
     Raises:
-        ModelError: If the stored model is not what its strategy makes.
+        ModelError: If the stored model is not what its strategy makes, or its head cannot grow where it is to.
         ParamsError: If a setting is not right.
     """
-    settings, data = params.online, source.data
+    settings, data, names = params.online, source.data, source.champion.manifest.labels
     learner = Learner(source.strategy, load_quantized(source.quantized), settings, data.num_outputs, params.seed)
+    if len(names) > learner.classes:
+        learner.grow(len(names))
+    if settings.max_classes is not None:
+        learner.check_growth()
     replay = Replay(data.train.arrays(limit=settings.reservoir), settings.reservoir, params.seed)
-    held_x, held = data.test.arrays()
     calibration, _ = data.train.arrays(limit=params.quantize.calibration_samples)
-    try:
-        at_start = accuracy(Runner(learner.flatbuffer(calibration)), held_x, held)
-    except QATFlowError as error:
-        raise ModelError(f"The model in {source.quantized} cannot be converted: {error}") from None
-    parts = Parts(Intake.of(data, settings), learner, replay, Judge(held_x, held, at_start, settings))
+    parts = Parts(Intake.of(data, settings, names), learner, replay, Judge(*data.test.arrays(), settings))
     return Course(parts, source.champion.model, calibration, settings)
 
 

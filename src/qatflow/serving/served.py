@@ -110,10 +110,13 @@ class ServedModel:
         """The output tensor."""
         return self.manifest.output
 
-    @property
-    def signature(self) -> tuple[object, ...]:
-        """What clients rely on; a model with another one cannot take this one's place."""
-        return (self.manifest.task, self.manifest.input.shape, self.output.shape, self.manifest.labels)
+    def replaces(self, other: ServedModel) -> bool:
+        """Whether clients of another model can rely on this one. The last classes may be new, or gone."""
+        mine, its = self.manifest, other.manifest
+        same = (mine.task, mine.input.shape) == (its.task, its.input.shape)
+        named = all(one == another for one, another in zip(mine.labels, its.labels, strict=False))
+        shape, more = other.output.shape, len(mine.labels) - len(its.labels)
+        return same and named and self.output.shape == ((*shape[:-1], shape[-1] + more) if more else shape)
 
     def answer(self, question: Question) -> Answer:
         """Return the answer to finite samples of the model's shape.

@@ -126,7 +126,7 @@ class Watcher:
     async def _fitting(self, bundle: Path) -> ServedModel:
         """Return a loaded bundle that clients of the champion can be answered with."""
         model = await asyncio.to_thread(self._load, bundle)
-        if model.signature != self._models.champion.signature:
+        if not model.replaces(self._models.champion):
             raise DeployError("its task, shapes or labels are not those of the served model; restart to change them")
         return model
 
