@@ -34,10 +34,10 @@ from qatflow.adapters import mlflow_registry, online_release, promotions
 from qatflow.deploy import local
 from qatflow.deploy.local import current
 from qatflow.errors import StreamError
-from qatflow.online import checkpoint, course, run, source
+from qatflow.online import checkpoint, course, learner, run, source
 from qatflow.online.feed import Feed, open_pool, records
 from qatflow.online.records import encode
-from qatflow.online.streams import open_stream
+from qatflow.online.streams import open_stream, redis_stream, spool
 from qatflow.online.streams.base import Stream
 from qatflow.params import Params
 from qatflow.release import log as promotion_log
@@ -54,6 +54,7 @@ STEPS: dict[str, tuple[Any, str]] = {
     "manifest": (artifacts, "seal"),
     "prune": (shutil, "rmtree"),
     "candidate": (course.Course, "candidate"),
+    "convert": (learner.Learner, "flatbuffer"),
     "register": (mlflow_registry.MlflowRegistry, "register"),
     "store model": (mlflow_registry.MlflowRegistry, "log_model"),
     "log": (promotion_log.PromotionLog, "append"),
@@ -61,6 +62,8 @@ STEPS: dict[str, tuple[Any, str]] = {
     "pointer": (local, "swap"),
     "settle": (course.Course, "settle"),
     "save": (run, "_save"),
+    "acknowledge, spool": (spool.Spool, "commit"),
+    "acknowledge, redis": (redis_stream.RedisStream, "commit"),
 }
 """Step -> the function that does it; it dies before or after one of its calls."""
 
@@ -117,7 +120,7 @@ class Trials:
         from tests.online.redis_server import redis_server
 
         with redis_server() as server:
-            yield lambda name: f"redis://127.0.0.1:{server.port}/{name}"
+            yield lambda name: f"redis://127.0.0.1:{server.port}/{name}?lease_s=2"
 
     def _undisturbed(self, address_of: Callable[[str], str]) -> tuple[dict[str, Any], dict[str, int], float]:
         root, address = self._home("reference"), address_of("reference")

@@ -61,6 +61,7 @@ def test_a_release_is_one_however_often_it_is_repeated(project, released):
 def test_a_model_that_grew_is_released_with_its_new_label(project, released):
     from qatflow.deploy.local import current
     from qatflow.release.bundle import infer, load_bundle
+    from qatflow.serving.loader import Loader
 
     root, release = released
     model = model_of(project, 11)
@@ -70,6 +71,9 @@ def test_a_model_that_grew_is_released_with_its_new_label(project, released):
     assert bundle.manifest.float_score > 0.8  # the float model, which knows ten classes, stands beside it
     answer = infer(bundle, release.data.test.raw(np.arange(5)))
     assert answer["scores"].shape == (5, 11)
+    before, after = (Loader(place / "deployed")(place / "deployed" / "current") for place in (project, root))
+    assert after.replaces(before)  # a server that runs takes it up,
+    assert before.replaces(after)  # and goes back
 
 
 def test_a_course_begins_with_the_classes_of_a_champion_that_grew(project, released):

@@ -72,6 +72,7 @@ class Learner:
         self.network.compile(self._optimizer, loss="categorical_crossentropy")
         self._optimizer.build(self.network.trainable_variables)
         self._is_random = has_random_layers(self.network)
+        self._step = tf.function(self._take_step)
 
     def check_growth(self) -> None:
         """Raise ModelError if the model's head takes no further classes."""
@@ -100,16 +101,23 @@ class Learner:
             ModelError: If the loss is NaN or infinite; the state is lost, and the last checkpoint is to be taken.
         """
         self._boost.assign(boost)
-        loss = float(self.network.train_on_batch(x, np.eye(self.classes, dtype=np.float32)[labels]))
+        loss = float(self._step(tf.constant(x), tf.one_hot(labels, self.classes)))
         if not np.isfinite(loss):
             raise ModelError("Online learning lost the model: the loss is NaN or infinite; lower online.learning_rate")
+        return loss
+
+    def _take_step(self, x: Any, y: Any) -> Any:
+        """Do what Keras' `train_on_batch` does, without its data set of one batch, which takes a third of the time."""
+        with tf.GradientTape() as tape:
+            loss = self.network.compute_loss(x, y, self.network(x, training=True))
+        self._optimizer.minimize(loss, self.network.trainable_variables, tape)
         return loss
 
     def begin_segment(self, number: int) -> None:
         """Give random layers a seed of their own between two checkpoints: TensorFlow's state cannot be kept."""
         if self._is_random:
             keras.utils.set_random_seed((self._seed * 1_000_003 + number) % 2**31)
-            self.network.train_function = None
+            self._step = tf.function(self._take_step)
 
     def flatbuffer(self, representative: Array) -> bytes:
         """Return what the model has learned so far, converted; it may learn on.
