@@ -24,6 +24,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,9 @@ from qatflow.adapters import mlflow_registry, online_release, promotions
 from qatflow.deploy import local
 from qatflow.deploy.local import current
 from qatflow.errors import StreamError
-from qatflow.online import checkpoint, course, learner, run, source
+from qatflow.online import checkpoint, course, learner, run, snapshot, source
 from qatflow.online.feed import Feed, open_pool, records
-from qatflow.online.records import encode
+from qatflow.online.records import LateLabel, Sample, encode
 from qatflow.online.streams import open_stream, redis_stream, spool
 from qatflow.online.streams.base import Stream
 from qatflow.params import Params
@@ -44,7 +45,17 @@ from qatflow.release import log as promotion_log
 from qatflow.release.bundle import load_bundle
 
 RECORDS, POISON_EVERY = 720, 97
-SETTINGS = {"checkpoint_every": 96, "candidate_every": 256, "window": 96, "replay": 16, "reservoir": 100}
+SETTINGS = {
+    "checkpoint_every": 96,
+    "candidate_every": 192,
+    "window": 96,
+    "replay": 16,
+    "reservoir": 100,
+    "max_classes": 11,
+    "new_class_samples": 20,
+    "max_holdout_drop": 1.0,
+}
+NEW_FROM, NEW_EVERY = 200, 3
 STEPS: dict[str, tuple[Any, str]] = {
     "read": (run, "_records"),
     "step": (course.Course, "_learn"),
@@ -61,6 +72,8 @@ STEPS: dict[str, tuple[Any, str]] = {
     "alias": (mlflow_registry.MlflowRegistry, "set_alias"),
     "pointer": (local, "swap"),
     "settle": (course.Course, "settle"),
+    "snapshot": (snapshot, "take_snapshot"),
+    "grow": (learner.Learner, "grow"),
     "save": (run, "_save"),
     "acknowledge, spool": (spool.Spool, "commit"),
     "acknowledge, redis": (redis_stream.RedisStream, "commit"),
@@ -94,9 +107,7 @@ class Trials:
         """Compare `kills` disturbed courses with an undisturbed one: named steps in turn, then random moments."""
         with self._broker() as address_of:
             reference, calls, seconds = self._undisturbed(address_of)
-            print(
-                f"undisturbed: {seconds:.1f} s, {reference['learned']} learned, {len(reference['promoted'])} promoted"
-            )
+            print(f"undisturbed: {seconds:.1f} s, {reference['learned']} learned, {reference['promoted']}", flush=True)
             draw, wrong, rework, restarts = random.Random(seed), [], [], 0  # noqa: S311 (no secret)
             plans = [*_named_plans(calls, draw)][:kills]
             plans += [("moment", draw.uniform(0.0, seconds)) for _ in range(kills - len(plans))]
@@ -181,7 +192,11 @@ class Trials:
         course.Course.take = taking  # type: ignore[method-assign]
         stream = open_stream(address)
         _wait_for_lease(stream)
-        run.run(made, stream, root / "state", release, watch, until_end=True)
+
+        def keep(present: course.Course, judged: Any) -> None:
+            snapshot.take_snapshot(present, stream, root / "state", judged, begun.quantized)
+
+        run.run(made, stream, root / "state", release, watch, until_end=True, keep=keep)
         stream.close()
         if counting is not None:
             counting[-8:] = struct.pack("d", time.monotonic() - started)
@@ -224,6 +239,7 @@ class Trials:
             "promoted": [(entry.action, entry.model_sha256) for entry in entries],
             "deployed": load_bundle(current(root / "deployed")).sha256,
             "dead letters": letters,
+            "snapshots": sorted(path.name for path in (root / "state" / "snapshots").iterdir()),
             "lag": lag,
         }
 
@@ -303,10 +319,21 @@ def _params(project: Path) -> Params:
 
 
 def _payloads(project: Path) -> list[bytes]:
-    made = [encode(record) for record in records(open_pool(str(project)), Feed(RECORDS, 7, "rotation", 5))]
+    """Return a stream that turns, whose labels come later, with poison, and with a class that comes to be."""
+    pool = open_pool(str(project))
+    top = pool.x.max()
+    made = [encode(_as_new(record, top)) for record in records(pool, Feed(RECORDS, 7, "rotation", 5))]
     for at in range(POISON_EVERY, len(made), POISON_EVERY):
         made[at] = b"poison %d" % at
     return made
+
+
+def _as_new(record: Sample | LateLabel, top: Any) -> Sample | LateLabel:
+    """Return a record, some in negative and labelled so."""
+    number = int(record.id.rpartition("-")[2])
+    if number < NEW_FROM or number % NEW_EVERY:
+        return record
+    return replace(record, x=top - record.x) if isinstance(record, Sample) else replace(record, label="negative")
 
 
 if __name__ == "__main__":
