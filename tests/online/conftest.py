@@ -22,3 +22,12 @@ def project(tmp_path_factory):
     from tests.online.project import make_project
 
     return make_project(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="session")
+def whole(project, tmp_path_factory):
+    """An undisturbed course, and its folder."""
+    from tests.online.project import filled, learn
+
+    folder = tmp_path_factory.mktemp("whole")
+    return learn(project, filled(f"spool:{folder / 's'}", project), folder / "state"), folder

@@ -1,8 +1,12 @@
 """A project that online learning can begin with: a small model of the digits, on its grids and deployed."""
 
 import shutil
+from contextlib import closing
 from pathlib import Path
 
+from qatflow.online.feed import Feed, open_pool, records
+from qatflow.online.records import encode
+from qatflow.online.streams import open_stream
 from qatflow.params import EvaluateParams, OnlineParams, Params, QuantizeParams
 
 STRATEGY = "qat_w8a8_per_channel"
@@ -54,3 +58,57 @@ def make_project(root: Path) -> Path:
     candidate = fabricate.candidate(STRATEGY, flatbuffer, trained=True)
     deploy_local(build_bundle(root / "bundle", candidate, data, fabricate.lineage()), root / "deployed")
     return root
+
+
+def begun(project, params=PARAMS):
+    from qatflow import backend
+    from qatflow.deploy.local import current
+    from qatflow.online.source import begin, open_source
+
+    source = open_source(project, params, current(project / "deployed"))
+    backend.start(params.seed)
+    return begin(source, params)
+
+
+def filled(address, project, count=400, *, seed=3, drift="rotation", delay=7):
+    made = [encode(one) for one in records(open_pool(str(project)), Feed(count, seed, drift, delay))]
+    made[50], made[90] = b"poison", made[40]
+    with closing(open_stream(address)) as stream:
+        stream.append(made)
+    return address
+
+
+def learn(project, address, state, *, params=PARAMS, stop_after=None, release=None):
+    """Learn until the end, or until some records were taken; as a process would."""
+    from qatflow.online.run import run
+    from qatflow.online.snapshot import take_snapshot
+
+    course, said = begun(project, params), []
+    with closing(open_stream(address)) as stream:
+        run(
+            course,
+            stream,
+            state,
+            release or (lambda *_: "promoted"),
+            lambda _, event, __: said.append(event),
+            until_end=True,
+            stop=lambda: stop_after is not None and course.now.records >= stop_after,
+            keep=lambda learned, judged: take_snapshot(
+                learned, stream, state, judged, project / "artifacts" / "quantize" / STRATEGY
+            ),
+        )
+        letters = [letter.reason for letter in stream.dead_letters(10)]
+    return course, said, letters
+
+
+def same(one, other):
+    """Whether two checkpoints hold the same, but their numbers."""
+    assert one.arrays.keys() == other.arrays.keys()
+    for name, values in one.arrays.items():
+        assert values.tobytes() == other.arrays[name].tobytes(), name
+    assert one.model == other.model
+    skipped = {"checkpoint", "offset", "base", "kept", "segments"}
+    facts = [{key: value for key, value in each.facts.items() if key not in skipped} for each in (one, other)]
+    for each in facts:
+        each["candidates"] = [{**judged, "offset": ""} for judged in each["candidates"]]
+    assert facts[0] == facts[1]
