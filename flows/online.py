@@ -1,11 +1,16 @@
 """Learns from a stream until it is stopped, or read up: `python -m flows.online --stream ADDRESS`, `qatflow online`."""
 
+from __future__ import annotations
+
 import argparse
 import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prefect import flow
 from rich.console import Console
@@ -17,8 +22,11 @@ from qatflow.artifacts import MANIFEST, sha256_file
 from qatflow.cli.online_screen import OnlineScreen
 from qatflow.cli.screen import Screen, quiet
 from qatflow.errors import QATFlowError, StageError
+from qatflow.params import Params
 
-TIMELINE = "timeline.png"
+if TYPE_CHECKING:
+    from qatflow.online.course import Course  # imports TensorFlow
+
 _stopping = threading.Event()
 _screens: list[Screen] = []  # the one that `main` opened before Prefect started
 
@@ -41,7 +49,6 @@ def online(stream: str, state: str, begin: str | None = None, until_end: bool = 
     from qatflow.online.source import begin as begin_course
     from qatflow.online.source import open_source
     from qatflow.online.streams import open_stream
-    from qatflow.visualize.course import Curve, draw_course
 
     params, shown = params_file.load(ROOT / "params.yaml"), stream.partition("?")[0]
     opened = open_stream(stream)
@@ -51,14 +58,17 @@ def online(stream: str, state: str, begin: str | None = None, until_end: bool = 
         course = begin_course(source, params)
         began = {f"quantize/{source.strategy}": sha256_file(source.quantized / MANIFEST)}
         release = ProjectRelease(ROOT, params, source.data, source.strategy, began, shown)
-        with OnlineRun(params, ROOT, {"stream": shown, "strategy": source.strategy}) as tracked:
-            watch = OnlineScreen(_screens[0] if _screens else Screen(Console(quiet=True)), tracked.log)
+        screen = _screens[0] if _screens else Screen(Console(quiet=True))
+        with (
+            _shown(course, params, shown, Path(state), screen),
+            OnlineRun(params, ROOT, {"stream": shown, "strategy": source.strategy}) as tracked,
+        ):
             run(
                 course,
                 opened,
                 Path(state),
                 release,
-                watch,
+                OnlineScreen(screen, tracked.log),
                 until_end=until_end,
                 stop=_stopping.is_set,
                 keep=lambda learned, judged: version_snapshot(
@@ -69,9 +79,26 @@ def online(stream: str, state: str, begin: str | None = None, until_end: bool = 
         raise StageError(f"Cannot keep checkpoints in {state}: {error.strerror or error}; older ones stay") from error
     finally:
         opened.close()
-    judged = [candidate.to_dict() for candidate in course.candidates]
-    draw_course(Curve(*course.prequential.curve()), judged, course.now.drifts, Path(state) / TIMELINE)
     return course.now.learned
+
+
+@contextmanager
+def _shown(course: Course, params: Params, stream: str, state: Path, screen: Screen) -> Iterator[None]:
+    """Show the course after the block; one that an error ended too, unless it was refused before it took a record."""
+    from qatflow.visualize.online import course_figures, show_course
+
+    ended = ""
+    try:
+        yield
+    except BaseException as error:
+        ended = str(error) or type(error).__name__
+        raise
+    finally:
+        if course.now.records or not ended:
+            screen.wait("writing the report")
+            said = show_course(ROOT, params, course_figures(course, stream, ended), state)
+            screen.ready()
+            screen.say(f" {said}")
 
 
 def main() -> None:
@@ -97,7 +124,7 @@ def main() -> None:
             screen.say(f"Error: {error}", "red")
             sys.exit(1)
         screen.ready()
-        screen.say(f" {learned} samples learned in all; checkpoints and {TIMELINE} in {arguments.state}")
+        screen.say(f" {learned} samples learned in all; checkpoints in {arguments.state}")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Any
 
 from qatflow import artifacts
 from qatflow.errors import ArtifactError
+from qatflow.report.course import CourseFigures
 
 Record = dict[str, Any]
 History = list[dict[str, float]]
@@ -45,6 +46,7 @@ class Run:
     `home` is the folder `artifacts/`. `transfer` holds its `history` and its record, `ensemble` what was found about
     combining the variants, and its flatbuffer, if there is one, is the last of `variants`. `manifests` maps folder ->
     SHA-256 of its manifest; `bundle` is the manifest of the champion's bundle, empty while nothing was ever promoted.
+    `course` is what was learned from a stream since; stage `report` knows of none, for its inputs are artifacts alone.
     """
 
     home: Path
@@ -56,6 +58,7 @@ class Run:
     receipt: Record
     bundle: Record
     manifests: dict[str, str]
+    course: CourseFigures | None = None
 
     @property
     def lineage(self) -> Record:

@@ -3,13 +3,15 @@
 from statistics import median
 
 from qatflow.report import wording
+from qatflow.report.course import course_summary
 from qatflow.report.read import Record, Run, Variant
 
 
 def summarize(run: Run) -> Record:
     """Return `summary.json`: verdict, task, classes, float model, champion, variants and lineage.
 
-    Sizes are in bytes, latencies are p50 in microseconds, `accuracy` is the task's score (accuracy, R² or AUC).
+    After a course there is `online` too: see `course_summary`. Sizes are in bytes, latencies are p50 in
+    microseconds, `accuracy` is the task's score (accuracy, R² or AUC).
     """
     return {
         "verdict": verdict(run).replace(wording.SPACE, " "),
@@ -19,6 +21,7 @@ def summarize(run: Run) -> Record:
         "champion": champion_summary(run),
         "variants": {variant.name: variant_summary(run, variant) for variant in run.variants},
         "lineage": {"data_sha256": run.card["sha256"], "manifests": run.manifests, "bundle": run.lineage},
+        **({"online": course_summary(run.course)} if run.course else {}),
     }
 
 

@@ -66,12 +66,17 @@ def _keys(shown: Sequence[Line]) -> list[tuple[str, int, float, int]]:
     names = [wording.clip(line.name, LONGEST_NAME) for line in shown[:COLOURED]]
     more = len(shown) - len(names)
     names += [f"{more} more"] if more else []
+    return [(*placed, number) for number, placed in enumerate(place_keys(names))]
+
+
+def place_keys(names: Sequence[str]) -> list[tuple[str, int, float]]:
+    """Return (name, row of the legend, left edge) of each key, as many in a row as fit."""
     placed, row, left = [], 0, 2.0
-    for number, name in enumerate(names):
+    for name in names:
         width = 26 + len(name) * CHARACTER + 12
         if left > 2 and left + width > WIDTH:
             row, left = row + 1, 2.0
-        placed.append((name, row, left, number))
+        placed.append((name, row, left))
         left += width
     return placed
 

@@ -17,12 +17,14 @@ from qatflow.report.sections import (
     layers,
     learning,
     lineage,
+    online,
     quality,
     variants,
 )
 
 SECTIONS: Mapping[str, Callable[[Run], Any]] = {
     "headline": headline.headline,
+    "online": online.online,
     "variants": variants.variants,
     "ensemble": ensemble.ensemble,
     "gates": gates.gates,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from qatflow.report import summary, wording
 from qatflow.report.answers import answers
+from qatflow.report.course import finding
 from qatflow.report.read import Record, Run, Variant
 from qatflow.report.worries import worries
 
@@ -26,7 +27,7 @@ def headline(run: Run) -> Record:
         "reason": _reason(run.receipt),
         "candidate": None if champion else summary.focus(run).name,
         "tiles": _measured(run, shown) if shown else _remembered(run, champion),
-        "answers": answers(run),
+        "answers": [*answers(run), *_since(run)],
         "worries": worries(run),
     }
 
@@ -34,6 +35,14 @@ def headline(run: Run) -> Record:
 def _reason(receipt: Record) -> str:
     """The first reason of a promotion is the promotion itself; the second says why the winner won."""
     return str(receipt["reasons"][receipt["decision"] == "promoted"])
+
+
+def _since(run: Run) -> list[tuple[str, str]]:
+    """What a course learned; all else on this screen is of the run before it."""
+    if run.course is None:
+        return []
+    ships = " The last one that was promoted took over; all else on this screen is of the run before."
+    return [("What it learned since", finding(run.course) + (ships if run.course.promoted else ""))]
 
 
 def _measured(run: Run, variant: Variant) -> list[Tile]:
