@@ -10,11 +10,13 @@ from qatflow.monitoring.reference import load_reference
 from qatflow.report.build import build_report
 from qatflow.report.compare.page import render
 from qatflow.report.compare.read import read_side
+from qatflow.report.course import CourseFigures
 from qatflow.report.sweep import write_report
 from qatflow.visualize.monitoring import render as render_monitor
 from tests.unit.monitoring.served import PARAMS as MONITORED
 from tests.unit.monitoring.served import served
 from tests.unit.release.fabricate import bundle, flatbuffer
+from tests.unit.report.courses import candidate, course
 from tests.unit.report.fabricate import Plan, fabricate
 from tests.unit.report.test_sweep import GRID, PARAMS
 
@@ -28,6 +30,8 @@ CROWDED = {
     "layers": tuple(f"block_{i}_depthwise_convolution" for i in range(20)),
     "classes": tuple(f"a_rather_long_class_name_{i}" for i in range(18)),
 }
+LONG = "spool:" + "a_rather_long_folder_without_any_place_to_break_it/" * 4
+REFUSED = candidate(9, 9000, f"refused: {LONG}")
 GROUNDS = {"light": "rgb(250, 250, 248)", "dark": "rgb(19, 22, 26)"}
 SMALLEST_TEXT_PX = 7.5
 OPEN = "document.querySelectorAll('details').forEach(part => part.open = true)"
@@ -48,10 +52,10 @@ LOOK = """(() => {
 })()"""
 
 
-def report(root: Path, **plan: object) -> Path:
+def report(root: Path, learned: CourseFigures | None = None, **plan: object) -> Path:
     fake = fabricate(root, Plan(**plan))
     (root / "report").mkdir()
-    build_report(fake.root, fake.params, root / "report")
+    build_report(fake.root, fake.params, root / "report", learned)
     return root / "report" / "index.html"
 
 
@@ -75,6 +79,9 @@ def monitored(root: Path) -> Path:
 
 MAKERS = {
     "report": report,
+    "report of a course": lambda root: report(
+        root, course(stream=LONG, error=LONG, candidates=[candidate(8, 1), REFUSED])
+    ),
     "crowded report": lambda root: report(root, **CROWDED),
     "comparison": comparison,
     "sweep": sweep,
@@ -133,6 +140,19 @@ def test_a_key_hides_its_line_by_pointer_and_by_keyboard(tab, plain_report):
     assert tab.evaluate("document.querySelector('.key').getAttribute('aria-pressed')") == "false"
     tab.evaluate("document.querySelector('.key').dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter'}))")
     assert tab.evaluate(shown) == "visible"
+
+
+def test_candidates_of_a_course_are_hidden_by_their_key_and_tell_what_they_are(tab, tmp_path):
+    tab.open(report(tmp_path, course()), 390, "dark")
+    marks = "document.querySelector('#online g.series[data-series=\"promoted\"]')"
+    shown = f"getComputedStyle({marks}.querySelector('circle')).visibility"
+    assert tab.evaluate(f"getComputedStyle({marks}.querySelector('circle')).fill") == "rgb(43, 196, 154)"
+    tab.evaluate(f"{marks}.querySelector('circle').dispatchEvent(new PointerEvent('pointerdown', {{bubbles: true}}))")
+    assert tab.evaluate("document.querySelector('.tip').textContent").startswith("Candidate 2, 2,000 samples: hold-out")
+    key = "document.querySelector('#online .key[data-series=\"promoted\"]')"
+    tab.evaluate(f"{key}.dispatchEvent(new KeyboardEvent('keydown', {{key: 'Enter'}}))")
+    assert tab.evaluate(shown) == "hidden"
+    assert tab.faults == []
 
 
 def test_a_touched_mark_tells_what_it_is(tab, plain_report):

@@ -123,10 +123,13 @@ def _candidates(course: CourseFigures) -> list[str]:
     if not judged:
         return ["no candidate was made yet"]
     last = "last " if judged[-1]["number"] > len(judged) else ""
-    count = f"{len(judged):,} candidate{_s(len(judged))}"
+    if len(judged) == 1:
+        said = f"the one candidate was {'promoted' if promoted else 'not promoted'}"
+    else:
+        many = f"{len(promoted):,}" if promoted else "none"
+        said = f"{many} of the {last}{len(judged):,} candidates {'were' if len(promoted) > 1 else 'was'} promoted"
     if not promoted:
-        return [f"none of the {last}{count} was promoted"]
-    said = f"{len(promoted):,} of the {last}{count} {'was' if len(promoted) == 1 else 'were'} promoted"
+        return [said]
     start, now = (wording.percent(value) for value in (judged[-1]["holdout_at_start"], promoted[-1]["holdout"]))
     return [said, f"accuracy on the hold-out, {start} before, is {now}"]
 
