@@ -1,6 +1,6 @@
 """SIGKILL at named steps and at random moments of `qatflow online`: is what comes after it what would have come?
 
-`python -m benchmarks.online_kills PROJECT [--kills N] [--stream spool|redis] [--seed S]`; PROJECT was run. A trial is
+`python -m benchmarks.online_kills PROJECT [--kills N] [--stream spool|redis] [--moments]`; PROJECT was run. A trial is
 a process that learns a short drifting stream with a real registry, is killed, and is started again until it ends. Then
 everything is compared, bit for bit, with an undisturbed course: weights, optimizer, quantizers, counts, detectors,
 reservoir, candidates, the promoted models, the deployed pointer, the dead letters.
@@ -44,7 +44,7 @@ from qatflow.params import Params
 from qatflow.release import log as promotion_log
 from qatflow.release.bundle import load_bundle
 
-RECORDS, POISON_EVERY = 720, 97
+SAMPLES, POISON_EVERY = 720, 97
 SETTINGS = {
     "checkpoint_every": 96,
     "candidate_every": 192,
@@ -88,28 +88,30 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--stream", choices=["spool", "redis"], default="spool")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--samples", type=int, default=SAMPLES)
+    parser.add_argument("--moments", action="store_true", help="random moments only, no named steps")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="qatflow-kills-") as folder:
-        trials = Trials(arguments.project.resolve(), Path(folder), arguments.stream)
-        trials.run(arguments.kills, arguments.seed)
+        trials = Trials(arguments.project.resolve(), Path(folder), arguments.stream, arguments.samples)
+        trials.run(arguments.kills, arguments.seed, named=not arguments.moments)
 
 
 class Trials:
     """All trials of one benchmark."""
 
-    def __init__(self, project: Path, folder: Path, kind: str) -> None:
+    def __init__(self, project: Path, folder: Path, kind: str, samples: int) -> None:
         self._project, self._folder, self._kind = project, folder, kind
         self._params = _params(project)
         self._taken = mmap.mmap(-1, 16)  # records taken, and records in the checkpoint that was taken up
-        self._payloads = _payloads(project)
+        self._payloads = _payloads(project, samples)
 
-    def run(self, kills: int, seed: int) -> None:
+    def run(self, kills: int, seed: int, *, named: bool) -> None:
         """Compare `kills` disturbed courses with an undisturbed one: named steps in turn, then random moments."""
         with self._broker() as address_of:
             reference, calls, seconds = self._undisturbed(address_of)
             print(f"undisturbed: {seconds:.1f} s, {reference['learned']} learned, {reference['promoted']}", flush=True)
             draw, wrong, rework, restarts = random.Random(seed), [], [], 0  # noqa: S311 (no secret)
-            plans = [*_named_plans(calls, draw)][:kills]
+            plans = [*_named_plans(calls, draw)][:kills] if named else []
             plans += [("moment", draw.uniform(0.0, seconds)) for _ in range(kills - len(plans))]
             for number, plan in enumerate(plans):
                 found, again, starts = self._disturbed(number, address_of, plan)
@@ -318,11 +320,11 @@ def _params(project: Path) -> Params:
     return params.model_copy(update={"online": online, "evaluate": evaluate})
 
 
-def _payloads(project: Path) -> list[bytes]:
+def _payloads(project: Path, samples: int) -> list[bytes]:
     """Return a stream that turns, whose labels come later, with poison, and with a class that comes to be."""
     pool = open_pool(str(project))
     top = pool.x.max()
-    made = [encode(_as_new(record, top)) for record in records(pool, Feed(RECORDS, 7, "rotation", 5))]
+    made = [encode(_as_new(record, top)) for record in records(pool, Feed(samples, 7, "rotation", 5))]
     for at in range(POISON_EVERY, len(made), POISON_EVERY):
         made[at] = b"poison %d" % at
     return made

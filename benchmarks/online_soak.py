@@ -29,7 +29,7 @@ from qatflow.online.streams import open_stream
 from qatflow.online.streams.base import Stream
 from qatflow.online.streams.redis_stream import RedisStream
 
-LAP, GROUP, DELAY = 20_000, 500, 5
+LAP, GROUP, DELAY = 100_000, 500, 5
 AHEAD = 100_000
 """So many records is the writer to Redis ahead of the learner at most."""
 SETTINGS = {"candidate_every": 50_000, "checkpoint_every": 1000}
@@ -82,7 +82,7 @@ def _payload(samples: list[Sample], number: int) -> bytes:
     index = number // 2 - DELAY * (number % 2)
     lap, row = divmod(max(0, index), LAP)
     sample = samples[row]
-    name, when = f"{lap}-{row}", sample.time + lap * 1000.0
+    name, when = f"{lap}-{row}", sample.time + lap * LAP / 100.0
     if number % 2 and index >= 0 and sample.label is not None:
         return encode(LateLabel(name, when + 1.0, sample.label))
     return encode(Sample(name, when, sample.x))
@@ -135,7 +135,7 @@ def learn(home: Path, address: str, count: int) -> list[tuple[float, ...]]:
     counts = made.parts.intake.counts
     outcomes = [judged.outcome for judged in made.candidates]
     print(f"\n{counts}; {len(outcomes)} candidates, {outcomes.count('promoted')} promoted, {made.now.learned} learned")
-    missing = counts["samples"] - counts["joined"] - counts["waiting"]
+    missing = counts["samples"] - counts["joined"] - counts["waiting"] - counts["duplicate"]
     print(f"samples that were neither learned nor are waiting: {missing}")
     return rows
 
