@@ -117,7 +117,8 @@ def learn(home: Path, address: str, count: int) -> list[tuple[float, ...]]:
     source = open_source(home, params, current(home / "deployed"))
     backend.start(params.seed)
     release = ProjectRelease(home, params, source.data, source.strategy, {}, "soak")
-    rows, state, started = [], home / "online", time.monotonic()
+    rows: list[tuple[float, ...]] = []
+    state, started = home / "online", time.monotonic()
     print("| records | seconds | records/s | memory MiB | checkpoints MiB | stream MiB | prequential % |", flush=True)
     print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: |", flush=True)
 

@@ -25,6 +25,7 @@ class OnlineScreen:
     def __init__(self, screen: Screen, log: Callable[[Course, int], None]) -> None:
         self._screen, self._log = screen, log
         self._started, self._before = time.monotonic(), 0
+        self._classes: int | None = None
 
     def __call__(self, course: Course, event: str, lag: int) -> None:
         """Show and log an event."""
@@ -36,9 +37,16 @@ class OnlineScreen:
         if event in {"begun", "resumed"}:
             self._started, self._before = time.monotonic(), now.learned
         self._log(course, lag)
+        self._say_new(course.parts.intake.names)
         if event.startswith(SPOKEN):
             self._screen.ready()
             self._screen.say(f" {now.learned:8}  {_accuracy(course):>7}  {_told(course, event)}")
+
+    def _say_new(self, names: tuple[str, ...]) -> None:
+        """Name the classes that came to be since the event before."""
+        for name in names[self._classes :] if self._classes is not None else ():
+            self._screen.say(f" a new class: {name}")
+        self._classes = len(names)
 
 
 def _accuracy(course: Course) -> str:

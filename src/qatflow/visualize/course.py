@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from qatflow.artifacts import Array
+from qatflow.report.course import smooth
 from qatflow.visualize.style import BLUE, DPI, GREEN, GREY, ORANGE, SMALL, new_figure, title
 
 
@@ -41,8 +40,8 @@ def draw_course(
     figure = new_figure(9, 3.6)
     panel = figure.add_subplot()
     if frozen is not None:
-        panel.plot(frozen.ends, _smooth(frozen.accuracy), color=GREY, linewidth=1.2, label="without learning")
-    panel.plot(learned.ends, _smooth(learned.accuracy), color=BLUE, linewidth=1.6, label="prequential, flatbuffer")
+        panel.plot(frozen.ends, smooth(frozen.accuracy), color=GREY, linewidth=1.2, label="without learning")
+    panel.plot(learned.ends, smooth(learned.accuracy), color=BLUE, linewidth=1.6, label="prequential, flatbuffer")
     for number, at in enumerate(drifts):
         panel.axvline(at, color=ORANGE, linewidth=0.8, linestyle=":", label=None if number else "drift seen")
     for outcome, colour, marker in (("promoted", GREEN, "^"), ("", GREY, "x")):
@@ -59,11 +58,3 @@ def draw_course(
     last = f", now {learned.accuracy[-5:].mean():.0%}" if len(learned.accuracy) else ""
     title(panel, f"{promoted} of {len(candidates)} candidates promoted, {len(drifts)} drifts seen{last}", 110)
     figure.savefig(out, dpi=DPI, metadata={"Software": None})
-
-
-def _smooth(accuracy: Array, width: int = 5) -> Array:
-    """Return the mean of each value and up to `width - 1` before it."""
-    sums = np.concatenate([[0.0], np.cumsum(accuracy)])
-    ends = np.arange(1, len(sums))
-    starts = np.maximum(0, ends - width)
-    return np.asarray((sums[ends] - sums[starts]) / (ends - starts))
