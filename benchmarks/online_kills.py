@@ -181,7 +181,7 @@ class Trials:
         made = source.begin(begun, self._params)
         release = online_release.ProjectRelease(root, self._params, begun.data, begun.strategy, {}, "stream")
 
-        def watch(present: course.Course, event: str, lag: int) -> None:  # noqa: ARG001
+        def watch(present: course.Course, event: str, lag: int | None) -> None:  # noqa: ARG001
             if event == "resumed":
                 self._taken[:] = struct.pack("qq", present.now.records, present.now.records)
 

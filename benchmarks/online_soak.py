@@ -122,7 +122,7 @@ def learn(home: Path, address: str, count: int) -> list[tuple[float, ...]]:
     print("| records | seconds | records/s | memory MiB | checkpoints MiB | stream MiB | prequential % |", flush=True)
     print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: |", flush=True)
 
-    def watch(course: Course, event: str, lag: int) -> None:  # noqa: ARG001
+    def watch(course: Course, event: str, lag: int | None) -> None:  # noqa: ARG001
         if event == "checkpoint" and course.now.records >= (len(rows) + 1) * count // MARKS:
             seconds = time.monotonic() - started
             rows.append((course.now.records, seconds, _memory(), _disk(state), _disk(home.parent / "spool")))

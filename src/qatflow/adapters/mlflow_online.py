@@ -22,8 +22,8 @@ class OnlineRun:
         settings = {f"online.{name}": str(value) for name, value in params.online.model_dump().items()}
         self._id = self._tracker.start_parent("online", settings, {"stage": "online", **tags})
 
-    def log(self, course: Course, lag: int) -> None:
-        """Log the figures of now."""
+    def log(self, course: Course, lag: int | None) -> None:
+        """Log the figures of now; a lag of None is not known."""
         figures: dict[str, Any] = {
             "prequential_accuracy": course.prequential.recent(),
             "records": course.now.records,

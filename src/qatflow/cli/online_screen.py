@@ -22,25 +22,34 @@ class OnlineScreen:
         log: Takes the course and the records that wait, at each event.
     """
 
-    def __init__(self, screen: Screen, log: Callable[[Course, int], None]) -> None:
+    def __init__(self, screen: Screen, log: Callable[[Course, int | None], None]) -> None:
         self._screen, self._log = screen, log
         self._started, self._before = time.monotonic(), 0
         self._classes: int | None = None
+        self._lag: int | None = None
 
-    def __call__(self, course: Course, event: str, lag: int) -> None:
+    def __call__(self, course: Course, event: str, lag: int | None) -> None:
         """Show and log an event."""
-        now = course.now
         if event == "read":
-            rate = (now.learned - self._before) / max(time.monotonic() - self._started, 1e-9)
-            self._screen.wait(f"{now.learned} samples learned, {rate:.0f}/s, prequential accuracy {_accuracy(course)}")
+            self._screen.wait(self._present(course))
             return
+        self._lag = self._lag if lag is None else lag
         if event in {"begun", "resumed"}:
-            self._started, self._before = time.monotonic(), now.learned
+            self._started, self._before = time.monotonic(), course.now.learned
         self._log(course, lag)
         self._say_new(course.parts.intake.names)
         if event.startswith(SPOKEN):
             self._screen.ready()
-            self._screen.say(f" {now.learned:8}  {_accuracy(course):>7}  {_told(course, event)}")
+            self._screen.say(f" {course.now.learned:8}  {_accuracy(course):>7}  {_told(course, event)}")
+
+    def _present(self, course: Course) -> str:
+        """Return the line that is renewed as long as it learns."""
+        now, judged = course.now, course.candidates
+        rate = (now.learned - self._before) / max(time.monotonic() - self._started, 1e-9)
+        waiting = "" if self._lag is None else f", {self._lag:,} records behind"
+        promoted = sum(one.outcome == "promoted" for one in judged)
+        learned = f"{now.learned:,} samples learned, {rate:.0f}/s{waiting}, prequential accuracy {_accuracy(course)}"
+        return f"{learned}, drifts {len(now.drifts)}, promoted {promoted} of {len(judged)}"
 
     def _say_new(self, names: tuple[str, ...]) -> None:
         """Name the classes that came to be since the event before."""

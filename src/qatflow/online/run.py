@@ -36,8 +36,11 @@ class Release(Protocol):
 class Watching(Protocol):
     """Is told how far the course is."""
 
-    def __call__(self, course: Course, event: str, lag: int) -> None:
-        """Take note of `begun`, `resumed`, `read`, `checkpoint`, `candidate`, `released` or `ended`."""
+    def __call__(self, course: Course, event: str, lag: int | None) -> None:
+        """Take note of `begun`, `resumed`, `read`, `checkpoint`, `candidate`, `released` or `ended`.
+
+        `lag` is how many records wait in the stream; None where that was not asked.
+        """
 
 
 def run(  # noqa: PLR0913 (what acts, and on what)
@@ -80,7 +83,7 @@ def run(  # noqa: PLR0913 (what acts, and on what)
             if course.candidate_due:
                 course.candidate()
                 _save(course, stream, folder, base=course.pending is None)
-                watch(course, "candidate", 0)
+                watch(course, "candidate", None)
                 if course.pending is not None:
                     _release(course, stream, folder, release, watch, keep)
             elif course.checkpoint_due:
@@ -88,7 +91,7 @@ def run(  # noqa: PLR0913 (what acts, and on what)
                 watch(course, "checkpoint", stream.lag(course.now.offset))
         if course.now.records != course.records_at_checkpoint:
             _save(course, stream, folder)
-        watch(course, "ended", 0)
+        watch(course, "ended", None)
 
 
 def _take_up(course: Course, stream: Stream, folder: Path, watch: Watching) -> None:
@@ -96,11 +99,11 @@ def _take_up(course: Course, stream: Stream, folder: Path, watch: Watching) -> N
     folder.mkdir(parents=True, exist_ok=True)
     found, refused = newest_checkpoint(folder)
     for line in refused:
-        watch(course, f"refused {line}", 0)
+        watch(course, f"refused {line}", None)
     if found is None:
         course.measure_start()
         _save(course, stream, folder, base=True)
-        watch(course, "begun", 0)
+        watch(course, "begun", None)
         return
     course.restore(found)
     keep_base(folder, course.now.base)
@@ -121,7 +124,7 @@ def _records(
             if stop():
                 return
             yield record
-        watch(course, "read", 0)
+        watch(course, "read", None)
         if pace and records:
             time.sleep(max(0.0, len(records) / pace - (time.monotonic() - started)))
 
@@ -139,7 +142,7 @@ def _release(
     keep(course, judged)
     course.settle(release(judged, course.pending))
     _save(course, stream, folder, base=True)
-    watch(course, "released", 0)
+    watch(course, "released", None)
 
 
 def _save(course: Course, stream: Stream, folder: Path, *, base: bool = False) -> None:
