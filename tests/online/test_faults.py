@@ -47,7 +47,7 @@ def test_a_corrupt_newest_checkpoint_is_named_and_the_one_before_goes_on(project
     newest = max(state.glob("checkpoint-*"))
     (newest / "arrays.npz").write_bytes((newest / "arrays.npz").read_bytes()[:-100])
     _, said, _ = learn(project, address, state)
-    assert f"refused {newest.name} is not whole" in said[0]
+    assert f"refused {newest.name} cannot be used" in said[0]
     same(newest_checkpoint(state)[0], newest_checkpoint(whole[1] / "state")[0])
 
 

@@ -15,6 +15,8 @@ from qatflow.artifacts import Array
 from qatflow.errors import ArtifactError, ModelError
 
 ARRAYS, FACTS, MODEL = "arrays.npz", "facts.json", "model.tflite"
+SCHEMA = 2
+"""Of the facts; 1 had no classes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,27 +44,28 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: int) -> None:
     """
     with artifacts.stage_output(checkpoint_path(folder, checkpoint.number), "online") as out:
         artifacts.save_arrays(out / ARRAYS, checkpoint.arrays)
-        artifacts.write_bytes(out / FACTS, orjson.dumps(checkpoint.facts, option=orjson.OPT_SORT_KEYS))
+        facts = {**checkpoint.facts, "schema": SCHEMA}
+        artifacts.write_bytes(out / FACTS, orjson.dumps(facts, option=orjson.OPT_SORT_KEYS))
         artifacts.write_bytes(out / MODEL, checkpoint.model)
     for old in sorted(folder.glob("checkpoint-*"))[:-keep]:
         shutil.rmtree(old)
 
 
 def newest_checkpoint(folder: Path) -> tuple[Checkpoint | None, list[str]]:
-    """Return the newest whole checkpoint, and a line for each newer one that is not.
+    """Return the newest checkpoint that can be used, and a line for each newer one that cannot.
 
     Raises:
-        ModelError: If there are checkpoints, but none is whole: beginning anew would learn all again.
+        ModelError: If there are checkpoints, but none can be used: beginning anew would learn all again.
     """
     refused: list[str] = []
     for path in sorted(folder.glob("checkpoint-*"), reverse=True):
         try:
             return read_checkpoint(path), refused
         except (ArtifactError, OSError, ValueError, KeyError) as error:
-            refused.append(f"{path.name} is not whole ({error})")
+            refused.append(f"{path.name} cannot be used ({error})")
     if refused:
         raise ModelError(
-            f"No checkpoint in {folder} is whole: {'; '.join(refused)}. Bring one back, or remove them all"
+            f"No checkpoint in {folder} can be used: {'; '.join(refused)}. Bring one back, or remove them all"
         )
     return None, []
 
@@ -71,10 +74,13 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Return the checkpoint in a folder.
 
     Raises:
-        ArtifactError: If it is not whole.
+        ArtifactError: If it is not whole, or of another version of QATFlow.
     """
     artifacts.verify(path)
     arrays, facts = artifacts.load_arrays(path / ARRAYS), artifacts.read_json(path / FACTS)
+    schema = facts.pop("schema", 1)
+    if schema != SCHEMA:
+        raise ArtifactError(f"it has schema {schema}; this version of QATFlow reads {SCHEMA}")
     return Checkpoint(int(facts["checkpoint"]), arrays, facts, (path / MODEL).read_bytes())
 
 

@@ -34,13 +34,21 @@ def test_a_corrupt_newest_one_is_named_and_the_one_before_taken(tmp_path, file):
     path.write_bytes(path.read_bytes()[:-3] + b"xyz")
     found, refused = newest_checkpoint(tmp_path)
     assert found.number == 0
-    assert "checkpoint-00000001 is not whole" in refused[0]
+    assert "checkpoint-00000001 cannot be used" in refused[0]
 
 
 def test_if_none_is_whole_nothing_begins_anew(tmp_path):
     save_checkpoint(tmp_path, one(0), keep=3)
     (tmp_path / "checkpoint-00000000" / "facts.json").unlink()
-    with pytest.raises(ModelError, match="is whole"):
+    with pytest.raises(ModelError, match="can be used"):
+        newest_checkpoint(tmp_path)
+
+
+def test_one_of_another_version_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("qatflow.online.checkpoint.SCHEMA", 1)
+    save_checkpoint(tmp_path, one(0), keep=3)
+    monkeypatch.undo()
+    with pytest.raises(ModelError, match="has schema 1; this version of QATFlow reads 2"):
         newest_checkpoint(tmp_path)
 
 
