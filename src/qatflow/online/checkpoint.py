@@ -80,7 +80,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     arrays, facts = artifacts.load_arrays(path / ARRAYS), artifacts.read_json(path / FACTS)
     schema = facts.pop("schema", 1)
     if schema != SCHEMA:
-        raise ArtifactError(f"it has schema {schema}; this version of QATFlow reads {SCHEMA}")
+        raise ArtifactError(f"{path} has schema {schema}; this version of QATFlow reads {SCHEMA}")
     return Checkpoint(int(facts["checkpoint"]), arrays, facts, (path / MODEL).read_bytes())
 
 
