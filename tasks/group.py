@@ -90,11 +90,13 @@ def _launch(stage: Stage, module: str) -> None:
 def _run_together(stage: Stage, module: str, clusters: list[Cluster]) -> None:
     """Run the stage in a process for each worker; the first that fails ends all."""
     command = f"python3 -m {module} {stage.variant}"
-    with ExitStack() as stack:
-        pool = stack.enter_context(ThreadPoolExecutor(len(clusters)))
-        workers = [StageWorker(stage.root, stage.root / "logs" / f"worker{c.index}.log") for c in clusters]
+    workers = [StageWorker(stage.root, stage.root / "logs" / f"worker{c.index}.log") for c in clusters]
+    with ExitStack() as stack:  # left from the last line up: all are ended, waited for, and only then cleared away
         for worker in workers:
             stack.callback(worker.kill)
+        pool = stack.enter_context(ThreadPoolExecutor(len(clusters)))
+        for worker in workers:
+            stack.callback(worker.interrupt)
         futures = [
             pool.submit(
                 worker.run,
@@ -105,10 +107,6 @@ def _run_together(stage: Stage, module: str, clusters: list[Cluster]) -> None:
             )
             for worker, cluster in zip(workers, clusters, strict=True)
         ]
-        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-        for worker in workers if any(future.exception() for future in done) else ():
-            worker.interrupt()
+        done, _ = wait(futures, return_when=FIRST_EXCEPTION)  # without an exception these are all
         for future in sorted(done, key=lambda future: not isinstance(future.exception(), LostError)):
-            future.result()
-        for future in futures:
             future.result()

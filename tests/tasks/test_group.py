@@ -1,5 +1,6 @@
 """How a stage that trains is run: where its checkpoints lie, and who keeps what comes out."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from qatflow.params import DistributionParams, Params
 from qatflow.progress import silent
 from qatflow.training import recovery
 from tasks.common import Stage
-from tasks.group import trains
+from tasks.group import _launch, trains
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -92,3 +95,33 @@ def test_a_malformed_cluster_is_refused_before_anything_runs(stage: Stage, monke
         keep(grouped)
 
     assert kept(stage) == []
+
+
+BEREAVED = """
+import json, os, time
+from qatflow.errors import LostError
+
+def run(stage):
+    seen = stage.root / "attempts"
+    if json.loads(os.environ["TF_CONFIG"])["task"]["index"] == 1:
+        if not seen.exists():
+            time.sleep(1000)
+    elif not seen.exists():
+        seen.touch()
+        raise LostError("another worker ended")
+"""
+
+
+@pytest.mark.slow
+def test_all_start_again_when_the_survivor_is_the_first_to_tell(stage: Stage) -> None:
+    """The survivor's answer can come before the end of the lost one's process is seen, which then is still ended."""
+    (stage.root / "tasks").mkdir()
+    for name in ("__init__", "common", "worker"):
+        shutil.copy(ROOT / "tasks" / f"{name}.py", stage.root / "tasks")
+    (stage.root / "tasks" / "bereaved.py").write_text(BEREAVED)
+    (stage.root / "params.yaml").write_text("")
+    said: list[str] = []
+
+    _launch(replace(stage, progress=lambda label, *_: said.append(label)), "tasks.bereaved")
+
+    assert said == ["a worker was lost (another worker ended); all start again"]

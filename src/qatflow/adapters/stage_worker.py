@@ -85,11 +85,12 @@ class StageWorker:
 
     def kill(self) -> None:
         """End the child and all it started, at once."""
-        if self._process is None:
+        process = self._process
+        if process is None:
             return
         self.interrupt()
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout):
+        process.wait()
+        for stream in (process.stdin, process.stdout):
             with suppress(OSError):
                 cast("IO[bytes]", stream).close()
         self._process = None

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from qatflow.errors import ParamsError
+from qatflow.errors import LostError, ParamsError
 from qatflow.params import DistributionParams
 from qatflow.training.distributed.cluster import read_cluster
 from qatflow.training.distributed.rendezvous import meet
@@ -82,12 +82,25 @@ def joined(params: DistributionParams, identity: Mapping[str, str]) -> Iterator[
     Raises:
         ParamsError: If `TF_CONFIG` is malformed, or missing where it is needed.
         StageError: If the workers do not come together.
+        LostError: If another worker is lost while the block runs.
     """
     _present.append(_connect(params, identity))
     try:
-        yield group()
+        with _peers() if params.distribution == "multi_worker" else nullcontext():
+            yield group()
     finally:
         _present.pop()
+
+
+@contextmanager
+def _peers() -> Iterator[None]:
+    """Tell the loss of another worker, which every collective operation fails with, from a fault of this one."""
+    from qatflow.backend import tf
+
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+        raise LostError(f"another worker ended or cannot be reached: {error.message.splitlines()[0]}") from error
 
 
 def _connect(params: DistributionParams, identity: Mapping[str, str]) -> Group:
