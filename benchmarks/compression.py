@@ -9,7 +9,7 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -144,12 +144,13 @@ def _rows(arguments: argparse.Namespace, base: keras.Model, data: PreparedData) 
 
 
 def _kept(arguments: argparse.Namespace, label: str, maker: Callable[[], bytes]) -> bytes:
-    """Return a flatbuffer, from an earlier run with the same plan if `--cache` has it."""
+    """Return a flatbuffer, from an earlier run with the same plan for it if `--cache` has it."""
     if arguments.cache is None:
         return maker()
-    plan = digest([label, asdict(PLANS[arguments.case])])[:16]
+    plan = PLANS[arguments.case]
+    own = replace(plan, rows={label: plan.rows.get(label, {})})
     slug = re.sub(r"\W+", "-", label)
-    path = arguments.cache / f"{arguments.case}-{slug}-{plan}.tflite"
+    path = arguments.cache / f"{arguments.case}-{slug}-{digest([label, asdict(own)])[:16]}.tflite"
     if not path.exists():
         path.write_bytes(maker())
     return Path(path).read_bytes()

@@ -117,7 +117,7 @@ def _call(layer: Any, args: Sequence[Any], kwargs: dict[str, Any], memory: _Memo
         return _inline(layer, _listed(layer, args[0] if args else kwargs["inputs"]), memory, mode)
     chain = memory.chain(layer)
     if not chain:
-        return args[0]
+        return tf.nest.flatten(args[0])[0]
     if "training" in kwargs and "training" not in inspect.signature(layer.call).parameters:
         del kwargs["training"]
     if kwargs.get("training") is False and isinstance(layer, keras.layers.BatchNormalization):

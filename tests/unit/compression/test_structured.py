@@ -3,8 +3,9 @@ import pytest
 
 from qatflow.backend import keras
 from qatflow.compression.channels import channels_of
+from qatflow.compression.cost import multiply_accumulates
 from qatflow.compression.importance import importances
-from qatflow.compression.structured import Structured, choose, cut, groups_of, multiply_accumulates
+from qatflow.compression.structured import Structured, choose, cut, groups_of
 from qatflow.errors import ParamsError
 from qatflow.models.flatten import flatten
 from qatflow.params import CompressionParams
@@ -51,7 +52,7 @@ def test_channels_that_nothing_depends_on_go_first(model, blobs):
     kernel[:, :, [1, 4, 9, 14]] = 0
     model.get_layer("second").kernel.assign(kernel)
     channels = channels_of(model)
-    keep = choose(model, channels, importances(model, channels, blobs), 0.2, 4)
+    keep = choose(model, channels, importances(model, channels, blobs), 0.2, 4, multiply_accumulates(model))
 
     assert np.flatnonzero(~keep[channels.outputs["first"]]).tolist() == [1, 4, 9, 14]
 
@@ -59,9 +60,7 @@ def test_channels_that_nothing_depends_on_go_first(model, blobs):
 @pytest.mark.parametrize(("share", "multiple"), [(0.3, 1), (0.5, 4), (0.45, 8)])
 def test_so_many_multiply_accumulates_go_and_channels_in_steps(model, blobs, share, multiple):
     small = Structured(CompressionParams(channels=share, multiple_of=multiple)).shrink(model, blobs)
-    before, after = (
-        multiply_accumulates(each, found := channels_of(each), np.ones(found.count, bool)) for each in (model, small)
-    )
+    before, after = multiply_accumulates(model), multiply_accumulates(small)
 
     assert after <= (1 - share) * before
     assert {16 - small.get_layer("first").filters, 8 - small.get_layer("second").filters} & {0, multiple, 2 * multiple}
