@@ -94,14 +94,20 @@ STRONG_TEACHER = {"distillation": 0.9, "distillation_temperature": 4.0}
 PLANS = {
     "digits": Plan(10, 10, 1e-3, {"sparsity": 0.65, "channels": 0.5, "multiple_of": 4}, batch_size=64),
     "resnet8": Plan(
-        *(16, 3, 2e-4),
-        {"learning_rate": 1e-3, "sparsity": 0.69, "channels": 0.42, "multiple_of": 16},
+        *(30, 3, 2e-4),
+        {"learning_rate": 2e-3, "growth": 0.4, "sparsity": 0.685},
         STRONG_TEACHER | VIEWS | FITTING,
         base=VIEWS | {"epochs": 6},
-        rows={label: {"epochs": 9} for label in ("structured int8", "structured int4")},
-        peer_epochs=3,
+        rows={
+            **{
+                label: {"epochs": 16, "branches": 1, "channels": 0.37}
+                for label in ("structured int8", "structured int4")
+            },
+            "PQAT int8, 50 %": {"epochs": 16},
+        },
+        peer_epochs=8,
     ),
-    "mobilenet": Plan(10, 3, 1e-3, {"sparsity": 0.7, "clusters": 8, "channels": 0.6}),
+    "mobilenet": Plan(10, 3, 1e-3, {"sparsity": 0.7, "scope": "layer", "clusters": 8, "channels": 0.6}, FITTING),
 }
 WHOLE = 50_000
 

@@ -2,20 +2,31 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from tests.flows.project import DATA, ROOT, SMALL, Project
+from flows.prefect_server import server
+from tests.flows.project import DATA, ROOT, SMALL, Project, free_port
 
 
 @pytest.fixture(scope="session")
 def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return one Prefect home for all tests: its database is migrated only once."""
     return tmp_path_factory.mktemp("prefect")
+
+
+@pytest.fixture(scope="session")
+def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the address of one Prefect server for the flows of all tests, but for each project's first."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("server")))
+        with server(free_port()) as url:
+            yield url
 
 
 @pytest.fixture(scope="session")
@@ -33,14 +44,16 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def clone(snapshot: Path, tmp_path_factory: pytest.TempPathFactory, prefect_home: Path) -> Callable[[], Project]:
+def clone(
+    snapshot: Path, tmp_path_factory: pytest.TempPathFactory, prefect_home: Path, prefect_api: str
+) -> Callable[[], Project]:
     """Return a function that makes a fresh clone with small parameters and a user's own data, versioned by DVC."""
 
     def make() -> Project:
         root = tmp_path_factory.mktemp("clone") / "project"
         shutil.copytree(snapshot, root)
         subprocess.run(["git", "init", "-q"], cwd=root, check=True)
-        project = Project(root, prefect_home)
+        project = Project(root, prefect_home, prefect_api)
         digits = load_digits(n_class=10)
         np.savez(root / DATA, x=digits.images[:450, ..., None].astype(np.float32), y=digits.target[:450])
         assert project.command("dvc", "add", DATA).returncode == 0
@@ -52,8 +65,11 @@ def clone(snapshot: Path, tmp_path_factory: pytest.TempPathFactory, prefect_home
 
 @pytest.fixture(scope="session")
 def trained(clone: Callable[[], Project]) -> Project:
-    """Return a clone in which the flow has run once. Tests leave it up to date and promoted, as they found it."""
+    """Return a clone in which the flow has run once, with the embedded Prefect.
+
+    Tests leave it up to date and promoted, as they found it.
+    """
     project = clone()
-    done = project.flow()
+    done = project.command(sys.executable, "-m", "flows.retrain")
     assert done.returncode == 0, done.stdout + done.stderr
     return project

@@ -1,10 +1,11 @@
 """A clone of the project, and ways to run it as a user would."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from qatflow import artifacts, params_file
@@ -23,36 +24,48 @@ SMALL = {
 }
 
 
-@dataclass
+def free_port() -> int:
+    """Return a port of the loopback that nobody has at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass(frozen=True)
 class Project:
-    """A clone. Its commands run as a user's would, in processes of their own."""
+    """A clone. Its commands run as a user's would, in processes of their own.
+
+    Attributes:
+        root: Its folder.
+        prefect_home: Where the embedded Prefect keeps its database.
+        prefect_api: Address of a server that is up already, which spares a flow the start of its own.
+    """
 
     root: Path
     prefect_home: Path
-    env: dict[str, str] = field(default_factory=dict)
+    prefect_api: str
 
-    def environment(self) -> dict[str, str]:
-        """Return the variables of a user's shell with the environment activated."""
+    def environment(self, more: Mapping[str, str]) -> dict[str, str]:
+        """Return the variables of a user's shell with the environment activated, and more."""
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         own = {"PATH": path, "PYTHONPATH": str(self.root / "src"), "PREFECT_HOME": str(self.prefect_home)}
-        return {**os.environ, **own, **self.env}
+        return {**os.environ, **own, **more}
 
-    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def command(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the clone to its end; output as text."""
-        return subprocess.run(
-            words, cwd=self.root, env=self.environment(), capture_output=True, text=True, check=False, timeout=280
-        )
+        env = self.environment(variables)
+        return subprocess.run(words, cwd=self.root, env=env, capture_output=True, text=True, check=False, timeout=280)
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
         """Start a command in the clone, as a process group of its own."""
+        env = self.environment({})
         with (self.root / "started.log").open("ab") as log:
-            return subprocess.Popen(
-                words, cwd=self.root, env=self.environment(), stdout=log, stderr=log, start_new_session=True
-            )
+            return subprocess.Popen(words, cwd=self.root, env=env, stdout=log, stderr=log, start_new_session=True)
 
     def flow(self) -> subprocess.CompletedProcess[str]:
         """Run the Prefect flow."""
-        return self.command(sys.executable, "-m", "flows.retrain")
+        return self.command(sys.executable, "-m", "flows.retrain", PREFECT_API_URL=self.prefect_api)
 
     def repro(self) -> subprocess.CompletedProcess[str]:
         """Run `dvc repro`."""

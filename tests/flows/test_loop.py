@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def drifted(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Proje
     """Return a copy of the trained project whose server has seen digits that are turned, and got their labels."""
     root = tmp_path_factory.mktemp("loop") / "project"
     shutil.copytree(trained.root, root, symlinks=True)
-    project = Project(root, trained.prefect_home)
+    project = replace(trained, root=root)
     project.set(
         {
             "monitoring.retrain_labels": 150,
@@ -55,7 +56,7 @@ def test_drift_asks_once_and_the_window_is_learned_with_its_lineage(drifted: Pro
     root = drifted.root
     before = load_bundle((root / "deployed/current").resolve())
 
-    done = drifted.command(sys.executable, "-c", BOTH)
+    done = drifted.command(sys.executable, "-c", BOTH, PREFECT_API_URL=drifted.prefect_api)
 
     assert done.returncode == 0, done.stdout + done.stderr
     reason, again, outcome = done.stdout.strip().splitlines()[-3:]

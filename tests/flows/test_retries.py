@@ -1,6 +1,7 @@
 """A stage whose process dies is tried again; what other stages made stands."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -19,7 +20,7 @@ def run(stage: Stage) -> None:
 def test_stage_that_was_killed_is_tried_again(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
     root = tmp_path_factory.mktemp("dying") / "project"
     shutil.copytree(trained.root, root, symlinks=True)
-    project = Project(root, trained.prefect_home)
+    project = replace(trained, root=root)
     task = root / "tasks/prepare.py"
     task.write_text(task.read_text().replace("\ndef run(stage: Stage) -> None:", DIES_ONCE, 1))
 

@@ -1,6 +1,7 @@
 """Promotion and rollback on the real registry and the deployed pointer: one command each, byte for byte."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ def copied(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Projec
     """Return a copy of the trained project, moved as a whole, in which any new model is promoted."""
     root = tmp_path_factory.mktemp("copied") / "project"
     shutil.copytree(trained.root, root, symlinks=True)
-    project = Project(root, trained.prefect_home)
+    project = replace(trained, root=root)
     project.set({"release.gates": {"golden": {"max_lsb": 0}}})
     return project
 

@@ -11,16 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.flows.project import Project
+from tests.flows.project import Project, free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.flow]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _wait(ready: Callable[[], Any], timeout_s: float, process: subprocess.Popen[bytes]) -> Any:
@@ -34,7 +27,7 @@ def _wait(ready: Callable[[], Any], timeout_s: float, process: subprocess.Popen[
 
 @pytest.fixture
 def served(trained: Project) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    port = _free_port()
+    port = free_port()
     trained.set({"flow.cron": "* * * * *"})
     process = trained.start(sys.executable, "-m", "flows.schedules", "--port", str(port))
     url = f"http://127.0.0.1:{port}/api"
@@ -66,9 +59,7 @@ def test_cron_and_event_start_real_runs(served: tuple[str, subprocess.Popen[byte
         "emit_event('qatflow.retrain.requested', {'prefect.resource.id': 'qatflow.monitor'},"
         " payload={'reason': 'drift'})"
     )
-    trained.env["PREFECT_API_URL"] = url
-    assert trained.command(sys.executable, "-c", event).returncode == 0
-    del trained.env["PREFECT_API_URL"]
+    assert trained.command(sys.executable, "-c", event, PREFECT_API_URL=url).returncode == 0
 
     by_event = _wait(lambda: _completed(url, lambda run: run["parameters"].get("reason") == "drift"), 180, process)
     by_cron = _wait(lambda: _completed(url, lambda run: run["auto_scheduled"]), 180, process)
@@ -87,10 +78,8 @@ def test_ephemeral_server_is_refused(trained: Project) -> None:
 
 @pytest.mark.parametrize("flow", ["flows.schedules", "flows.retrain"])
 def test_server_that_does_not_answer_is_named(trained: Project, flow: str) -> None:
-    url = f"http://127.0.0.1:{_free_port()}/api"
-    trained.env["PREFECT_API_URL"] = url
-    done = trained.command(sys.executable, "-m", flow)
-    del trained.env["PREFECT_API_URL"]
+    url = f"http://127.0.0.1:{free_port()}/api"
+    done = trained.command(sys.executable, "-m", flow, PREFECT_API_URL=url)
 
     assert done.returncode == 1
     assert f"The Prefect server at {url} does not answer" in done.stdout + done.stderr
