@@ -54,6 +54,9 @@ OURS = {
     "structured int4": "qat_w4a8_structured",
 }
 """Label -> strategy, with the settings of the case's plan."""
+HALF = {"sparsity": 0.5, "scope": "layer"}
+HALVES = {"PQAT int8, 50 %": HALF, "PQAT int8, 2:4": HALF | {"pattern": "2:4"}}
+"""Label -> what `pqat_w8a8` is asked for in place of that."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,8 @@ PLANS = {
                 label: {"epochs": 16, "branches": 1, "channels": 0.37}
                 for label in ("structured int8", "structured int4")
             },
-            "PQAT int8, 50 %": {"epochs": 16},
+            "PCQAT int8": {"sparsity": 0.58},
+            "PQAT int8, 50 %": {"epochs": 8},
         },
         peer_epochs=8,
     ),
@@ -175,12 +179,10 @@ def _makers(plan: Plan, base: keras.Model, data: PreparedData) -> dict[str, Call
         network = stock_chain(name, base, data, plan.settings())
         return convert_stock(network, data.train.arrays(limit=300)[0])
 
-    half = {"sparsity": 0.5, "scope": "layer"}
     return {
         "float": lambda: convert_float(base),
         **{label: partial(ours, strategy, **plan.rows.get(label, {})) for label, strategy in OURS.items()},
-        "PQAT int8, 50 %": partial(ours, "pqat_w8a8", **half),
-        "PQAT int8, 2:4": partial(ours, "pqat_w8a8", **half, pattern="2:4"),
+        **{label: partial(ours, "pqat_w8a8", **asked, **plan.rows.get(label, {})) for label, asked in HALVES.items()},
         "float, trained as long": lambda: convert_float(tuned(base, data, plan.as_long(), 0)),
         **{name: partial(peer, name) for name in CHAINS},
     }

@@ -164,6 +164,7 @@ class CompressionParams(Section):
     pattern: Literal["unstructured", "2:4", "block"] = "unstructured"
     block: Annotated[int, Field(ge=2, le=64)] = 4
     clusters: Annotated[int, Field(ge=3, le=255)] = 16
+    spacing: Literal["even", "k_means"] = "even"
     branches: Annotated[int, Field(ge=0)] = 0
     channels: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
     multiple_of: Annotated[int, Field(ge=1, le=256)] = 8

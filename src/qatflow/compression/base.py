@@ -60,6 +60,14 @@ class Compression:
         """
         return None
 
+    def even_levels(self, top: int) -> int | None:  # noqa: ARG002
+        """Return how many levels of either sign weights may have, at even distances that are fitted; None for `codes`.
+
+        Args:
+            top: The grid's highest level.
+        """
+        return None
+
     def promises(self, model: keras.Model) -> Promises:  # noqa: ARG002
         """Return what the flatbuffer of a compressed, canonical model must show, by layer."""
         return {}

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import reduce
 
-from qatflow.artifacts import Array, digest
+import numpy as np
+
+from qatflow.artifacts import digest
 from qatflow.backend import keras
 from qatflow.compression.base import Compression, Promises, compressible
 from qatflow.compression.clustering import FollowWeights
@@ -12,11 +14,12 @@ from qatflow.compression.promise import NOTHING, Promise, joined
 from qatflow.models.flatten import flatten
 from qatflow.models.kernels import columns
 from qatflow.models.split import split
+from qatflow.params import CompressionParams
 from qatflow.quantization.base import History, Work
 from qatflow.quantization.canonical import check_finite
 from qatflow.quantization.deployed import Deployable
-from qatflow.quantization.fake_quant import kernels_of, quantized_kernels
-from qatflow.quantization.grid import levels
+from qatflow.quantization.fake_quant import Grids, kernels_of, quantized_kernels
+from qatflow.quantization.grid import levels, steps_to
 from qatflow.quantization.training import Extras, fit_compressed, steps_of
 from qatflow.training.distributed.group import group
 from qatflow.training.quantization_aware import Rule
@@ -61,21 +64,24 @@ def rules_for(network: keras.Model, plugs: Sequence[Compression]) -> list[Rule]:
     return [rule for plug in plugs for rule in plug.rules(kernels)]
 
 
-def codes_for(prepared: Deployable, plugs: Sequence[Compression]) -> dict[str, Array]:
-    """Return the levels of each layer's weights that `plugs` leave, see `fake_quant.Grids`."""
-    found: dict[str, Array] = {}
+def on_few_levels(prepared: Deployable, plugs: Sequence[Compression]) -> Grids:
+    """Return the grids of a model of whose weights `plugs` leave a few levels, see `Grids.codes`."""
+    steps, codes = dict(prepared.grids.steps), {}
     for name, bits in prepared.plan.weights.items():
-        layer = prepared.model.get_layer(name)
-        if compressible(layer):
-            scaled = columns(layer) / prepared.grids.steps[name]
-            for codes in (plug.codes(scaled, levels(bits)) for plug in plugs):
-                found |= {} if codes is None else {name: codes}
-    return found
+        layer, top = prepared.model.get_layer(name), levels(bits)
+        for plug in plugs if compressible(layer) else ():
+            if count := plug.even_levels(top):
+                fitted = steps_to(columns(layer) if steps[name].ndim else columns(layer).reshape(-1, 1), count)
+                steps[name] = fitted.reshape(steps[name].shape)
+                codes[name] = np.arange(1, count + 1, dtype=np.float32)
+            elif (found := plug.codes(columns(layer) / steps[name], top)) is not None:
+                codes[name] = found
+    return replace(prepared.grids, steps=steps, codes=codes)
 
 
-def code_rules(network: keras.Model) -> list[Rule]:
-    """Return what lets the codes of a fake-quant model follow its weights."""
-    pairs = quantized_kernels(network).values()
+def code_rules(network: keras.Model, settings: CompressionParams) -> list[Rule]:
+    """Return what lets the codes of a fake-quant model follow its weights; of even ones only steps are learned."""
+    pairs = quantized_kernels(network).values() if settings.spacing == "k_means" else ()
     return [FollowWeights(kernel, quantizer) for kernel, quantizer in pairs if quantizer.codes is not None]
 
 

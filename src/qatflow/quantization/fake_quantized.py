@@ -12,7 +12,7 @@ from qatflow.params import QatParams
 from qatflow.quantization.base import History, Trained, Work
 from qatflow.quantization.calibration import ranges
 from qatflow.quantization.canonical import canonical
-from qatflow.quantization.compressed import code_rules, codes_for, compress, promises_of, rules_for
+from qatflow.quantization.compressed import code_rules, compress, on_few_levels, promises_of, rules_for
 from qatflow.quantization.correction.equalization import equalize
 from qatflow.quantization.deployed import Deployable, bias_corrected, folded, on_converters_grid, shortened
 from qatflow.quantization.fake_quant import Grids, Learn, build, grids_of, initial_steps, own_outputs, weights_of
@@ -91,7 +91,7 @@ class FakeQuantized:
                 else []
             ),
         ]
-        rules = [*rules_for(network, self._plugs(work)), *code_rules(network)]
+        rules = [*rules_for(network, self._plugs(work)), *code_rules(network, work.settings.compression)]
         history = fit_fake_quant(network, model, work, Extras(rules, callbacks))
         reestimate(network, work)
         return Trained(self.finished(network, prepared), history, trace.record())
@@ -116,8 +116,7 @@ class FakeQuantized:
     def _promised(self, prepared: Deployable, flat: keras.Model, work: Work) -> Deployable:
         """Return the model with the codes of its weights, and what its flatbuffer is to show: what `flat` has."""
         plugs = self._plugs(work)
-        grids = replace(prepared.grids, codes=codes_for(prepared, plugs))
-        return replace(prepared, grids=grids, promises=promises_of(flat, plugs))
+        return replace(prepared, grids=on_few_levels(prepared, plugs), promises=promises_of(flat, plugs))
 
     def _folded(self, work: Work) -> bool:
         return not (self.trained and self.per_channel and work.settings.training.batch_norm != "fold")

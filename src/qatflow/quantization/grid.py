@@ -28,12 +28,20 @@ def levels(bits: int) -> int:
 
 def on_grid(values: Array, step: Array, bits: int) -> Array:
     """Return `values` (n, c) rounded to the nearest point of each column's grid; `step` is (c,) or ()."""
-    return np.asarray(np.clip(np.rint(values / step), -levels(bits), levels(bits)) * step, np.float32)
+    return _rounded(values, step, levels(bits))
+
+
+def _rounded(values: Array, step: Array, top: int) -> Array:
+    return np.asarray(np.clip(np.rint(values / step), -top, top) * step, np.float32)
 
 
 def full_steps(values: Array, bits: int) -> Array:
     """Return the step of each column of (n, c) that just reaches its largest magnitude, (c,) float32."""
-    return alive(np.abs(values).max(axis=0) / levels(bits))
+    return _reaching(values, levels(bits))
+
+
+def _reaching(values: Array, top: int) -> Array:
+    return alive(np.abs(values).max(axis=0) / top)
 
 
 def alive(steps: Array) -> Array:
@@ -57,8 +65,13 @@ def short_range(low: float, high: float, bits: int = 8) -> tuple[float, float]:
 
 def mse_steps(values: Array, bits: int) -> Array:
     """Return the step of each column of (n, c) with the least squared rounding and clipping error, (c,) float32."""
-    full = full_steps(values, bits)
-    errors = [np.square(on_grid(values, full * share, bits) - values).sum(axis=0) for share in SHRINKS]
+    return steps_to(values, levels(bits))
+
+
+def steps_to(values: Array, top: int) -> Array:
+    """Return the same for grids from -top to top."""
+    full = _reaching(values, top)
+    errors = [np.square(_rounded(values, full * share, top) - values).sum(axis=0) for share in SHRINKS]
     return np.asarray(full * SHRINKS[np.argmin(errors, axis=0)], np.float32)
 
 

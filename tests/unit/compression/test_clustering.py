@@ -27,10 +27,14 @@ def test_levels_have_less_squared_error_than_even_ones():
     assert squared_error(sizes, found) < 0.7 * squared_error(sizes, np.linspace(0, sizes.max(), 8)[1:])
 
 
-@pytest.mark.parametrize(("clusters", "bits", "count"), [(16, 8, 7), (15, 8, 7), (3, 8, 1), (255, 4, 7)])
+@pytest.mark.parametrize(("clusters", "bits", "count"), [(16, 8, 7), (15, 8, 7), (3, 8, 1), (255, 4, 7), (255, 8, 127)])
 def test_zero_is_one_of_the_clusters_and_the_others_come_in_pairs(clusters, bits, count):
     scaled = np.random.default_rng(0).normal(0, 60, (3, 3, 8, 8)).astype(np.float32)
-    codes = Cluster(CompressionParams(clusters=clusters)).codes(scaled, levels(bits))
+    kinds = {kind: Cluster(CompressionParams(clusters=clusters, spacing=kind)) for kind in ("even", "k_means")}
+    codes = kinds["k_means"].codes(scaled, levels(bits))
+
+    assert kinds["even"].even_levels(levels(bits)) == count
+    assert kinds["k_means"].even_levels(levels(bits)) is None
 
     assert codes.shape == (count,)
     assert codes.max() <= 2 ** (bits - 1) - 1

@@ -47,7 +47,7 @@ def trained(strategy):
     with strategy.scope():
         model = network()
         zeros = KeepZeros(kernels_of(model)["a"])
-        rules = [*rules_of(model, PARAMS), zeros, *code_rules(model)]
+        rules = [*rules_of(model, PARAMS), zeros, *code_rules(model, CompressionParams(spacing="k_means"))]
         optimizer = make_quantization_aware(PARAMS, STEPS, rules)
         optimizer.build(model.trainable_variables)
         model.compile(optimizer, "categorical_crossentropy")
