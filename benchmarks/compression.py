@@ -72,14 +72,17 @@ class Plan:
     base: Mapping[str, Any] = field(default_factory=dict)
     """Changes to how the float model is trained that all start from."""
     rows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Label of a row -> its own settings of compression."""
+    """Label of a row -> its own settings, as in `settings`."""
     peer_epochs: int | None = None
     """Of plain QAT; None for as many as float training and QAT of the others together."""
 
-    def settings(self, **changes: Any) -> QuantizeParams:
-        """Return the engine's settings, with other ones of compression."""
+    def settings(self, *, qat_epochs: int | None = None, **changes: Any) -> QuantizeParams:
+        """Return the engine's settings, with other ones of compression, or more epochs with fake-quants."""
         training = QatParams(
-            epochs=self.qat_epochs, batch_size=self.batch_size, learning_rate=self.learning_rate, **self.taught
+            epochs=qat_epochs or self.qat_epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            **self.taught,
         )
         compression = CompressionParams(**{"epochs": self.epochs, **self.compression, **changes})
         return QuantizeParams(training=training, compression=compression)
@@ -107,9 +110,10 @@ PLANS = {
                 for label in ("structured int8", "structured int4")
             },
             "PCQAT int8": {"sparsity": 0.58},
+            "PQAT int4": {"qat_epochs": 6},
             "PQAT int8, 50 %": {"epochs": 8},
         },
-        peer_epochs=8,
+        peer_epochs=3,
     ),
     "mobilenet": Plan(10, 3, 1e-3, {"sparsity": 0.7, "scope": "layer", "clusters": 8, "channels": 0.6}, FITTING),
 }

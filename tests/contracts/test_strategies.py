@@ -116,7 +116,8 @@ def test_keeps_its_promises_for_every_task(name, task):
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
     if found.quantized.plan.outputs:
         difference = np.abs(outputs - found.model(x).numpy()) / Runner(found.flatbuffer).output.scale
-        assert np.mean(difference < 0.5) >= 0.98
+        short = bool(STRATEGIES[name].compressions)  # short ranges of outputs, see `deployed.shortened`, cost some
+        assert np.mean(difference < 0.5) >= (0.97 if short else 0.98)
 
 
 @pytest.mark.slow
