@@ -72,17 +72,14 @@ class Plan:
     base: Mapping[str, Any] = field(default_factory=dict)
     """Changes to how the float model is trained that all start from."""
     rows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Label of a row -> its own settings, as in `settings`."""
+    """Label of a row -> its own settings of compression."""
     peer_epochs: int | None = None
     """Of plain QAT; None for as many as float training and QAT of the others together."""
 
-    def settings(self, *, qat_epochs: int | None = None, **changes: Any) -> QuantizeParams:
-        """Return the engine's settings, with other ones of compression, or more epochs with fake-quants."""
+    def settings(self, **changes: Any) -> QuantizeParams:
+        """Return the engine's settings, with other ones of compression."""
         training = QatParams(
-            epochs=qat_epochs or self.qat_epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            **self.taught,
+            epochs=self.qat_epochs, batch_size=self.batch_size, learning_rate=self.learning_rate, **self.taught
         )
         compression = CompressionParams(**{"epochs": self.epochs, **self.compression, **changes})
         return QuantizeParams(training=training, compression=compression)
@@ -109,8 +106,7 @@ PLANS = {
                 label: {"epochs": 16, "branches": 1, "channels": 0.37}
                 for label in ("structured int8", "structured int4")
             },
-            "PCQAT int8": {"sparsity": 0.58},
-            "PQAT int4": {"qat_epochs": 6},
+            "PQAT int4": {"epochs": 16, "learning_rate": 1e-3, "growth": 0.5, "sparsity": 0.69},
             "PQAT int8, 50 %": {"epochs": 8},
         },
         peer_epochs=3,
