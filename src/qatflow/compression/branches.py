@@ -34,8 +34,9 @@ def branches_of(model: keras.Model) -> list[Branch]:
 
 
 def without(model: keras.Model, branch: Branch) -> keras.Model:
-    """Return a flat model that has x in place of a branch's x + f(x)."""
-    return rebuild(model, lambda layer: [] if layer.name in branch else [copied(layer)])
+    """Return a flat model that has x in place of a branch's x + f(x), and no second ReLU where x is rectified."""
+    gone = branch | _repeated(model, branch)
+    return rebuild(model, lambda layer: [] if layer.name in gone else [copied(layer)])
 
 
 def shallower(model: keras.Model, count: int, data: PreparedData) -> keras.Model:
@@ -85,6 +86,22 @@ def _read_elsewhere(inside: list[Any], end: Any, model: keras.Model) -> bool:
     return any(reader not in (*inside, end) for reader in readers) or any(
         layer.name in model.output_names for layer in inside
     )
+
+
+def _repeated(model: keras.Model, branch: Branch) -> set[str]:
+    """Return the layers that would rectify x again: an int8 kernel of their own, which costs what was gained."""
+    inside = [model.get_layer(name) for name in branch]
+    x = next(source for layer in inside for source in _sources(layer) if source.name not in branch)
+    readers = [node.layer for layer in inside for node in layer.outbound_nodes if node.layer.name not in branch]
+    return {reader.name for reader in readers if _rectifies(x) and _rectifies(reader) and _sources(reader)}
+
+
+def _rectifies(layer: Any) -> bool:
+    """Tell whether a layer is a plain ReLU."""
+    config = layer.get_config()
+    if isinstance(layer, keras.layers.ReLU):
+        return config["max_value"] is None and not config["negative_slope"] and not config["threshold"]
+    return isinstance(layer, keras.layers.Activation) and config["activation"] == "relu"
 
 
 def _loss(model: keras.Model, data: PreparedData) -> float:

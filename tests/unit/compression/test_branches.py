@@ -109,6 +109,15 @@ def test_channels_go_only_for_what_the_branches_left(model, blobs):
         assert (small.get_layer("main").filters == 4) is stay
 
 
+def test_no_second_relu_is_left(drawn):
+    net = flatten(drawn(ARCHITECTURES["resnet8"]((32, 32, 3), 10, 0.25, "classification")))
+    (branch,) = branches_of(net)
+    small = without(net, branch)
+
+    gone = {layer.name for layer in net.layers} - {layer.name for layer in small.layers}
+    assert len([name for name in gone if "relu" in name]) == 2  # the one inside the branch, and the one behind the sum
+
+
 @pytest.mark.parametrize(("name", "count"), [("resnet8", 1), ("mobilenet_v2", 10), ("mobilenet_v1", 0)])
 def test_branches_of_known_architectures(name, count):
     assert len(branches_of(flatten(ARCHITECTURES[name]((32, 32, 3), 10, 1.0, "classification")))) == count
