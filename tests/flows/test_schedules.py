@@ -33,7 +33,7 @@ def served(trained: Project) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     url = f"http://127.0.0.1:{port}/api"
     yield url, process
     process.send_signal(signal.SIGINT)
-    process.wait(150)  # a run that began meanwhile ends first
+    process.wait(300)  # a run that began meanwhile ends first
     trained.set({"flow.cron": "0 2 * * *"})
 
 
