@@ -18,8 +18,8 @@ from qatflow.params import CompressionParams
 from qatflow.quantization.base import History, Work
 from qatflow.quantization.canonical import check_finite
 from qatflow.quantization.deployed import Deployable
-from qatflow.quantization.fake_quant import Grids, kernels_of, quantized_kernels
-from qatflow.quantization.grid import levels, steps_to
+from qatflow.quantization.fake_quant import Grids, initial_steps, kernels_of, quantized_kernels
+from qatflow.quantization.grid import levels
 from qatflow.quantization.training import Extras, fit_compressed, steps_of
 from qatflow.training.distributed.group import group
 from qatflow.training.quantization_aware import Rule
@@ -71,8 +71,7 @@ def on_few_levels(prepared: Deployable, plugs: Sequence[Compression]) -> Grids:
         layer, top = prepared.model.get_layer(name), levels(bits)
         for plug in plugs if compressible(layer) else ():
             if count := plug.even_levels(top):
-                fitted = steps_to(columns(layer) if steps[name].ndim else columns(layer).reshape(-1, 1), count)
-                steps[name] = fitted.reshape(steps[name].shape)
+                steps[name] = initial_steps(layer, bits, per_channel=bool(steps[name].ndim), top=count)
                 codes[name] = np.arange(1, count + 1, dtype=np.float32)
             elif (found := plug.codes(columns(layer) / steps[name], top)) is not None:
                 codes[name] = found

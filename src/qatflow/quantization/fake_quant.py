@@ -9,7 +9,7 @@ from qatflow.backend import keras, tf
 from qatflow.models.kernels import KERNELS, columns, kernel_of
 from qatflow.quantization.calibration import Range
 from qatflow.quantization.canonical import INPUT_GRID
-from qatflow.quantization.grid import full_steps, mse_steps
+from qatflow.quantization.grid import full_steps, levels, steps_to
 from qatflow.quantization.plan import Fixed, Own, Plan, Tied
 from qatflow.quantization.planned import LayerConfig, PlannedScheme
 from qatflow.quantization.quantizers import RangeQuantizer, TiedQuantizer, TwoSteps, WeightQuantizer
@@ -46,10 +46,10 @@ NOTHING = Learn()
 NO_GRIDS = Grids({}, {})
 
 
-def initial_steps(layer: Any, bits: int, *, per_channel: bool, method: str = "mse") -> Array:
-    """Return steps for a layer's weights: (c,) per channel, () for the tensor."""
+def initial_steps(layer: Any, bits: int, *, per_channel: bool, method: str = "mse", top: int | None = None) -> Array:
+    """Return steps for a layer's weights: (c,) per channel, () for the tensor; `top` is the highest level, if fewer."""
     values = columns(layer) if per_channel else columns(layer).reshape(-1, 1)
-    steps = mse_steps(values, bits) if method == "mse" else full_steps(values, bits)
+    steps = steps_to(values, top or levels(bits)) if method == "mse" else full_steps(values, bits)
     return steps if per_channel else steps.reshape(())
 
 
