@@ -18,7 +18,7 @@ from qatflow.training.fit import LOSSES
 
 SAMPLES, BATCH_SIZE = 1024, 256
 Branch = frozenset[str]
-"""The names of f's layers, and of the layer that adds x and f(x)."""
+"""The names of what goes: f's layers, the layer that adds x and f(x), and those that would rectify x again."""
 
 
 def branches_of(model: keras.Model) -> list[Branch]:
@@ -29,14 +29,13 @@ def branches_of(model: keras.Model) -> list[Branch]:
             for x, f in (sources, sources[::-1]):
                 inside = _between(x, f)
                 if inside and x.output_shape == layer.output_shape and not _read_elsewhere(inside, layer, model):
-                    found.append(Branch(each.name for each in (*inside, layer)))
+                    found.append(Branch(each.name for each in (*inside, layer, *_repeated(x, layer))))
     return found
 
 
 def without(model: keras.Model, branch: Branch) -> keras.Model:
-    """Return a flat model that has x in place of a branch's x + f(x), and no second ReLU where x is rectified."""
-    gone = branch | _repeated(model, branch)
-    return rebuild(model, lambda layer: [] if layer.name in gone else [copied(layer)])
+    """Return a flat model that has x in place of a branch's x + f(x)."""
+    return rebuild(model, lambda layer: [] if layer.name in branch else [copied(layer)])
 
 
 def shallower(model: keras.Model, count: int, data: PreparedData) -> keras.Model:
@@ -88,12 +87,10 @@ def _read_elsewhere(inside: list[Any], end: Any, model: keras.Model) -> bool:
     )
 
 
-def _repeated(model: keras.Model, branch: Branch) -> set[str]:
-    """Return the layers that would rectify x again: an int8 kernel of their own, which costs what was gained."""
-    inside = [model.get_layer(name) for name in branch]
-    x = next(source for layer in inside for source in _sources(layer) if source.name not in branch)
-    readers = [node.layer for layer in inside for node in layer.outbound_nodes if node.layer.name not in branch]
-    return {reader.name for reader in readers if _rectifies(x) and _rectifies(reader) and _sources(reader)}
+def _repeated(x: Any, end: Any) -> list[Any]:
+    """Return the ReLUs behind `end` where x is rectified: an int8 kernel of their own, which costs what was gained."""
+    readers = [node.layer for node in end.outbound_nodes]
+    return [reader for reader in readers if _rectifies(x) and _rectifies(reader) and _sources(reader)]
 
 
 def _rectifies(layer: Any) -> bool:

@@ -8,9 +8,11 @@ import zstandard
 
 from qatflow.tflite.inspect import LayerWeights, layer_weights
 
+ZSTD_LEVELS = (15, 19)
+
 
 def sizes(model: bytes) -> dict[str, int]:
-    """Return the bytes of a flatbuffer raw, deflated (level 9) and by zstd (level 19)."""
+    """Return the bytes of a flatbuffer raw, deflated (level 9) and by zstd, see `zstd_bytes`."""
     return {
         "size_bytes": len(model),
         "size_deflate_bytes": len(zlib.compress(model, level=9)),
@@ -19,8 +21,12 @@ def sizes(model: bytes) -> dict[str, int]:
 
 
 def zstd_bytes(model: bytes) -> int:
-    """Return the bytes of a flatbuffer compressed by zstd, level 19."""
-    return len(zstandard.compress(model, level=19))
+    """Return the bytes of a flatbuffer compressed by zstd, at the better one of two levels.
+
+    Level 19 searches longer, yet misjudges files of one block (128 KiB) whose weights have few values: level 15 makes
+    them up to 9 % smaller.
+    """
+    return min(len(zstandard.compress(model, level=level)) for level in ZSTD_LEVELS)
 
 
 def sparsity(model: bytes) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from qatflow.quantization.rounding import with_learned_rounding
 from qatflow.quantization.statistics import reestimate
 from qatflow.quantization.trace import Trace
 from qatflow.quantization.training import Extras, fit_fake_quant, steps_of
+from qatflow.tflite.rewrite import pack, parse
 from qatflow.training.distributed.group import group
 from qatflow.training.quantization_aware import make_quantization_aware
 
@@ -108,7 +109,9 @@ class FakeQuantized:
         """Return the flatbuffer; see `Strategy`."""
         samples = list(representative)
         flatbuffer = bias_corrected(self.converter(quantized, samples), quantized, samples)
-        return require_kept(flatbuffer, quantized.promises)
+        if not quantized.promises:
+            return flatbuffer
+        return require_kept(pack(parse(flatbuffer)), quantized.promises)  # repacked: it travels as fewer bytes
 
     def _plugs(self, work: Work) -> list[Compression]:
         return [COMPRESSIONS[name](work.settings.compression) for name in self.compressions]

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
@@ -36,6 +38,18 @@ def test_packing_is_deterministic_and_aligned(golden, name):
     assert len(offsets(packed)) > 3
     assert [offset % ALIGNMENT for offset in offsets(packed)] == [0] * len(offsets(packed))
     assert len(packed) < len(golden[name]) + 1024
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_data_stand_side_by_side_the_largest_last(golden, name):
+    packed = pack(parse(golden[name]))
+    sizes = [buffer.data.size for buffer in parse(packed).buffers if buffer.data is not None]
+
+    ends = sorted((offset, offset + size) for offset, size in zip(offsets(packed), sizes, strict=True))
+
+    assert [end - start for start, end in ends] == sorted(sizes)
+    assert all(following - end < ALIGNMENT + 4 for (_, end), (following, _) in itertools.pairwise(ends))
+    assert len(packed) - ends[-1][1] < ALIGNMENT
 
 
 def test_the_stock_packer_would_not_align(golden):
