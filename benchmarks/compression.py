@@ -98,7 +98,7 @@ PLANS = {
     "digits": Plan(10, 10, 1e-3, {"sparsity": 0.65, "channels": 0.5, "multiple_of": 4}, batch_size=64),
     "resnet8": Plan(
         *(30, 3, 2e-4),
-        {"learning_rate": 2e-3, "growth": 0.4, "sparsity": 0.685},
+        {"learning_rate": 2e-3, "growth": 0.4, "sparsity": 0.58},
         STRONG_TEACHER | VIEWS | FITTING,
         base=VIEWS | {"epochs": 6},
         rows={
@@ -106,8 +106,9 @@ PLANS = {
                 label: {"epochs": 16, "branches": 1, "channels": 0.37}
                 for label in ("structured int8", "structured int4")
             },
-            "PQAT int4": {"epochs": 16, "learning_rate": 1e-3, "growth": 0.5, "sparsity": 0.69},
+            "PQAT int4": {"sparsity": 0.65},
             "PQAT int8, 50 %": {"epochs": 8},
+            "PQAT int8, 2:4": {"epochs": 8},
         },
         peer_epochs=3,
     ),

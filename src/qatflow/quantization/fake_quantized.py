@@ -70,11 +70,11 @@ class FakeQuantized:
         if not self.trained and wanted.equalize:
             flat = equalize(flat)
         plan = Plan(self.widths(flat, work), plan_outputs(flat) if self.activations else {})
-        prepared = Deployable(flat, plan, self._calibrated(flat, plan, work))
+        prepared = self._promised(Deployable(flat, plan, self._calibrated(flat, plan, work)), work)
         if wanted.adaround and self.descent is None:
             prepared = with_learned_rounding(prepared, work)
         if self.trained:
-            return self._promised(prepared, flat, work)
+            return prepared
         return on_converters_grid(replace(prepared, reference=flat if wanted.bias else None))
 
     def train(self, prepared: Deployable, model: keras.Model, work: Work) -> Trained:
@@ -116,10 +116,11 @@ class FakeQuantized:
     def _plugs(self, work: Work) -> list[Compression]:
         return [COMPRESSIONS[name](work.settings.compression) for name in self.compressions]
 
-    def _promised(self, prepared: Deployable, flat: keras.Model, work: Work) -> Deployable:
-        """Return the model with the codes of its weights, and what its flatbuffer is to show: what `flat` has."""
+    def _promised(self, prepared: Deployable, work: Work) -> Deployable:
+        """Return the model with the codes of its weights, and what its flatbuffer is to show: what the model has."""
         plugs = self._plugs(work)
-        return replace(prepared, grids=on_few_levels(prepared, plugs), promises=promises_of(flat, plugs))
+        promises = promises_of(prepared.model, plugs)
+        return replace(prepared, grids=on_few_levels(prepared, plugs), promises=promises)
 
     def _folded(self, work: Work) -> bool:
         return not (self.trained and self.per_channel and work.settings.training.batch_norm != "fold")

@@ -21,6 +21,13 @@ Variables = dict[str, Any]
 constant = keras.initializers.Constant
 
 
+def highest(bits: int, codes: Array | None) -> int:
+    """Return the highest q of weights: where codes are 1 to m, they are a grid that ends at m."""
+    if codes is not None and np.array_equal(codes, np.arange(1, codes.size + 1)):
+        return codes.size
+    return levels(bits)
+
+
 class WeightQuantizer(Quantizer):
     """Weights on a symmetric grid with learned steps (LSQ; Esser et al., "Learned Step Size Quantization", 2020).
 
@@ -32,7 +39,7 @@ class WeightQuantizer(Quantizer):
         steps: Initial steps; (c,) float32 for one a channel, () for one for the tensor.
         learned: Whether steps are trained.
         codes: The only levels besides 0, in steps and of either sign, (m,) float32 ascending; None for all. They are
-            rounded where they are used; see `compression.clustering`. Even ones, 1 to m, are a grid that ends at m.
+            rounded where they are used; see `compression.clustering` and `highest`.
     """
 
     def __init__(self, bits: int, steps: Array, *, learned: bool, codes: Array | None = None) -> None:
@@ -44,18 +51,13 @@ class WeightQuantizer(Quantizer):
         log_step = layer.add_weight(
             f"{name}_log_step", self.steps.shape, initializer=constant(np.log(self.steps)), trainable=self.learned
         )
-        top = layer.add_weight(f"{name}_top", (), initializer=constant(float(self._top())), trainable=False)
+        top = layer.add_weight(f"{name}_top", (), initializer=constant(float(highest(self.bits, self.codes))), trainable=False)
         self.variables = {"log_step": log_step, "top": top}
         if self.codes is not None:
             self.variables["codes"] = layer.add_weight(
                 f"{name}_codes", self.codes.shape, initializer=constant(self.codes), trainable=False
             )
         return self.variables
-
-    def _top(self) -> int:
-        if self.codes is not None and np.array_equal(self.codes, np.arange(1, self.codes.size + 1)):
-            return self.codes.size
-        return levels(self.bits)
 
     def step_of(self, kernel: Any) -> Any:
         """Return the steps in a shape that divides the kernel."""

@@ -1,4 +1,4 @@
-"""Learned rounding of 4-bit weights (AdaRound) in a planned model, as the end of it or as the start of training."""
+"""Learned rounding of weights with few levels (AdaRound) in a planned model, as its end or as the start of training."""
 
 from dataclasses import replace
 
@@ -12,24 +12,27 @@ from qatflow.quantization.correction.adaround import adaround
 from qatflow.quantization.correction.graph import copied
 from qatflow.quantization.deployed import Deployable, folded
 from qatflow.quantization.fold import gain_of, norms_of
+from qatflow.quantization.grid import levels
+from qatflow.quantization.quantizers import highest
 
 ROUNDED = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Dense)
 """Layers whose rounding can be learned."""
 
 
 def with_learned_rounding(prepared: Deployable, work: Work) -> Deployable:
-    """Return the model with the weights of its 4-bit layers on their grids, rounded so that outputs change least.
+    """Return the model with weights of 15 levels or fewer on their grids, rounded so that outputs change least.
 
     Rounding is learned with batch normalization folded; where the model still has it, each q goes back into the
     unfolded kernel, whose channels may point the other way.
     """
     model = prepared.model
-    names = [n for n, bits in prepared.plan.weights.items() if bits == 4 and type(model.get_layer(n)) in ROUNDED]
+    tops = {name: highest(bits, prepared.grids.codes.get(name)) for name, bits in prepared.plan.weights.items()}
+    names = [name for name, top in tops.items() if top <= levels(4) and type(model.get_layer(name)) in ROUNDED]
     if not names:
         return prepared
     whole = folded(prepared)
     steps = {name: whole.grids.steps[name] for name in names}
-    learned = adaround(whole.model, steps, 4, work.calibration(), seed=work.seed)
+    learned = adaround(whole.model, steps, tops, work.calibration(), seed=work.seed)
     rounded = copied(model)
     norms = norms_of(model, tuple(KERNELS))
     for name in names:

@@ -12,6 +12,7 @@ from qatflow.params import CompressionParams, QuantizeParams, TrainingParams
 from qatflow.quantization.canonical import canonical
 from qatflow.quantization.correction.adaround import adaround
 from qatflow.quantization.fake_quant import initial_steps
+from qatflow.quantization.grid import levels
 from qatflow.search.decide import bytes_of
 from qatflow.search.names import compressions_of, weight_bits
 from qatflow.search.options import Goal
@@ -116,5 +117,5 @@ def rounding_seconds(model: keras.Model, data: PreparedData, settings: QuantizeP
 
 def _adaround_seconds(flat: keras.Model, steps: Mapping[str, Array], samples: Array, iterations: int) -> float:
     started = monotonic()
-    adaround(flat, steps, 4, samples, iterations=iterations)
+    adaround(flat, steps, dict.fromkeys(steps, levels(4)), samples, iterations=iterations)
     return monotonic() - started

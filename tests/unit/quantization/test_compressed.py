@@ -138,6 +138,20 @@ def test_only_pruned_weights_are_exactly_zero_after_learned_rounding(model, aske
     assert np.array_equal(rounded == 0, kernel.numpy() == 0)
 
 
+@pytest.mark.parametrize("spacing", ["even", "k_means"])
+def test_rounding_to_a_few_even_levels_is_learned_before_training(spacing, model, asked):
+    kernel = model.get_layer("b").kernel
+    prepared = STRATEGIES["cqat_w8a8"].prepare(model, asked(clusters=8, spacing=spacing))
+
+    rounded, step = prepared.model.get_layer("b").kernel.numpy(), prepared.grids.steps["b"]
+    q = np.rint(rounded / step)
+    on_grid = bool(np.array_equal(rounded, (q * step).astype(np.float32)) and np.abs(q).max() == 3)
+    assert on_grid is (spacing == "even")
+    assert np.array_equal(rounded, kernel.numpy()) is (spacing == "k_means")
+    if on_grid:
+        assert not np.array_equal(q, np.clip(np.rint(kernel / step), -3, 3))
+
+
 def test_nothing_to_train_leaves_the_model_as_it_is(model, asked):
     small, history = compress(model, [COMPRESSIONS["cluster"](CompressionParams())], asked())
 

@@ -23,13 +23,13 @@ IMAGES = 128
 def adaround(
     model: keras.Model,
     steps: Mapping[str, Array],
-    bits: int,
+    tops: Mapping[str, int],
     samples: Array,
     *,
     iterations: int = 1000,
     seed: int = 0,
 ) -> keras.Model:
-    """Return a copy of a float model with weights on the grid q * step, |q| < 2^(bits - 1), in float32.
+    """Return a copy of a float model with weights on the grid q * step, |q| <= top, in float32.
 
     Nagel et al. 2020, "Up or Down? Adaptive Rounding for Post-Training Quantization": each weight goes to the grid
     point below or above. Layers are rounded in the order of execution; the target is the float layer's output, the
@@ -39,7 +39,7 @@ def adaround(
     Args:
         model: Flat, with one input.
         steps: Layer -> positive steps, (output channels,) or () float32; layers that are missing stay float.
-        bits: Of the weights.
+        tops: Layer -> highest q; for the layers of `steps`.
         samples: Representative samples, (n, *input shape) float32; 500 to 1000 are enough.
         iterations: Of each layer; half of them bring most of the gain.
         seed: Of positions and batches; the same one gives the same weights.
@@ -53,7 +53,8 @@ def adaround(
     for layer in rounded.layers:
         if layer.name in steps and has_plain_kernel(layer):
             grouped = Grouped(original, rounded, layer.name)
-            task = _reconstruction(grouped, _sampled(grouped, samples, rng), steps[layer.name], bits=bits)
+            inputs = _sampled(grouped, samples, rng)
+            task = _reconstruction(grouped, inputs, steps[layer.name], tops[layer.name])
             kernel = grouped.kernel(learn_rounding(task, iterations, rng) * task.steps)
             layer.set_weights([kernel, *layer.get_weights()[1:]])
     return rounded
@@ -81,7 +82,7 @@ def _positions(grouped: Grouped) -> int:
     return max(1, min(POSITIONS, MAX_FLOATS // int(groups * size)))
 
 
-def _reconstruction(grouped: Grouped, inputs: tuple[Array, Array], steps: Array, *, bits: int) -> Reconstruction:
+def _reconstruction(grouped: Grouped, inputs: tuple[Array, Array], steps: Array, top: int) -> Reconstruction:
     before, after = inputs
     weights, channels = grouped.weights(), outputs_of(grouped.layer)
     shape = (grouped.groups, 1, channels // grouped.groups)
@@ -92,6 +93,6 @@ def _reconstruction(grouped: Grouped, inputs: tuple[Array, Array], steps: Array,
         weights=weights,
         steps=np.broadcast_to(np.asarray(steps, np.float32), channels).reshape(shape),
         bias=bias.reshape(shape),
-        bits=bits,
+        top=top,
         limits=grouped.limits(),
     )

@@ -34,7 +34,7 @@ class Reconstruction:
         weights: Float, (g, k, o).
         steps: Of the grid, positive, (g, 1, o).
         bias: (g, 1, o).
-        bits: Of the weights.
+        top: Highest q of a weight.
         limits: Of the activation behind the layer: (0, inf) for ReLU, (-inf, inf) for none.
     """
 
@@ -43,7 +43,7 @@ class Reconstruction:
     weights: Float32
     steps: Float32
     bias: Float32
-    bits: int
+    top: int
     limits: tuple[float, float]
 
     def errors(self, q: Float32, rows: slice) -> tuple[Float32, npt.NDArray[np.bool_]]:
@@ -94,8 +94,7 @@ def learn_rounding(task: Reconstruction, iterations: int, rng: np.random.Generat
     They minimise the error of the outputs on the way that equations 23 to 25 of the paper describe; nearest rounding
     is returned where it does no worse.
     """
-    top = 2 ** (task.bits - 1) - 1
-    scaled = task.weights / task.steps
+    top, scaled = task.top, task.weights / task.steps
     floor, nearest = np.floor(scaled), np.asarray(np.clip(np.rint(scaled), -top, top), np.float32)
     if not (unit := task.mean_error(nearest)):
         return nearest

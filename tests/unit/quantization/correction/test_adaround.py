@@ -36,11 +36,15 @@ def nearest(model, steps):
     return copy
 
 
+def sevens(steps):
+    return dict.fromkeys(steps, 7)
+
+
 def test_weights_lie_on_the_grid_next_to_the_float_ones(stack, samples):
     steps, before = steps_of(stack), [weight.copy() for weight in stack.get_weights()]
     steps["dense"] = np.float32(steps["dense"].max())  # one step for the whole tensor
 
-    rounded = adaround(stack, steps, 4, samples((7, 8, 3), 40), iterations=50)
+    rounded = adaround(stack, steps, sevens(steps), samples((7, 8, 3), 40), iterations=50)
 
     moved = 0
     for name in NAMES:
@@ -57,7 +61,7 @@ def test_weights_lie_on_the_grid_next_to_the_float_ones(stack, samples):
 
 def test_the_seed_decides(stack, samples):
     x, steps = samples((7, 8, 3), 40), steps_of(stack)
-    one, same, other = (adaround(stack, steps, 4, x, iterations=30, seed=seed).get_weights() for seed in (1, 1, 2))
+    one, same, other = (adaround(stack, steps, sevens(steps), x, iterations=30, seed=seed).get_weights() for seed in (1, 1, 2))
 
     assert all(np.array_equal(a, b) for a, b in zip(one, same, strict=True))
     assert not all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
@@ -66,14 +70,14 @@ def test_the_seed_decides(stack, samples):
 def test_other_layers_stay_float(sequence, samples):
     model = sequence((6, 6, 4), layers.Conv2D(4, 3, groups=2, name="grouped"), layers.Conv2D(3, 2, name="free"))
 
-    rounded = adaround(model, {"grouped": np.float32(0.1)}, 4, samples((6, 6, 4)), iterations=10)
+    rounded = adaround(model, {"grouped": np.float32(0.1)}, {"grouped": 7}, samples((6, 6, 4)), iterations=10)
 
     assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), rounded.get_weights(), strict=True))
 
 
 def test_refuses_steps_for_a_layer_that_is_not_there(stack, samples):
     with pytest.raises(ModelError, match="no layer 'cnv'"):
-        adaround(stack, {"cnv": np.float32(1)}, 4, samples((7, 8, 3)))
+        adaround(stack, {"cnv": np.float32(1)}, {"cnv": 7}, samples((7, 8, 3)))
 
 
 @pytest.mark.slow
@@ -87,7 +91,7 @@ def test_four_bit_digits_are_clearly_better_than_with_nearest_rounding():
     model = fold(model, tuple(KERNELS))
     steps = steps_of(model)
 
-    outputs = [net(x[1200:]).numpy() for net in (model, nearest(model, steps), adaround(model, steps, 4, x[:512]))]
+    outputs = [net(x[1200:]).numpy() for net in (model, nearest(model, steps), adaround(model, steps, sevens(steps), x[:512]))]
     errors = [float(np.mean(np.square(output - outputs[0]))) for output in outputs[1:]]
     agreement = [float(np.mean(output.argmax(1) == outputs[0].argmax(1))) for output in outputs[1:]]
 
