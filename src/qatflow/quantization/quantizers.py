@@ -51,7 +51,9 @@ class WeightQuantizer(Quantizer):
         log_step = layer.add_weight(
             f"{name}_log_step", self.steps.shape, initializer=constant(np.log(self.steps)), trainable=self.learned
         )
-        top = layer.add_weight(f"{name}_top", (), initializer=constant(float(highest(self.bits, self.codes))), trainable=False)
+        top = layer.add_weight(
+            f"{name}_top", (), initializer=constant(float(highest(self.bits, self.codes))), trainable=False
+        )
         self.variables = {"log_step": log_step, "top": top}
         if self.codes is not None:
             self.variables["codes"] = layer.add_weight(

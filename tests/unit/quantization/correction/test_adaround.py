@@ -61,7 +61,9 @@ def test_weights_lie_on_the_grid_next_to_the_float_ones(stack, samples):
 
 def test_the_seed_decides(stack, samples):
     x, steps = samples((7, 8, 3), 40), steps_of(stack)
-    one, same, other = (adaround(stack, steps, sevens(steps), x, iterations=30, seed=seed).get_weights() for seed in (1, 1, 2))
+    one, same, other = (
+        adaround(stack, steps, sevens(steps), x, iterations=30, seed=seed).get_weights() for seed in (1, 1, 2)
+    )
 
     assert all(np.array_equal(a, b) for a, b in zip(one, same, strict=True))
     assert not all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
@@ -91,7 +93,8 @@ def test_four_bit_digits_are_clearly_better_than_with_nearest_rounding():
     model = fold(model, tuple(KERNELS))
     steps = steps_of(model)
 
-    outputs = [net(x[1200:]).numpy() for net in (model, nearest(model, steps), adaround(model, steps, sevens(steps), x[:512]))]
+    rounded = adaround(model, steps, sevens(steps), x[:512])
+    outputs = [net(x[1200:]).numpy() for net in (model, nearest(model, steps), rounded)]
     errors = [float(np.mean(np.square(output - outputs[0]))) for output in outputs[1:]]
     agreement = [float(np.mean(output.argmax(1) == outputs[0].argmax(1))) for output in outputs[1:]]
 
