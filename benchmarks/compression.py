@@ -106,7 +106,7 @@ PLANS = {
                 label: {"epochs": 16, "branches": 1, "channels": 0.37}
                 for label in ("structured int8", "structured int4")
             },
-            "PQAT int4": {"sparsity": 0.65},
+            "PQAT int4": {"epochs": 16, "learning_rate": 1e-3, "growth": 0.5, "sparsity": 0.69},
             "PQAT int8, 50 %": {"epochs": 8},
             "PQAT int8, 2:4": {"epochs": 8},
         },
