@@ -13,6 +13,7 @@ from qatflow.backend import keras, tf
 from qatflow.compression.cost import multiply_accumulates
 from qatflow.data.prepared import PreparedData
 from qatflow.errors import ParamsError
+from qatflow.models.activations import is_relu, rectifies
 from qatflow.models.rebuild import copied, rebuild
 from qatflow.training.fit import LOSSES
 
@@ -90,15 +91,12 @@ def _read_elsewhere(inside: list[Any], end: Any, model: keras.Model) -> bool:
 def _repeated(x: Any, end: Any) -> list[Any]:
     """Return the ReLUs behind `end` where x is rectified: an int8 kernel of their own, which costs what was gained."""
     readers = [node.layer for node in end.outbound_nodes]
-    return [reader for reader in readers if _rectifies(x) and _rectifies(reader) and _sources(reader)]
+    return [reader for reader in readers if rectifies(x) and _repeats(reader)]
 
 
-def _rectifies(layer: Any) -> bool:
-    """Tell whether a layer is a plain ReLU."""
-    config = layer.get_config()
-    if isinstance(layer, keras.layers.ReLU):
-        return config["max_value"] is None and not config["negative_slope"] and not config["threshold"]
-    return isinstance(layer, keras.layers.Activation) and config["activation"] == "relu"
+def _repeats(reader: Any) -> bool:
+    """Tell whether a layer is nothing but a ReLU, and called once."""
+    return is_relu(reader) and rectifies(reader) and bool(_sources(reader))
 
 
 def _loss(model: keras.Model, data: PreparedData) -> float:

@@ -1,4 +1,7 @@
-"""Activations that Keras 3 has and tf_keras lacks or computes otherwise. Importing this makes tf_keras know them."""
+"""Activations: which a layer has, and those that Keras 3 has and tf_keras lacks or computes otherwise.
+
+Importing this makes tf_keras know them.
+"""
 
 from typing import Any
 
@@ -28,6 +31,27 @@ def activation_name(activation: Any) -> Any:
     """Return the name of one of `NEW`, which tf_keras writes as a function; anything else as it is."""
     is_new = isinstance(activation, dict) and activation.get("class_name") == "function"
     return activation["config"] if is_new and str(activation.get("config")) in NEW else activation
+
+
+def activation_of(layer: Any) -> str:
+    """Return the name of a layer's activation; `linear` if it has none."""
+    if isinstance(layer, keras.layers.Softmax):
+        return "softmax"
+    return str(activation_name(layer.get_config().get("activation", "linear")))
+
+
+def is_relu(layer: Any) -> bool:
+    """Tell whether a layer is a ReLU or ReLU6 that TFLite can fuse into the operator before it."""
+    if isinstance(layer, keras.layers.ReLU):
+        settings = layer.get_config()
+        top = settings["max_value"]  # an array of rank 0 where it was given as a number
+        return (top is None or float(top) == 6) and not settings["negative_slope"] and not settings["threshold"]
+    return isinstance(layer, keras.layers.Activation) and activation_of(layer) in {"relu", "relu6"}
+
+
+def rectifies(layer: Any) -> bool:
+    """Tell whether a layer ends in a ReLU without an upper bound."""
+    return activation_of(layer) == "relu" or (is_relu(layer) and layer.get_config().get("max_value", 6) is None)
 
 
 def renamed(config: Any, *, is_keras_3: bool) -> Any:

@@ -6,14 +6,14 @@ from typing import Any
 
 from qatflow.artifacts import Array
 from qatflow.backend import keras, tf
+from qatflow.models.activations import rectifies
 from qatflow.models.kernels import KERNELS, columns, kernel_of
 from qatflow.quantization.calibration import Range
 from qatflow.quantization.canonical import INPUT_GRID
-from qatflow.quantization.grid import full_steps, levels, steps_to
+from qatflow.quantization.grid import full_steps, levels, mse_steps
 from qatflow.quantization.plan import Fixed, Own, Plan, Tied
 from qatflow.quantization.planned import LayerConfig, PlannedScheme
 from qatflow.quantization.quantizers import RangeQuantizer, TiedQuantizer, TwoSteps, WeightQuantizer
-from qatflow.quantization.wiring import rectifies
 
 layers = keras.layers
 
@@ -49,7 +49,7 @@ NO_GRIDS = Grids({}, {})
 def initial_steps(layer: Any, bits: int, *, per_channel: bool, method: str = "mse", top: int | None = None) -> Array:
     """Return steps for a layer's weights: (c,) per channel, () for the tensor; `top` is the highest level, if fewer."""
     values = columns(layer) if per_channel else columns(layer).reshape(-1, 1)
-    steps = steps_to(values, top or levels(bits)) if method == "mse" else full_steps(values, bits)
+    steps = mse_steps(values, top or levels(bits)) if method == "mse" else full_steps(values, bits)
     return steps if per_channel else steps.reshape(())
 
 

@@ -63,13 +63,11 @@ def short_range(low: float, high: float, bits: int = 8) -> tuple[float, float]:
     return 0.0 - zero * step, (top - zero) * step
 
 
-def mse_steps(values: Array, bits: int) -> Array:
-    """Return the step of each column of (n, c) with the least squared rounding and clipping error, (c,) float32."""
-    return steps_to(values, levels(bits))
+def mse_steps(values: Array, top: int) -> Array:
+    """Return the step of each column of (n, c) with the least squared rounding and clipping error, (c,) float32.
 
-
-def steps_to(values: Array, top: int) -> Array:
-    """Return the same for grids from -top to top."""
+    The grids go from -top to top.
+    """
     full = _reaching(values, top)
     errors = [np.square(_rounded(values, full * share, top) - values).sum(axis=0) for share in SHRINKS]
     return np.asarray(full * SHRINKS[np.argmin(errors, axis=0)], np.float32)

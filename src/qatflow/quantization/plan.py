@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from qatflow.backend import keras
+from qatflow.models.activations import activation_of, is_relu
 from qatflow.models.kernels import KERNELS
 from qatflow.quantization.fold import source_of
-from qatflow.quantization.wiring import ARITHMETIC, activation_of, fuses_into_reader, grid_of, is_relu
+from qatflow.quantization.wiring import ARITHMETIC, fuses_into_reader, grid_of
 
 layers = keras.layers
 

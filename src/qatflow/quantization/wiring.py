@@ -3,7 +3,7 @@
 from typing import Any
 
 from qatflow.backend import keras
-from qatflow.models.activations import activation_name
+from qatflow.models.activations import activation_of, is_relu
 from qatflow.models.kernels import KERNELS
 from qatflow.quantization.fold import normalizes, source_of
 
@@ -31,27 +31,6 @@ def reader_of(layer: Any) -> Any:
     """Return the one layer that reads the output of `layer`; None if none or several do."""
     nodes = layer.outbound_nodes
     return nodes[0].layer if len(nodes) == 1 and len(nodes[0].layer.inbound_nodes) == 1 else None
-
-
-def activation_of(layer: Any) -> str:
-    """Return the name of a layer's activation; `linear` if it has none."""
-    if isinstance(layer, layers.Softmax):
-        return "softmax"
-    return str(activation_name(layer.get_config().get("activation", "linear")))
-
-
-def is_relu(layer: Any) -> bool:
-    """Tell whether a layer is a ReLU or ReLU6 that TFLite can fuse into the operator before it."""
-    if isinstance(layer, layers.ReLU):
-        settings = layer.get_config()
-        top = settings["max_value"]  # an array of rank 0 where it was given as a number
-        return (top is None or float(top) == 6) and not settings["negative_slope"] and not settings["threshold"]
-    return isinstance(layer, layers.Activation) and activation_of(layer) in {"relu", "relu6"}
-
-
-def rectifies(layer: Any) -> bool:
-    """Tell whether a layer ends in a ReLU without an upper bound."""
-    return activation_of(layer) == "relu" or (is_relu(layer) and layer.get_config().get("max_value", 6) is None)
 
 
 def fuses_into_reader(layer: Any) -> bool:

@@ -11,10 +11,8 @@ def test_sizes_are_those_of_what_decompresses_to_the_model(golden):
     found = sizes(golden["int8"])
 
     assert found["size_bytes"] == len(golden["int8"])
-    deflated, frames = (
-        zlib.compress(golden["int8"], 9),
-        [zstandard.compress(golden["int8"], level) for level in (15, 19)],
-    )
+    deflated = zlib.compress(golden["int8"], 9)
+    frames = [zstandard.compress(golden["int8"], level) for level in (15, 19)]
     assert {zlib.decompress(deflated), *map(zstandard.decompress, frames)} == {golden["int8"]}
     assert found["size_deflate_bytes"] == len(deflated)
     assert found["size_zstd_bytes"] == min(map(len, frames))

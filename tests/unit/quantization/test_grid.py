@@ -43,7 +43,7 @@ def test_full_steps_reach_each_columns_largest_magnitude_and_keep_zero(values, w
 
 @given(kernels, bits)
 def test_what_lies_on_a_grid_stays_there(values, width):
-    steps = mse_steps(values, width)
+    steps = mse_steps(values, levels(width))
     once = on_grid(values, steps, width)
 
     np.testing.assert_array_equal(on_grid(once, steps, width), once)
@@ -54,13 +54,15 @@ def test_mse_steps_err_no_more_than_any_share_of_the_full_range(values, width):
     full = full_steps(values, width)
     least = np.min([squared_error(values, full * share, width) for share in SHRINKS], axis=0)
 
-    np.testing.assert_allclose(squared_error(values, mse_steps(values, width), width), least, rtol=1e-3, atol=1e-9)
+    np.testing.assert_allclose(
+        squared_error(values, mse_steps(values, levels(width)), width), least, rtol=1e-3, atol=1e-9
+    )
 
 
 def test_an_outlier_is_clipped_at_4_bits():
     values = np.append(np.random.default_rng(0).normal(size=400), 8.0)[:, None]
 
-    step = mse_steps(values, 4)
+    step = mse_steps(values, levels(4))
 
     assert step < 0.8 * full_steps(values, 4)
     assert squared_error(values, step, 4) < 0.8 * squared_error(values, full_steps(values, 4), 4)
@@ -71,8 +73,8 @@ def test_a_column_of_zeros_has_a_step_and_stays_zero(width):
     values = np.zeros((5, 1), np.float32)
 
     assert full_steps(values, width) == np.float32(DEAD)
-    assert DEAD / 10 < mse_steps(values, width) <= DEAD
-    assert not on_grid(values, mse_steps(values, width), width).any()
+    assert DEAD / 10 < mse_steps(values, levels(width)) <= DEAD
+    assert not on_grid(values, mse_steps(values, levels(width)), width).any()
 
 
 @given(st.floats(-5, 0), st.floats(0.1, 9))

@@ -57,7 +57,7 @@ def test_lsq_with_one_step_scales_by_all_values():
 def test_both_branches_give_the_grid_in_the_kernels_own_shape(kind, per_channel, bits):
     kernel = normal(*KERNELS[kind])
     columns = kernel.reshape(-1, channels_of(kind) if per_channel else 1)
-    steps = mse_steps(columns, bits)
+    steps = mse_steps(columns, levels(bits))
     quantize = built(WeightQuantizer(bits, steps if per_channel else steps[0], learned=True))
 
     trained, deployed = quantize(kernel, True), quantize(kernel, False)

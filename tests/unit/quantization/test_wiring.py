@@ -1,12 +1,11 @@
 import pytest
 
 from qatflow.backend import keras
+from qatflow.models.activations import activation_of, is_relu
 from qatflow.models.kernels import quantizable
 from qatflow.quantization.wiring import (
-    activation_of,
     fuses_into_reader,
     grid_of,
-    is_relu,
     reader_of,
 )
 
