@@ -52,7 +52,10 @@ def save_pyfunc(bundle: Bundle, out: Path, float_model: Path | None = None) -> N
 
 
 def signature(manifest: BundleManifest) -> Any:
-    """Return MLflow's signature: a float32 tensor in the data's own units in, scores and labels out."""
+    """Return MLflow's signature: a float32 tensor, or named columns, in the data's own units in; scores and labels out.
+
+    Columns are doubles, since MLflow refuses to narrow those of a data frame to floats. It puts them in order by name.
+    """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema, TensorSpec
 
@@ -60,8 +63,9 @@ def signature(manifest: BundleManifest) -> Any:
     outputs: list[ColSpec | TensorSpec] = [TensorSpec(np.dtype(np.float32), (-1, *shape), "scores")]
     if manifest.task == "classification":
         outputs.append(TensorSpec(np.dtype(str), (-1,), "labels"))
-    inputs = TensorSpec(np.dtype(np.float32), (-1, *manifest.input.shape))
-    return ModelSignature(inputs=Schema([inputs]), outputs=Schema(outputs))
+    inputs: list[ColSpec | TensorSpec] = [ColSpec("double", name) for name in manifest.features]
+    inputs = inputs or [TensorSpec(np.dtype(np.float32), (-1, *manifest.input.shape))]
+    return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs))
 
 
 @contextmanager

@@ -1,6 +1,9 @@
 """`qatflow evaluate` and `qatflow infer`: look at one model, with nothing running and no TensorFlow."""
 
+import csv
 import json
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,37 +13,72 @@ import typer
 from qatflow.artifacts import Array
 from qatflow.cli.project import find_root
 from qatflow.cli.screen import hushed
+from qatflow.data.csv_table import read_features
 from qatflow.data.prepared import PreparedData, open_prepared
 from qatflow.errors import DataError
-from qatflow.evaluation.metrics import judged, measure, score_of
+from qatflow.evaluation.metrics import SCORES, judged, measure, score_of
 from qatflow.release.bundle import infer as run_bundle
 from qatflow.release.bundle import load_bundle
+from qatflow.release.manifest import BundleManifest
+from qatflow.release.scored import score_data
 from qatflow.tflite.runtime import Runner
 
 BATCH_SIZE = 256
 Model = Annotated[Path, typer.Argument(help="A bundle's folder, or a .tflite file.")]
 BundleFolder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder, such as deployed/current.")]
 Samples = Annotated[
-    Path, typer.Argument(metavar="INPUT", help="Samples in the data's own units: .npy, .csv or an image.")
+    Path,
+    typer.Argument(
+        metavar="INPUT", help="Samples in the data's own units: .npy, an image, or .csv: a table, or rows of numbers."
+    ),
 ]
+Data = Annotated[
+    str | None, typer.Option(metavar="DATA", help="Measure on all samples of this file or folder; a bundle only.")
+]
+Label = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="csv: the column to predict, if the bundle takes not all others.")
+]
+Source = Annotated[str | None, typer.Option(metavar="NAME", help="Kind of data, where it is not told from DATA.")]
 
 
 def evaluate(
     model: Model,
     as_json: Annotated[bool, typer.Option("--json", help="All figures as JSON.")] = False,
     device: Annotated[str, typer.Option(help="cpu or gpu; never silently another.")] = "cpu",
+    data: Data = None,
+    label: Label = None,
+    source: Source = None,
 ) -> None:
-    """Measure a flatbuffer on the prepared test split of this project."""
+    """Measure a flatbuffer on the prepared test split of this project, or a bundle on data of your own."""
+    if data is not None:
+        _evaluate_on(model, data, label, source, device, as_json)
+        return
     content = load_bundle(model).model if model.is_dir() else _read(model)
-    data = open_prepared(find_root() / "artifacts" / "prepare")
+    prepared = open_prepared(find_root() / "artifacts" / "prepare")
     with hushed():
-        metrics = _measure(Runner(content, device=device), data)
+        metrics = _measure(Runner(content, device=device), prepared)
+    where = f"{prepared.test.count} test samples, {len(content)} bytes"
+    _say(f" {model}: score {score_of(prepared.task, metrics):.4f} on {where}", metrics, as_json)
+
+
+def _evaluate_on(model: Path, data: str, label: str | None, source: str | None, device: str, as_json: bool) -> None:
+    bundle = load_bundle(model)
+    with hushed():
+        scored = score_data(bundle, data, source, label, device)
+    task = bundle.manifest.task
+    _say(
+        f" {model}: {SCORES[task]} {score_of(task, scored.metrics):.4f} on all {scored.samples} samples of {data}; any "
+        "that it was trained on flatter it",
+        scored.metrics,
+        as_json,
+    )
+
+
+def _say(headline: str, metrics: dict[str, Any], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(metrics, indent=1))
         return
-    typer.echo(
-        f" {model}: score {score_of(data.task, metrics):.4f} on {data.test.count} test samples, {len(content)} bytes"
-    )
+    typer.echo(headline)
     for name, value in metrics.items():
         if isinstance(value, float):
             typer.echo(f"   {name:18} {value:.4f}")
@@ -51,7 +89,7 @@ def infer(bundle: BundleFolder, samples: Samples) -> None:
     loaded = load_bundle(bundle)
     try:
         with hushed():
-            answer = run_bundle(loaded, _load(samples, loaded.manifest.input.shape))
+            answer = run_bundle(loaded, _load(samples, loaded.manifest))
     except DataError as error:
         raise DataError(f"{samples}: {error}") from None
     for row in range(len(answer["scores"])):
@@ -71,9 +109,10 @@ def _read(path: Path) -> bytes:
         raise DataError(f"Cannot read {path}: {error.strerror}") from None
 
 
-def _load(path: Path, shape: tuple[int, ...]) -> Array:
+def _load(path: Path, manifest: BundleManifest) -> Array:
     """Read samples; a single one is made a batch of one."""
-    loaders = {".npy": _load_npy, ".csv": _load_csv}
+    loaders: dict[str, Callable[[Path], Array]] = {".npy": _load_npy, ".csv": partial(_load_csv, manifest.features)}
+    shape = manifest.input.shape
     try:
         x = loaders.get(path.suffix.lower(), _load_image)(path)
     except (OSError, ValueError) as error:
@@ -85,8 +124,23 @@ def _load_npy(path: Path) -> Array:
     return np.asarray(np.load(path, allow_pickle=False))
 
 
-def _load_csv(path: Path) -> Array:
-    return np.loadtxt(path, delimiter=",", dtype=np.float32, ndmin=2)
+def _load_csv(features: Sequence[str], path: Path) -> Array:
+    """Read a table, whose columns are found by their names, or rows of numbers in the order of the model's inputs."""
+    if features and set(features) & {name.strip() for name in _first_line(path)}:
+        x, unused = read_features(path, features)
+        if unused:
+            typer.echo(f" not used of {path}: {', '.join(unused)}", err=True)
+        return x
+    try:
+        return np.loadtxt(path, delimiter=",", dtype=np.float32, ndmin=2)
+    except ValueError as error:
+        expected = f"a header with {', '.join(features[:8])}…" if features else "no header: the bundle knows no columns"
+        raise ValueError(f"{error}; expected rows of numbers, or {expected}") from None
+
+
+def _first_line(path: Path) -> list[str]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return next(csv.reader(file), [])
 
 
 def _load_image(path: Path) -> Array:

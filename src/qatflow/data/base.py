@@ -1,11 +1,15 @@
 """What a data source is: chunks of raw samples that can be read more than once, their classes and their files."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from qatflow.artifacts import Array
+from qatflow.errors import DataError
 from qatflow.params import DataParams
 
 
@@ -34,7 +38,8 @@ class RawData:
         count: Samples in all splits together.
         files: The files that are read.
         root: Where file names in the data card start; the card holds no path the user did not write.
-        feature_names: Of a table with a header; else empty.
+        feature_names: Of a table with a header, or of vectors that came with them; else empty.
+        ignored: Names of arrays of the file that are not used.
     """
 
     splits: Mapping[str, Callable[[], Iterator[Chunk]]]
@@ -44,6 +49,30 @@ class RawData:
     files: tuple[Path, ...]
     root: Path = Path()
     feature_names: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+
+def in_order(raw: RawData, names: Sequence[str]) -> RawData:
+    """Return the data with their columns in the order of `names`; as they are if they, or `names`, have no names.
+
+    Raises:
+        DataError: If they have other columns.
+    """
+    if not names or not raw.feature_names or tuple(names) == raw.feature_names:
+        return raw
+    if faults := [f"'{name}'" for name in sorted({*names} ^ {*raw.feature_names})]:
+        raise DataError(
+            f"{raw.files[0] if raw.files else 'the data'} has other columns than the model was made for; only one of "
+            f"the two has {', '.join(faults[:10])}"
+        )
+    order = [raw.feature_names.index(name) for name in names]
+    splits = {split: partial(_in_order, read, order) for split, read in raw.splits.items()}
+    return replace(raw, splits=splits, feature_names=tuple(names))
+
+
+def _in_order(read: Callable[[], Iterator[Chunk]], order: list[int]) -> Iterator[Chunk]:
+    for chunk in read():
+        yield Chunk(np.take(chunk.x, order, axis=1), chunk.y)
 
 
 class DataSource(Protocol):

@@ -25,6 +25,7 @@ def describe_samples(raw: RawData, index: Index, splits: Array, duplicates: Dupl
         "samples": {name: int((splits == split).sum()) for split, name in enumerate(SPLITS)},
         "class_names": list(raw.class_names),
         "feature_names": list(raw.feature_names),
+        **({"ignored": list(raw.ignored)} if raw.ignored else {}),
         "class_counts": _class_counts(splits, index.y, names) if names else {},
         "x_shape": list(index.x_shape),
         "x_dtype": index.x_dtype.name,

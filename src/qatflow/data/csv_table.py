@@ -17,17 +17,25 @@ from qatflow.data.limits import rows_per_chunk
 from qatflow.errors import DataError, nearest
 from qatflow.params import DataParams
 
+LABELS = frozenset({"label", "labels", "class", "target", "y", "outcome", "diagnosis", "species", "category"})
+"""What label columns are often called, in small letters."""
+
 Row = tuple[int, list[str]]
 ReadLabel = Callable[[str], float]
+ReadLabels = Callable[[Sequence[Row]], Array]
 
 
 @dataclass(frozen=True)
 class Table:
-    """A CSV file whose header was read. All columns but `label` are features."""
+    """A CSV file whose header was read.
+
+    Attributes:
+        features: Indices of the columns that are features, in their order.
+    """
 
     path: Path
     columns: tuple[str, ...]
-    label: int
+    features: tuple[int, ...]
 
     def rows(self) -> Iterator[Row]:
         """Yield line number and cells of each row.
@@ -49,36 +57,76 @@ def read_csv(data: DataParams) -> RawData:
     Raises:
         DataError: If the file or its header cannot be used.
     """
-    table = _open(require_file(data.path, "a .csv file with a header line"), data.label)
-    count, found = _scan_labels(table, keep=data.task == "classification")
+    table, label = _open(require_file(data.path, "a .csv file with a header line"), data.label)
+    count, found = _scan_labels(table, label, keep=data.task == "classification")
     names = tuple(sorted(found))
     ids = {name: number for number, name in enumerate(names)}
     readers: dict[str, ReadLabel] = {"classification": ids.__getitem__, "regression": float, "anomaly": int}
     return RawData(
-        splits={"all": partial(_chunks, table, readers[data.task], data.task)},
+        splits={"all": partial(_chunks, table, partial(_labels, table, label, readers[data.task]), data.task)},
         class_names=names,
         full_scale=None,
         count=count,
         files=(table.path,),
-        feature_names=table.columns[: table.label] + table.columns[table.label + 1 :],
+        feature_names=tuple(table.columns[index] for index in table.features),
     )
 
 
-def _open(path: Path, label: str) -> Table:
+def read_features(path: Path, names: Sequence[str]) -> tuple[Array, tuple[str, ...]]:
+    """Return the columns `names` of a table (n, names) float32 in that order, and the names of its other columns.
+
+    Raises:
+        DataError: If the file or its header cannot be used, a column is missing, or a cell is no finite number.
+    """
+    columns = columns_of(path)
+    if missing := [name for name in names if name not in columns]:
+        raise DataError(f"{path} has no column {_some(missing)}; its header names {_some(columns)}")
+    table = Table(path, columns, tuple(map(columns.index, names)))
+    rows = list(table.rows())
+    return _features(table, rows), tuple(name for name in columns if name not in set(names))
+
+
+def columns_of(path: Path) -> tuple[str, ...]:
+    """Return what the first line of a table names.
+
+    Raises:
+        DataError: If there is none, or it names a column twice.
+    """
     line, header = next(_lines(path), (0, []))
     columns = tuple(name.strip() for name in header)
     if not line:
         raise DataError(f"{path} is empty; expected a header line and one line for each sample")
-    if label not in columns:
-        raise DataError(
-            f"{path} has no column '{label}' (data.label); its header names {', '.join(columns[:20])}."
-            f"{nearest(label, columns)}"
-        )
     if twice := sorted({name for name in columns if columns.count(name) > 1}):
         raise DataError(f"{path}: the header names a column twice: {', '.join(twice[:5])}")
+    return columns
+
+
+def _open(path: Path, label: str) -> tuple[Table, int]:
+    """Return the table, whose features are all columns but the label, and the label's index."""
+    columns = columns_of(path)
+    if label not in columns:
+        raise DataError(_no_label(path, label, columns))
     if len(columns) < 2:
         raise DataError(f"{path} has only the label column '{label}'; expected at least one feature")
-    return Table(path, columns, columns.index(label))
+    place = columns.index(label)
+    return Table(path, columns, tuple(index for index in range(len(columns)) if index != place)), place
+
+
+def _no_label(path: Path, label: str, columns: Sequence[str]) -> str:
+    """Say which columns there are, and which of them may be the label: one that is called so, else the last."""
+    if len(columns) == 1 and (found := next((mark for mark in ";\t|" if mark in columns[0]), "")):
+        return f"{path} has one column, '{columns[0][:80]}': it seems to be separated by {found!r}; expected commas"
+    guess = next((name for name in columns if name.lower() in LABELS), columns[-1])
+    way_out = f" If '{guess}' is what to predict: --label {guess}, or data.label in params.yaml"
+    return (
+        f"{path} has no column '{label}' (data.label); its header names {_some(columns)}."
+        f"{nearest(label, columns) or way_out}"
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    """List the first and the last of many names, since the label is usually the last."""
+    return ", ".join(names if len(names) <= 12 else [*names[:8], f"… {len(names) - 10} more …", *names[-2:]])
 
 
 def _lines(path: Path) -> Iterator[Row]:
@@ -94,28 +142,28 @@ def _lines(path: Path) -> Iterator[Row]:
             raise DataError(f"{path}, line {reader.line_num}: {error}") from None
 
 
-def _scan_labels(table: Table, *, keep: bool) -> tuple[int, set[str]]:
+def _scan_labels(table: Table, label: int, *, keep: bool) -> tuple[int, set[str]]:
     count, found = 0, set()
     for line, cells in table.rows():
         count += 1
-        label = cells[table.label].strip()
-        if not label:
-            raise DataError(f"{table.path}, line {line}: the label '{table.columns[table.label]}' is missing")
+        text = cells[label].strip()
+        if not text:
+            raise DataError(f"{table.path}, line {line}: the label '{table.columns[label]}' is missing")
         if keep:
-            found.add(label)
+            found.add(text)
     return count, found
 
 
-def _chunks(table: Table, read_label: ReadLabel, task: str) -> Iterator[Chunk]:
+def _chunks(table: Table, labels: ReadLabels, task: str) -> Iterator[Chunk]:
     size = rows_per_chunk(str(table.path), 4 * len(table.columns))
     rows = table.rows()
     while block := list(islice(rows, size)):
-        y = _labels(table, block, read_label)
+        y = labels(block)
         yield Chunk(_features(table, block), numeric_targets(str(table.path), y, task))
 
 
 def _features(table: Table, block: Sequence[Row]) -> Array:
-    cells = [row[: table.label] + row[table.label + 1 :] for _, row in block]
+    cells = [[row[index] for index in table.features] for _, row in block]
     try:
         with np.errstate(over="ignore"):  # what is too large becomes inf, and is found below
             x = np.array(cells, np.float32)
@@ -127,7 +175,7 @@ def _features(table: Table, block: Sequence[Row]) -> Array:
 
 
 def _first_bad_cell(table: Table, block: Sequence[Row]) -> str:
-    places = ((line, column, cell) for line, row in block for column, cell in enumerate(row) if column != table.label)
+    places = ((line, column, row[column]) for line, row in block for column in table.features)
     line, column, cell = next(place for place in places if not _is_float32(place[2]))
     fault = f"'{cell[:40]}' is not a finite number" if cell.strip() else "the value is missing"
     return f"{table.path}, line {line}, column '{table.columns[column]}': {fault}"
@@ -141,12 +189,12 @@ def _is_float32(cell: str) -> bool:
         return False
 
 
-def _labels(table: Table, block: Sequence[Row], read_label: ReadLabel) -> Array:
+def _labels(table: Table, label: int, read_label: ReadLabel, block: Sequence[Row]) -> Array:
     values = []
     for line, cells in block:
         try:
-            values.append(read_label(cells[table.label].strip()))
+            values.append(read_label(cells[label].strip()))
         except (ValueError, KeyError):
-            name = table.columns[table.label]
-            raise DataError(f"{table.path}, line {line}, column '{name}': '{cells[table.label]}' is no label") from None
+            name = table.columns[label]
+            raise DataError(f"{table.path}, line {line}, column '{name}': '{cells[label]}' is no label") from None
     return np.array(values)

@@ -4,7 +4,7 @@ import lzma
 import math
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +40,7 @@ class Member:
     @property
     def name(self) -> str:
         """The key under which NumPy knows this array."""
-        return self.entry.removesuffix(".npy")
+        return _name(self.entry)
 
     @property
     def row_bytes(self) -> int:
@@ -53,15 +53,33 @@ class Member:
         return f"{self.path}, array '{self.name}'"
 
 
-def open_npz(path: Path) -> dict[str, Member]:
+def npz_names(path: Path) -> frozenset[str]:
+    """Return the names of all arrays of an .npz; none of them is looked at.
+
+    Raises:
+        DataError: If the file is no whole zip archive.
+    """
+    with _explained(str(path)), zipfile.ZipFile(path) as archive:
+        return frozenset(map(_name, archive.namelist()))
+
+
+def open_npz(
+    path: Path, wanted: Container[str] | None = None, texts: Container[str] = frozenset()
+) -> dict[str, Member]:
     """Return the arrays of an .npz by name.
+
+    Args:
+        path: Of the file.
+        wanted: Names of arrays; the others are not looked at. None for all.
+        texts: Names of those that may be texts.
 
     Raises:
         DataError: If the file is no whole zip archive, or a member is no plain numeric array, claims more or less
             than the archive holds, or is a decompression bomb.
     """
     with _explained(str(path)), zipfile.ZipFile(path) as archive:
-        members = [_open_member(archive, path, info) for info in archive.infolist()]
+        infos = [info for info in archive.infolist() if wanted is None or _name(info.filename) in wanted]
+        members = [_open_member(archive, path, info, texts) for info in infos]
     return {member.name: member for member in members}
 
 
@@ -87,14 +105,18 @@ def chunk_rows(member: Member) -> int:
     return rows_per_chunk(member.where, member.row_bytes)
 
 
-def _open_member(archive: zipfile.ZipFile, path: Path, info: zipfile.ZipInfo) -> Member:
+def _name(entry: str) -> str:
+    return entry.removesuffix(".npy")
+
+
+def _open_member(archive: zipfile.ZipFile, path: Path, info: zipfile.ZipInfo, texts: Container[str]) -> Member:
     where = f"{path}, entry '{info.filename}'"
     check_inflation(where, info.compress_size, info.file_size)
     with _explained(where), archive.open(info) as file:
         shape, column_major, dtype = _read_header(file, where)
         held = info.file_size - file.tell()
     member = Member(path, info.filename, shape, dtype, column_major and len(shape) > 1)
-    _check_header(member, held)
+    _check_header(member, held, "U" if member.name in texts else "")
     return member
 
 
@@ -105,10 +127,10 @@ def _read_header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np
     return np.lib.format.read_array_header_1_0(file)
 
 
-def _check_header(member: Member, held_bytes: int) -> None:
+def _check_header(member: Member, held_bytes: int, more_kinds: str) -> None:
     if member.dtype.hasobject:
         raise DataError(f"{member.where} holds Python objects (pickle), which could run code; save plain numbers")
-    if member.dtype.kind not in "biuf":
+    if member.dtype.kind not in f"biuf{more_kinds}":
         raise DataError(f"{member.where} has dtype {member.dtype}; expected integers, floats or booleans")
     if not member.shape or min(member.shape) < 0:
         raise DataError(f"{member.where} has shape {member.shape}; expected one row for each sample")

@@ -3,6 +3,7 @@
 Memory holds a chunk, a shard and less than 100 bytes for each sample, however large the samples are.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from qatflow.artifacts import Array, write_json
 from qatflow.data import SOURCES
-from qatflow.data.base import RawData
+from qatflow.data.base import RawData, in_order
 from qatflow.data.card import CARD, describe_samples, describe_values, digest_shards
 from qatflow.data.checks import check_splits
 from qatflow.data.duplicates import Duplicates, resolve_duplicates
@@ -25,7 +26,12 @@ from qatflow.progress import Progress, silent
 
 
 def prepare_data(
-    data: DataParams, normalization: str, seed: int, out: Path, progress: Progress = silent
+    data: DataParams,
+    normalization: str,
+    seed: int,
+    out: Path,
+    progress: Progress = silent,
+    columns: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Check, split and write a data set; equal files, parameters and seed give equal bytes.
 
@@ -35,6 +41,7 @@ def prepare_data(
         seed: Decides splits and order.
         out: Folder to fill with data_card.json and train/, val/, test/ with shards x-NNNNN.npy and y-NNNNN.npy.
         progress: Told about both passes.
+        columns: Names of columns in the order in which they are to go; empty to take them as they are.
 
     Returns:
         The data card.
@@ -43,7 +50,7 @@ def prepare_data(
         ParamsError: If the source is unknown.
         DataError: If the data cannot be used.
     """
-    raw = lookup("data source", data.source, SOURCES)(data)
+    raw = in_order(lookup("data source", data.source, SOURCES)(data), columns)
     files = hash_files(raw)
     index = build_index(raw, data.task, progress)
     rng = np.random.default_rng(seed)

@@ -114,6 +114,12 @@ class PreparedData:
     num_outputs: int
     preprocessing: Preprocessing
 
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the columns, where samples are vectors and the data named them; else empty."""
+        names = tuple(self.card.get("feature_names", ()))
+        return names if (len(names),) == self.input_shape else ()
+
 
 def open_prepared(directory: Path) -> PreparedData:
     """Open a sealed prepare folder.

@@ -100,7 +100,9 @@ def check_same(deployed: Bundle, asked: Bundle) -> None:
         DeployError: If it is another flatbuffer, or the same one with other labels, units or scales.
     """
     if (deployed.sha256, deployed.meaning) != (asked.sha256, asked.meaning):
-        what = "holds another model" if deployed.sha256 != asked.sha256 else "holds it with other labels or units"
+        what = (
+            "holds another model" if deployed.sha256 != asked.sha256 else "holds it with other labels, columns or units"
+        )
         raise DeployError(f"{deployed.path} {what} than {asked.path}; remove it and deploy again")
 
 

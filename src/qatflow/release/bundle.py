@@ -14,6 +14,7 @@ from qatflow import artifacts
 from qatflow.artifacts import Array
 from qatflow.data.prepared import PreparedData
 from qatflow.errors import ArtifactError, DataError
+from qatflow.evaluation.metrics import SCORES
 from qatflow.monitoring.reference import REFERENCE, to_arrays
 from qatflow.params import CardParams
 from qatflow.release import bundle_runtime, model_card
@@ -54,7 +55,8 @@ class Bundle:
     def meaning(self) -> tuple[object, ...]:
         """What the flatbuffer's numbers mean: two bundles that agree in it and in the flatbuffer answer alike."""
         manifest = self.manifest
-        return (manifest.task, manifest.labels, manifest.input, manifest.output, manifest.preprocessing)
+        tensors = (manifest.input, manifest.output, manifest.preprocessing)
+        return (manifest.task, manifest.labels, manifest.features, *tensors)
 
 
 def build_bundle(
@@ -85,14 +87,16 @@ def build_bundle(
     inputs, _ = data.test.arrays(limit=GOLDEN_SAMPLES)
     artifacts.write_bytes(out / MODEL, candidate.model)
     artifacts.save_arrays(out / GOLDEN, {"inputs": inputs, "outputs": runner.raw(inputs)})
+    metric: Any = candidate.evaluation.get("metric") or SCORES[data.task]
     manifest = BundleManifest(
         task=data.task,
         strategy=candidate.variant,
         labels=data.class_names,
+        features=data.feature_names,
         input=Tensor.of(runner.input),
         output=Tensor.of(runner.output),
         preprocessing=Preprocessing(scale=data.preprocessing.scale, offset=data.preprocessing.offset),
-        metric=candidate.evaluation.get("metric"),
+        metric=metric,
         score=candidate.score,
         float_score=candidate.evaluation.get("float", {}).get("score"),
         samples=candidate.evaluation["samples"],
@@ -142,11 +146,11 @@ def parse_manifest(content: bytes, name: str) -> BundleManifest:
         raise ArtifactError(f"{name} is not right: {where}: {fault['msg']}") from None
 
 
-def infer(bundle: Bundle, x: Array) -> dict[str, Array]:
-    """Return `bundle_runtime.decode`'s answer for samples (n, *input shape) in the data's own units.
+def infer(bundle: Bundle, x: Any) -> dict[str, Array]:
+    """Return `bundle_runtime.decode`'s answer for samples as `bundle_runtime.preprocess` takes them.
 
     Raises:
-        DataError: If `x` has another shape, no sample, or holds NaN, infinity or what is no number.
+        DataError: If `x` has other columns, another shape, no sample, or holds NaN, infinity or what is no number.
         ConversionError: If the flatbuffer does not run.
     """
     manifest = bundle.manifest.model_dump()

@@ -7,7 +7,7 @@ import hashlib
 import json
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +36,11 @@ class BundleRunner:
         self._input = self._index("input", self._interpreter.get_input_details())
         self._output = self._index("output", self._interpreter.get_output_details())
 
-    def predict(self, x: Array) -> dict[str, Array]:
-        """Return `decode`'s answer for samples (n, *input shape) in the data's own units.
+    def predict(self, x: Any) -> dict[str, Array]:
+        """Return `decode`'s answer for samples as `preprocess` takes them.
 
         Raises:
-            ValueError: If `x` has another shape, no sample, or holds NaN or infinity.
+            ValueError: If `x` has other columns, another shape, no sample, or holds NaN or infinity.
         """
         inputs = preprocess(self.manifest, x)
         return decode(self.manifest, inputs, dequantize(self.manifest["output"], self.raw(inputs)))
@@ -66,13 +66,20 @@ class BundleRunner:
         return np.asarray(self._interpreter.get_tensor(self._output)[0])
 
 
-def preprocess(manifest: Mapping[str, Any], x: Array) -> Array:
-    """Return model inputs, float32, of samples (n, *input shape) in the data's own units.
+def preprocess(manifest: Mapping[str, Any], x: Any) -> Array:
+    """Return model inputs, float32, of samples in the data's own units.
+
+    Args:
+        manifest: The bundle's.
+        x: (n, *input shape). The columns of a data frame go into the model's order by their names, if it knows them.
 
     Raises:
-        ValueError: If `x` has another shape, no sample, or holds NaN or infinity.
+        ValueError: If `x` has other columns, another shape, no sample, or holds NaN or infinity.
     """
+    columns, names = getattr(x, "columns", None), manifest.get("features", ())
     x = np.asarray(x, np.float32)
+    if names and columns is not None:
+        x = x[:, column_order(names, list(columns))]
     shape = tuple(manifest["input"]["shape"])
     if x.shape[1:] != shape or not len(x):
         raise ValueError(f"inputs have shape {x.shape}; expected one or more samples of {shape}")
@@ -80,6 +87,28 @@ def preprocess(manifest: Mapping[str, Any], x: Array) -> Array:
         raise ValueError("inputs hold NaN or infinity")
     scale, offset = (np.asarray(manifest["preprocessing"][key], np.float32) for key in ("scale", "offset"))
     return np.asarray(x * scale + offset, np.float32)
+
+
+def column_order(names: Sequence[str], columns: Sequence[Any]) -> list[int]:
+    """Return where each of the model's columns stands among those that are given.
+
+    Raises:
+        ValueError: If one is missing, unknown or there twice; the message says which.
+    """
+    given = [str(column) for column in columns]
+    missing, known = [name for name in names if name not in set(given)], set(names)
+    unknown = [name for name in given if name not in known]
+    twice = sorted({name for name in given if given.count(name) > 1}) if len(set(given)) < len(given) else []
+    faults = (("missing", missing), ("unknown", unknown), ("there twice", twice))
+    if told := "; ".join(f"{what}: {_short(which)}" for what, which in faults if which):
+        raise ValueError(f"columns {told}. The model takes {_short(names)}, in any order")
+    place = {name: index for index, name in enumerate(given)}
+    return [place[name] for name in names]
+
+
+def _short(names: Sequence[str]) -> str:
+    listed = [name if len(name) <= 60 else f"{name[:60]}…" for name in names]
+    return ", ".join(listed if len(listed) <= 12 else [*listed[:8], f"… {len(listed) - 10} more …", *listed[-2:]])
 
 
 def quantize(tensor: Mapping[str, Any], x: Array) -> Array:

@@ -93,8 +93,7 @@ class Lineage(Section):
 
     @model_serializer(mode="wrap")
     def _without_no_members(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        written = write(self)
-        return {name: value for name, value in written.items() if name != "members" or value}
+        return _without_empty("members", write(self))
 
 
 class BundleManifest(Section):
@@ -102,8 +101,10 @@ class BundleManifest(Section):
 
     Attributes:
         labels: Class names in the order of the outputs; empty unless the task is classification.
+        features: Names of the columns of a vector, in their order; empty where the data had none. Not written then, so
+            that manifests without names stay as they were.
         kernels: The LiteRT kernels that the figures were measured with.
-        metric: What `score` is; None for the task's usual one: accuracy, R² or AUC.
+        metric: What `score` is; None, in bundles of before it was always written, for the task's usual one.
         score: The task's figure of merit on the test split; `float_score` is the float model's, None where there is
             none: an ensemble of bundles.
     """
@@ -113,6 +114,7 @@ class BundleManifest(Section):
     strategy: str
     kernels: Literal["xnnpack"] = "xnnpack"
     labels: tuple[str, ...]
+    features: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     input: Tensor
     output: Tensor
     preprocessing: Preprocessing
@@ -129,4 +131,14 @@ class BundleManifest(Section):
             raise ValueError(f"{len(self.labels)} labels for {self.output.size} outputs")
         if self.task == "anomaly" and self.input.shape != self.output.shape:
             raise ValueError(f"an autoencoder's output {self.output.shape} must have its input's shape")
+        if self.features and (len(set(self.features)),) != self.input.shape:
+            raise ValueError(f"{len(set(self.features))} names of columns for inputs of shape {self.input.shape}")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_no_features(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_empty("features", write(self))
+
+
+def _without_empty(name: str, written: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in written.items() if key != name or value}

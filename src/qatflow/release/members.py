@@ -13,6 +13,8 @@ from qatflow.release.manifest import BundleManifest
 
 STRATEGY = "ensemble"
 """What a bundle of several calls its strategy."""
+COLUMNS = "list of columns"
+"""Bundles of before it was kept know none, and go with any."""
 
 
 def load_members(paths: Sequence[Path]) -> dict[str, Bundle]:
@@ -53,7 +55,7 @@ def _check_alike(bundles: Sequence[Bundle]) -> None:
     wanted = _facts(first.manifest)
     for bundle in others:
         for what, found in _facts(bundle.manifest).items():
-            if found != wanted[what]:
+            if found != wanted[what] and (what != COLUMNS or (found and wanted[what])):
                 raise ModelError(
                     f"Members of an ensemble must be alike, but the {what} of {bundle.path} is {_short(found)}, "
                     f"that of {first.path} {_short(wanted[what])}"
@@ -65,6 +67,7 @@ def _facts(manifest: BundleManifest) -> dict[str, Any]:
     return {
         "task": manifest.task,
         "input shape": list(manifest.input.shape),
+        COLUMNS: list(manifest.features),
         "output shape": list(manifest.output.shape),
         "list of classes": list(manifest.labels),
         "preprocessing": manifest.preprocessing.model_dump(mode="json"),

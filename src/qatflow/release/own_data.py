@@ -46,13 +46,17 @@ def prepare_for(manifest: BundleManifest, own: OwnData, folder: Path) -> Prepare
         ParamsError: If there is no such data source.
     """
     source, path = recognise(own.data, own.source)
-    shape = manifest.input.shape
-    size = (shape[0], shape[1]) if source == "image_folder" and len(shape) == IMAGE_RANK else None
+    size = image_size(source, manifest.input.shape)
     wanted = {"source": source, "path": path, "label": own.label, "image_size": size, "task": manifest.task}
     params = DataParams.model_validate({**wanted, "max_samples": own.max_samples})
     with artifacts.stage_output(folder, "prepare") as out:
-        prepare_data(params, "none", own.seed, out, own.progress)
+        prepare_data(params, "none", own.seed, out, own.progress, manifest.features)
     return open_for(manifest, folder, own.data)
+
+
+def image_size(source: str, shape: tuple[int, ...]) -> tuple[int, int] | None:
+    """Return height and width to which images of a folder go for inputs of this shape; None for other data."""
+    return (shape[0], shape[1]) if source == "image_folder" and len(shape) == IMAGE_RANK else None
 
 
 def open_for(manifest: BundleManifest, folder: Path, name: str) -> PreparedData:

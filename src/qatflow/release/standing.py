@@ -11,6 +11,7 @@ from qatflow.data.prepared import PreparedData
 from qatflow.evaluation.metrics import correct, judged, measure, score_of
 from qatflow.release.base import Champion
 from qatflow.release.bundle import Bundle, load_bundle
+from qatflow.release.bundle_runtime import column_order
 from qatflow.release.candidates import Inputs
 from qatflow.release.ports import Registry, Version
 from qatflow.tflite.runtime import Runner
@@ -58,8 +59,10 @@ def _champion(version: Version, bundle: Bundle, score: float | None, right: Arra
 
 
 def _is_comparable(bundle: Bundle, data: PreparedData) -> bool:
-    """Only a model for the same task, inputs and classes can be compared."""
-    manifest = bundle.manifest
+    """Only a model for the same task, inputs and classes can be compared; columns may have another order."""
+    manifest, named = bundle.manifest, bool(bundle.manifest.features and data.feature_names)
+    if named and set(manifest.features) != set(data.feature_names):
+        return False
     made_for = (manifest.task, manifest.input.shape, manifest.labels, manifest.output.size)
     return made_for == (data.task, tuple(data.input_shape), tuple(data.class_names), data.num_outputs)
 
@@ -77,8 +80,11 @@ def judge(bundle: Bundle, data: PreparedData) -> tuple[Array, Array]:
 
 def _as_trained(x: Array, bundle: Bundle, data: PreparedData) -> Array:
     """Turn model inputs of these data into those of the champion, which may have been normalized otherwise."""
-    now, then = data.preprocessing, bundle.manifest.preprocessing
-    if (now.scale, now.offset) == (then.scale, then.offset):
+    now, then, names = data.preprocessing, bundle.manifest.preprocessing, bundle.manifest.features
+    moved = bool(names and data.feature_names and names != data.feature_names)
+    if (now.scale, now.offset) == (then.scale, then.offset) and not moved:
         return x
     raw = (x.astype(np.float64) - np.array(now.offset)) / np.array(now.scale)
+    if moved:
+        raw = raw[:, column_order(names, data.feature_names)]
     return np.asarray(raw * np.array(then.scale) + np.array(then.offset), np.float32)

@@ -1,5 +1,6 @@
 """Brings a model and data in any form together: one float model and the prepared data that go into it as they are."""
 
+import json
 import shutil
 import tempfile
 import weakref
@@ -99,7 +100,9 @@ def _prepare(
 ) -> tuple[PreparedData, tuple[str, ...]]:
     try:
         check_fits(model, sample_shape(data))  # before all of them are read
-        return _written(data, folder / "prepared", options.seed, options.progress), ()
+        prepared = _written(data, folder / "prepared", options.seed, options.progress)
+        unused = prepared.card.get("ignored", ())
+        return prepared, (f"not used of {data.path}: {', '.join(unused)}",) if unused else ()
     except DataError as error:
         if data.task != "anomaly":
             raise
@@ -120,10 +123,28 @@ def _saved(data: Any, model: keras.Model, folder: Path) -> Path:
     parts = list(data) if isinstance(data, (tuple, list)) else [data]
     if len(parts) not in NAMES:
         raise DataError(f"Data are {len(parts)} arrays; expected x, (x, y) or (x_train, y_train, x_test, y_test)")
-    arrays = {name: np.asarray(part) for name, part in zip(NAMES[len(parts)], parts, strict=True) if part is not None}
+    named = {name: part for name, part in zip(NAMES[len(parts)], parts, strict=True) if part is not None}
+    columns = _columns(named)
+    arrays = {
+        name: np.asarray(part[list(columns)] if columns and hasattr(part, "columns") and name[0] == "x" else part)
+        for name, part in named.items()
+    }
+    names = {"feature_names": np.frombuffer(json.dumps(columns).encode(), np.uint8)} if columns else {}
     path = folder / "data.npz"
-    save_arrays(path, {name: _as_source(name, array, model) for name, array in arrays.items()})
+    save_arrays(path, {name: _as_source(name, array, model) for name, array in arrays.items()} | names)
     return path
+
+
+def _columns(parts: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the columns of data frames, in the order of the first; empty where they have none."""
+    frames = {name: tuple(part.columns) for name, part in parts.items() if name[0] == "x" and hasattr(part, "columns")}
+    first = next(iter(frames.values()), ())
+    if not all(isinstance(column, str) for column in first):
+        return ()
+    for name, columns in frames.items():
+        if set(columns) != set(first) or len(set(columns)) != len(columns):
+            raise DataError(f"{name} has the columns {list(columns)}; expected each once of {list(first)}")
+    return first
 
 
 def _as_source(name: str, array: Array, model: keras.Model) -> Array:

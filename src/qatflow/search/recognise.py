@@ -7,7 +7,7 @@ import numpy as np
 
 from qatflow.data import SOURCES
 from qatflow.data.arrays import KEYS
-from qatflow.data.npz import open_npz
+from qatflow.data.npz import npz_names, open_npz
 from qatflow.errors import DataError, lookup, nearest
 from qatflow.params import DataParams
 
@@ -79,11 +79,12 @@ def _file_kind(path: Path) -> str | None:
 
 
 def _array_labels(path: Path) -> Labels:
-    members = open_npz(path)
+    present = npz_names(path)
+    members = open_npz(path, {"y", "y_train"})
     labels = members.get("y", members.get("y_train"))
     if labels is None:
-        if not {"x", "x_train"} & members.keys():
-            raise DataError(f"{path} holds the arrays {', '.join(sorted(members)) or 'none'}; expected {KEYS}")
+        if not {"x", "x_train"} & present:
+            raise DataError(f"{path} holds the arrays {', '.join(sorted(present)) or 'none'}; expected {KEYS}")
         return "none"
     return "classes" if labels.dtype.kind in "biu" and np.prod(labels.shape[1:]) == 1 else "numbers"
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from qatflow.artifacts import Array, save_arrays
 from qatflow.data import SOURCES
+from qatflow.data.arrays import SPLITS
 from qatflow.data.npz import chunk_rows, open_npz, read_rows
 from qatflow.data.prepared import PreparedData
 from qatflow.errors import DataError
@@ -40,8 +41,8 @@ def as_anomaly(data: PreparedData, source: str) -> PreparedData:
 
 
 def _from_arrays(path: Path) -> Samples:
-    members = open_npz(path)
-    names = {split: f"x_{split}" for split in ("train", "val", "test") if f"x_{split}" in members}
+    members = open_npz(path, {"x", *(f"x_{split}" for split in SPLITS)})
+    names = {split: f"x_{split}" for split in SPLITS if f"x_{split}" in members}
     names = names if {"train", "test"} <= names.keys() else {"all": "x_train" if "x_train" in members else "x"}
     if any(name not in members for name in names.values()):
         raise DataError(f"{path} has no array x, nor x_train and x_test")

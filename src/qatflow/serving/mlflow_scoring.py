@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-from qatflow.serving import tensors
+from qatflow.serving import columns, tensors
 from qatflow.serving.body import parse_json
 from qatflow.serving.replies import RefusalError, Reply, json_reply, shown
 from qatflow.serving.served import Answer, Question, ServedModel
@@ -19,24 +19,29 @@ def parse(body: bytes, headers: Mapping[bytes, bytes], model: ServedModel, max_b
     """Return the question in a request.
 
     `inputs` and `instances` hold nested lists (n, *input shape). `dataframe_split`, `dataframe_records` and CSV hold
-    one sample a row, for models that take vectors; the columns' order is the vector's.
+    one sample a row, for models that take vectors. Where the model knows the names of its columns, they go into its
+    order by them, also those of `inputs` by column and of `instances` by row; else their order is the vector's.
 
     Raises:
         RefusalError: 400 if the body has no such form, 413 for too many samples, 415 for another content type.
     """
-    shape = model.manifest.input.shape
     if _is_csv(headers.get(b"content-type", b"application/json")):
-        return Question(tensors.samples(_csv_rows(body), _vector(shape), max_batch))
+        return Question(columns.taken(*_csv_rows(body), model.manifest, max_batch))
     request = parse_json(body)
     given = [form for form in FORMS if form in request] if isinstance(request, dict) else []
     if len(given) != 1 or set(request) - {*given, "params"}:
         raise RefusalError(400, f"the body must be a JSON object with exactly one of {', '.join(FORMS)}")
-    values = request[given[0]]
-    if given[0].startswith("dataframe"):
-        values, shape = _rows(given[0], values), _vector(shape)
-    elif isinstance(values, dict):
-        raise RefusalError(400, f"{given[0]} names tensors; the model takes one without a name, as nested lists")
-    return Question(tensors.samples(values, shape, max_batch))
+    form, values = given[0], request[given[0]]
+    named = bool(model.manifest.features)
+    if form.startswith("dataframe"):
+        return Question(columns.taken(*_rows(form, values), model.manifest, max_batch))
+    if named and isinstance(values, dict):
+        return Question(columns.taken(list(values), columns.rows_of(values), model.manifest, max_batch))
+    if named and isinstance(values, list) and values and isinstance(values[0], dict):
+        return Question(columns.taken(*_records(form, values), model.manifest, max_batch))
+    if isinstance(values, dict):
+        raise RefusalError(400, f"{form} names tensors; the model takes one without a name, as nested lists")
+    return Question(tensors.samples(values, model.manifest.input.shape, max_batch))
 
 
 def render(_name: str, _question: Question, answer: Answer, model: ServedModel, _request_id: str) -> Reply:
@@ -55,26 +60,28 @@ def _is_csv(content_type: bytes) -> bool:
     return kind.strip().lower() == b"text/csv"
 
 
-def _csv_rows(body: bytes) -> list[list[float]]:
-    """Return the rows below the header."""
+def _csv_rows(body: bytes) -> tuple[list[str], list[list[float]]]:
+    """Return the header, and the rows below it."""
     try:
-        rows = list(csv.reader(io.StringIO(body.decode())))[1:]
-        return [[float(value) for value in row] for row in rows if row]
+        header, *rows = csv.reader(io.StringIO(body.decode("utf-8-sig")))
+        return [name.strip() for name in header], [[float(value) for value in row] for row in rows if row]
     except (ValueError, csv.Error):
         raise RefusalError(400, "the body is no CSV of a header and rows of numbers, in UTF-8") from None
 
 
-def _vector(shape: tuple[int, ...]) -> tuple[int, ...]:
-    if len(shape) != 1:
-        raise RefusalError(400, f"rows are vectors, the model takes samples of {list(shape)}; send inputs or instances")
-    return shape
-
-
-def _rows(form: str, table: Any) -> Any:
+def _rows(form: str, table: Any) -> tuple[Any, Any]:
+    """Return the names of the columns, None where there are none, and the rows."""
     if form == "dataframe_split" and isinstance(table, dict):
-        return table.get("data")
-    if form == "dataframe_records" and isinstance(table, list) and all(isinstance(row, dict) for row in table):
-        if any(row.keys() != table[0].keys() for row in table):
-            raise RefusalError(400, "dataframe_records: the rows have different columns")
-        return [[row[column] for column in table[0]] for row in table]
+        return table.get("columns"), table.get("data")
+    if form == "dataframe_records" and isinstance(table, list):
+        return _records(form, table)
     raise RefusalError(400, f"{form} is {shown(table)}; expected what pandas writes with that orientation")
+
+
+def _records(form: str, table: list[Any]) -> tuple[list[str], list[list[Any]]]:
+    if not all(isinstance(row, dict) for row in table):
+        raise RefusalError(400, f"{form} is {shown(table)}; expected what pandas writes as records")
+    if any(row.keys() != table[0].keys() for row in table):
+        raise RefusalError(400, f"{form}: the rows have different columns")
+    names = list(table[0]) if table else []
+    return names, [[row[name] for name in names] for row in table]

@@ -1,5 +1,7 @@
 """The Open Inference Protocol, version 2, over HTTP: JSON and binary tensors. One input, named `input`.
 
+A model of named columns also takes one tensor for each column, in any order, as data frames are sent.
+
 `FP32` inputs are in the data's own units, whatever the flatbuffer stores; the server scales and quantizes them. An
 integer flatbuffer also takes its own type raw (`INT8`, say), already quantized with the scale in the model's metadata.
 """
@@ -14,12 +16,17 @@ import numpy as np
 import orjson
 
 from qatflow.artifacts import Array
-from qatflow.serving import tensors
+from qatflow.serving import columns, tensors
 from qatflow.serving.body import parse_json
 from qatflow.serving.replies import RefusalError, Reply, json_reply, shown
-from qatflow.serving.served import Answer, Question, ServedModel
+from qatflow.serving.served import Answer, Floats, Question, ServedModel
 
 HEADER_LENGTH = b"inference-header-content-length"
+NUMBERS = {
+    "FP32": "f4", "FP64": "f8", "INT8": "i1", "INT16": "i2", "INT32": "i4", "INT64": "i8",
+    "UINT8": "u1", "UINT16": "u2", "UINT32": "u4", "UINT64": "u8",
+}  # fmt: skip
+"""Datatypes of a column. A feature's value is rounded to float32, as in any other request."""
 DATATYPES = {"float32": "FP32", "int8": "INT8", "uint8": "UINT8", "int16": "INT16"}
 MAX_ID = 256
 OCTETS = (b"content-type", b"application/octet-stream")
@@ -41,7 +48,12 @@ def metadata(name: str, model: ServedModel) -> dict[str, Any]:
         "platform": "litert_" + manifest.kernels,
         "inputs": [{"name": "input", "datatype": "FP32", "shape": [-1, *shape]}],
         "outputs": outputs,
-        "parameters": {"model_sha256": model.sha256, "task": manifest.task, "raw_input": stored},
+        "parameters": {
+            "model_sha256": model.sha256,
+            "task": manifest.task,
+            "raw_input": stored,
+            **({"columns": list(manifest.features)} if manifest.features else {}),
+        },
     }
 
 
@@ -53,6 +65,9 @@ def parse(body: bytes, headers: Mapping[bytes, bytes], model: ServedModel, max_b
     """
     text, tail = _split(body, headers.get(HEADER_LENGTH))
     request = _object(text)
+    if model.manifest.features and _names(request) != ["input"]:
+        binary, wanted = _outputs(request, model)
+        return Question(_columns(request, tail, model, max_batch), None, _id(request.get("id", "")), binary, wanted)
     tensor = _only_input(request)
     shape = tensors.claimed_shape(tensor.get("shape"), model.manifest.input.shape, max_batch)
     dtype = _dtype(tensor.get("datatype"), model)
@@ -112,6 +127,47 @@ def _object(text: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise RefusalError(400, "the body is no JSON object")
     return found
+
+
+def _names(request: Mapping[str, Any]) -> list[Any]:
+    inputs = request.get("inputs")
+    return [one.get("name") for one in inputs if isinstance(one, dict)] if isinstance(inputs, list) else []
+
+
+def _columns(request: Mapping[str, Any], tail: bytes, model: ServedModel, max_batch: int) -> Floats:
+    """Return the samples of a request with a tensor (n,) or (n, 1) for each column; binary ones follow in their order.
+
+    Raises:
+        RefusalError: 400 if they are not the model's columns, or no such tensors; 413 for too many samples.
+    """
+    inputs = request["inputs"]
+    if not all(isinstance(one, dict) for one in inputs):
+        raise RefusalError(400, "inputs must be a list of tensors")
+    sizes = [_parameters(one).get("binary_data_size", 0) for one in inputs]
+    if not all(type(size) is int and size >= 0 for size in sizes) or sum(sizes) != len(tail):
+        raise RefusalError(400, f"binary_data_size of all inputs is {shown(sizes)}; {len(tail)} bytes follow the JSON")
+    values, start = [], 0
+    for one, size in zip(inputs, sizes, strict=True):
+        values.append(_column(one, tail[start : start + size], max_batch))
+        start += size
+    if len(set(map(len, values))) != 1:
+        raise RefusalError(400, f"columns have {shown(sorted(set(map(len, values))))} rows; expected as many in each")
+    rows = tensors.finite(np.stack(values, axis=1))
+    return columns.taken([one.get("name") for one in inputs], rows, model.manifest, max_batch)
+
+
+def _column(tensor: Mapping[str, Any], content: bytes, max_batch: int) -> Array:
+    claim, datatype = tensor.get("shape"), tensor.get("datatype")
+    rest = (1,) if isinstance(claim, list) and len(claim) > 1 else ()
+    shape = tensors.claimed_shape(claim, rest, max_batch)
+    if datatype not in NUMBERS:
+        raise RefusalError(400, f"datatype of a column is {shown(datatype)}; expected one of {', '.join(NUMBERS)}")
+    dtype = np.dtype(NUMBERS[datatype]).newbyteorder("<")
+    if "binary_data_size" not in _parameters(tensor):
+        return tensors.shaped(tensors.numbers(tensor.get("data")), shape).reshape(-1)
+    if len(content) != prod(shape) * dtype.itemsize:
+        raise RefusalError(400, f"shape and datatype need {prod(shape) * dtype.itemsize} bytes; {len(content)} came")
+    return np.frombuffer(content, dtype)
 
 
 def _only_input(request: Mapping[str, Any]) -> dict[str, Any]:

@@ -111,9 +111,13 @@ class ServedModel:
         return self.manifest.output
 
     def replaces(self, other: ServedModel) -> bool:
-        """Whether clients of another model can rely on this one. The last classes may be new, or gone."""
+        """Whether clients of another model can rely on this one. The last classes may be new, or gone.
+
+        Columns keep their order: who sends them without names would get other answers.
+        """
         mine, its = self.manifest, other.manifest
         same = (mine.task, mine.input.shape) == (its.task, its.input.shape)
+        same = same and (mine.features == its.features or not mine.features or not its.features)
         named = all(one == another for one, another in zip(mine.labels, its.labels, strict=False))
         shape, more = other.output.shape, len(mine.labels) - len(its.labels)
         return same and named and self.output.shape == ((*shape[:-1], shape[-1] + more) if more else shape)

@@ -127,7 +127,9 @@ class Watcher:
         """Return a loaded bundle that clients of the champion can be answered with."""
         model = await asyncio.to_thread(self._load, bundle)
         if not model.replaces(self._models.champion):
-            raise DeployError("its task, shapes or labels are not those of the served model; restart to change them")
+            raise DeployError(
+                "its task, shapes, columns or labels are not those of the served model; restart to change them"
+            )
         return model
 
     def _retreat(self) -> None:

@@ -25,7 +25,7 @@ from qatflow.release.bundle import load_bundle
 from qatflow.release.log import PromotionLog
 from qatflow.release.release import Desk, release_candidates
 from qatflow.tflite.runtime import Runner
-from tests.unit.release.fabricate import PARAMS, bundle, candidate, digits, flatbuffer, inputs
+from tests.unit.release.fabricate import COLUMNS, PARAMS, bundle, candidate, digits, flatbuffer, inputs, regressor
 
 pytestmark = pytest.mark.slow
 CLIENTS, REQUESTS = 8, 100
@@ -111,6 +111,23 @@ def test_it_loads_in_a_process_without_qatflow_and_answers_as_the_flatbuffer_doe
         expected = Runner(flatbuffer("int8")).predict(pixels(30) / 16)
         assert np.array_equal(answer["scores"], expected)
         assert answer["labels"].tolist() == [str(label) for label in expected.argmax(axis=1)]
+
+
+def test_a_model_of_named_columns_takes_frames_in_any_order(tmp_path: Path, brightness):
+    import mlflow
+    import pandas
+    from mlflow.exceptions import MlflowException
+
+    save_pyfunc(load_bundle(regressor(tmp_path, brightness)), tmp_path / "model")
+    loaded, (x, _) = mlflow.pyfunc.load_model(str(tmp_path / "model")), brightness.test.arrays(4)
+    frame = pandas.DataFrame(x, columns=list(COLUMNS))
+
+    expected = Runner(flatbuffer("regressor")).predict(x)
+
+    for given in (frame, frame[list(COLUMNS[::-1])].astype(float)):
+        assert np.array_equal(loaded.predict(given)["scores"], expected)
+    with pytest.raises(MlflowException, match="missing inputs"):
+        loaded.predict(frame.rename(columns={"pixel 3": "other"}))
 
 
 def test_saving_leaves_no_module_behind(model: Path):

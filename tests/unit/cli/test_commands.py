@@ -14,7 +14,7 @@ from qatflow import artifacts, params_file
 from qatflow.cli import app, main
 from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import open_prepared
-from tests.unit.release.fabricate import bundle
+from tests.unit.release.fabricate import COLUMNS, bundle, regressor
 
 ROOT = Path(__file__).parents[3]
 
@@ -86,6 +86,29 @@ def test_infer_names_bad_samples(
 
     assert message.startswith("Error: bad.npy")
     assert words in message
+
+
+def test_the_table_that_trained_is_scored_with_header_and_label(tmp_path: Path, brightness, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    made, (x, y) = regressor(tmp_path, brightness), brightness.test.arrays(3)
+    rows = [["bright", *COLUMNS[::-1]], *np.hstack([y, x[:, ::-1]]).tolist()]
+    Path("a.csv").write_text("\n".join(",".join(map(str, row)) for row in rows))
+    np.save("a.npy", x)
+
+    table = CliRunner().invoke(app, ["infer", str(made), "a.csv"])
+
+    assert table.stdout == _run("infer", str(made), "a.npy").stdout
+    assert "not used of a.csv: bright" in table.stderr
+    assert "on all 3 samples of a.csv" in _run("evaluate", str(made), "--data", "a.csv").stdout
+
+
+def test_infer_of_a_table_says_which_columns_it_wants(tmp_path: Path, brightness, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = regressor(tmp_path, brightness)
+    Path("a.csv").write_text("pixel 0,other\n1,2\n")
+    assert "a.csv has no column pixel 1" in _fail("infer", str(made), "a.csv", monkeypatch=monkeypatch)
+    Path("b.csv").write_text("a,b\n1,2\n")
+    assert "or a header with pixel 0, pixel 1" in _fail("infer", str(made), "b.csv", monkeypatch=monkeypatch)
 
 
 def test_evaluate_gives_all_figures_as_json(project: Path) -> None:

@@ -93,3 +93,42 @@ def test_classes_may_have_names(save_npz: Save) -> None:
 def test_names_that_do_not_fit_are_refused(save_npz: Save, names: object) -> None:
     with pytest.raises(DataError, match="class_names"):
         _read(save_npz(x=np.zeros((4, 2)), y=np.array([0, 2, 2, 0]), class_names=_bytes(names)))
+
+
+def test_texts_name_classes_too(save_npz: Save) -> None:
+    names = np.array(["a", "bé", "c"])
+    raw = read_arrays(DataParams(path=save_npz(x=np.zeros((4, 2)), y=np.array([0, 2, 2, 0]), class_names=names)))
+
+    assert raw.class_names == ("a", "bé", "c")
+
+
+@pytest.mark.parametrize("names", [_bytes(["a", "b"]), np.array(["a", "b"])])
+def test_columns_may_have_names(save_npz: Save, names: np.ndarray) -> None:
+    raw = read_arrays(DataParams(path=save_npz(x=np.zeros((4, 2)), y=np.arange(4), feature_names=names)))
+
+    assert raw.feature_names == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("x", "names"), [((4, 2), ["a"]), ((4, 2), ["a", "a"]), ((4, 2, 2), ["a", "b"]), ((4, 2), ["a", ""])]
+)
+def test_names_of_columns_that_do_not_fit_are_refused(save_npz: Save, x: tuple[int, ...], names: list[str]) -> None:
+    with pytest.raises(DataError, match="feature_names"):
+        _read(save_npz(x=np.zeros(x), y=np.arange(4), feature_names=np.array(names)))
+
+
+@pytest.mark.parametrize("more", [np.array(["ann", "bob"]), np.array([{}]), np.arange(9), np.zeros(3, complex)])
+def test_arrays_besides_are_not_looked_at_but_named(save_npz: Save, more: np.ndarray) -> None:
+    parts = {f"{kind}_{split}": np.arange(4).reshape(4, -1) for kind in "xy" for split in ("train", "test")}
+    raw = read_arrays(DataParams(path=save_npz(speaker_train=more, **parts)))
+
+    assert (raw.ignored, list(raw.splits)) == (("speaker_train",), ["train", "test"])
+
+
+def test_two_sets_in_one_file_or_half_a_split_are_refused(save_npz: Save) -> None:
+    parts = {f"{kind}_{split}": np.arange(4).reshape(4, -1) for kind in "xy" for split in ("train", "test")}
+    x = np.arange(4).reshape(4, -1)
+
+    for more in ({"x": x, "y": x}, {"x_val": x}):
+        with pytest.raises(DataError, match="expected x and y; or"):
+            _read(save_npz(**parts, **more))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from qatflow.data.base import RawData
-from qatflow.data.csv_table import read_csv
+from qatflow.data.csv_table import read_csv, read_features
 from qatflow.errors import DataError
 from qatflow.params import DataParams
 
@@ -105,3 +105,29 @@ def test_names_line_of_a_bad_label(task: str, label: str, tmp_path: Path) -> Non
 def test_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"is not a file; expected a \.csv file"):
         read_csv(DataParams(path=str(tmp_path)))
+
+
+def test_wanted_columns_come_in_the_wanted_order_and_others_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,label,b,note\n1,cat,2.5,x\n3,ant,-4,\n")
+
+    x, others = read_features(path, ("b", "a"))
+
+    assert (x.dtype, x.tolist()) == (np.float32, [[2.5, 1.0], [-4.0, 3.0]])
+    assert others == ("label", "note")
+    with pytest.raises(DataError, match="has no column c; its header names a, label, b, note"):
+        read_features(path, ("a", "c"))
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (",".join([*(f"c{number}" for number in range(30)), "diagnosis"]), "21 more …, c29, diagnosis. If 'diagnosis'"),
+        ("a,species,b", "If 'species' is what to predict: --label species, or data.label in params.yaml"),
+        ("a;b;label", "seems to be separated by ';'; expected commas"),
+        ("a\tb", "expected commas"),
+    ],
+)
+def test_a_header_without_the_label_shows_what_it_may_be(header: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=message):
+        _read(tmp_path, f"{header}\n")

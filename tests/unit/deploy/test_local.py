@@ -178,7 +178,7 @@ def test_the_same_flatbuffer_with_other_labels_is_not_taken_for_the_deployed_one
     deploy_local(first, place)
     other = relisted(first, tmp_path / "other", labels=[f"class {name}" for name in range(10)])
 
-    with pytest.raises(DeployError, match="holds it with other labels or units"):
+    with pytest.raises(DeployError, match="holds it with other labels, columns or units"):
         deploy_local(other, place)
 
     assert contents(current(place)) == contents(first)

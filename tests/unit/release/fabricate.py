@@ -97,6 +97,17 @@ def bundle(folder: Path, model: bytes = b"", variant: str = "ptq_w8a8") -> Path:
     return build_bundle(folder / "bundle", candidate(variant, model), digits(), lineage())
 
 
+COLUMNS = tuple(f"pixel {number}" for number in range(64))
+
+
+def regressor(folder: Path, data: PreparedData, columns: tuple[str, ...] = COLUMNS) -> Path:
+    """Build a bundle of the golden regressor, whose inputs are named, in the new folder `folder / "bundle"`."""
+    evaluation = {"score": 0.9, "samples": 10, "task": "regression"}
+    made = changed(candidate(), model=flatbuffer("regressor"), **evaluation)
+    named = replace(data, card=data.card | {"feature_names": list(columns)})
+    return build_bundle(folder / "bundle", made, named, lineage())
+
+
 def changed(
     candidate: Candidate, *, score: float | None = None, model: bytes | None = None, **fields: Any
 ) -> Candidate:

@@ -11,7 +11,7 @@ import pytest
 from qatflow.release import bundle_runtime
 from qatflow.release.bundle_runtime import BundleRunner, decode, golden_difference
 from qatflow.tflite.runtime import Runner
-from tests.unit.release.fabricate import bundle, digits, flatbuffer
+from tests.unit.release.fabricate import COLUMNS, bundle, digits, flatbuffer, regressor
 
 
 @pytest.mark.parametrize("name", ["int8", "int4", "float32"])
@@ -112,3 +112,15 @@ def test_regression_has_scores_only():
     outputs = np.array([[1.5, 2.5]], np.float32)
 
     assert decode({"task": "regression"}, outputs, outputs).keys() == {"scores"}
+
+
+def test_a_data_frame_goes_in_by_the_names_of_its_columns(tmp_path: Path, brightness):
+    pandas = pytest.importorskip("pandas")
+    runner, (x, _) = BundleRunner(regressor(tmp_path, brightness)), brightness.test.arrays(5)
+    frame = pandas.DataFrame(x, columns=list(COLUMNS))
+
+    expected = runner.predict(x)["scores"]
+
+    assert np.array_equal(runner.predict(frame[list(COLUMNS[::-1])])["scores"], expected)
+    with pytest.raises(ValueError, match="columns missing: pixel 0; unknown: other"):
+        runner.predict(frame.rename(columns={"pixel 0": "other"}))

@@ -56,3 +56,16 @@ def test_a_flatbuffers_tensors_fit(name: str):
 
     assert Tensor.of(spec).shape == spec.shape
     assert np.dtype(Tensor.of(spec).dtype) == np.dtype(spec.dtype)
+
+
+def test_names_of_columns_are_in_manifests_of_vectors_that_have_them_only():
+    """A bundle made before names were kept keeps its digest."""
+    plain, vector = manifest("regression", (), LABEL), LABEL.model_copy(update={"shape": (2,)})
+    facts = plain.model_dump() | {"input": vector.model_dump()}
+
+    assert "features" not in plain.model_dump(mode="json")
+    named = BundleManifest.model_validate(facts | {"features": ("a", "b")})
+    assert BundleManifest.model_validate_json(named.model_dump_json()) == named
+    for names in (("a",), ("a", "a"), ("a", "")):
+        with pytest.raises(ValidationError):
+            BundleManifest.model_validate(facts | {"features": names})

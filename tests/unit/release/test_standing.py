@@ -12,7 +12,7 @@ from qatflow.errors import ArtifactError
 from qatflow.release.bundle import load_bundle
 from qatflow.release.candidates import Inputs
 from qatflow.release.standing import measure_champion
-from tests.unit.release.fabricate import bundle, candidate, digits, flatbuffer, inputs
+from tests.unit.release.fabricate import COLUMNS, bundle, candidate, digits, flatbuffer, inputs, regressor
 
 
 @pytest.fixture
@@ -82,3 +82,21 @@ def test_one_whose_files_were_altered_is_refused(registry: InMemoryRegistry, tmp
 
     with pytest.raises(ArtifactError, match=r"model\.tflite was altered"):
         measure(registry, tmp_path, digits())
+
+
+def test_columns_in_another_order_are_put_back_into_its_own(brightness, tmp_path: Path):
+    registry, turned = InMemoryRegistry("brightness"), COLUMNS[::-1]
+    made = regressor(tmp_path, brightness)
+    facts = {"model_sha256": load_bundle(made).sha256, "variant": "ptq_w8a8", "score": "0.5", "latency_us": "9.0"}
+    registry.register(registry.log_model(made, facts, {}))
+
+    class Turned:
+        def batches(self, batch_size: int):
+            for x, y in brightness.test.batches(batch_size):
+                yield x[:, ::-1], y
+
+    same = measure(registry, tmp_path / "a", replace(brightness, card=brightness.card | {"feature_names": COLUMNS}))
+    data = replace(brightness, test=Turned(), card=brightness.card | {"feature_names": list(turned)})
+    assert measure(registry, tmp_path / "b", data).score == same.score
+    data = replace(brightness, card=brightness.card | {"feature_names": ["other", *COLUMNS[1:]]})
+    assert measure(registry, tmp_path / "c", data).score is None

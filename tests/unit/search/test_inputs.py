@@ -159,3 +159,30 @@ def test_a_single_sample_cannot_calibrate():
 
     with pytest.raises(DataError, match="Calibration would see 1 sample"):
         take_inputs(classifier(), (X, Y), options)
+
+
+def test_columns_of_data_frames_keep_their_names_and_order():
+    pandas = pytest.importorskip("pandas")
+    names = [f"c{number}" for number in range(6)]
+    train = pandas.DataFrame(X[:40], columns=names)
+    test = pandas.DataFrame(X[40:, ::-1], columns=names[::-1])
+
+    taken = take_inputs(classifier(), (train, Y[:40], test, Y[40:]), Options())
+
+    assert taken.data.feature_names == tuple(names)
+    x, _ = taken.data.test.arrays()
+    assert {row.tobytes() for row in x} == {row.tobytes() for row in X[40:]}
+    unnamed = take_inputs(classifier(), (pandas.DataFrame(X), Y), Options())
+    assert unnamed.data.feature_names == ()
+    with pytest.raises(DataError, match="x_test has the columns"):
+        take_inputs(classifier(), (train, Y[:40], test.rename(columns={"c0": "other"}), Y[40:]), Options())
+
+
+def test_arrays_of_a_file_that_are_not_used_are_noted(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, x=X, y=Y, speaker=np.array(["ann"] * 60), feature_names=np.array(list("abcdef")))
+
+    taken = take_inputs(classifier(), path, Options())
+
+    assert taken.notes == (f"not used of {path}: speaker",)
+    assert taken.data.feature_names == tuple("abcdef")

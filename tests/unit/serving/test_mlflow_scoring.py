@@ -42,12 +42,7 @@ def test_other_content_types_are_refused(server, kind):
 @pytest.fixture(scope="module")
 def table(tmp_path_factory, brightness):
     """A server of a model that takes vectors."""
-    folder = tmp_path_factory.mktemp("regressor")
-    model = fabricate.flatbuffer("regressor")
-    evaluation = {"score": 0.9, "samples": 10, "metric": None, "task": "regression"}
-    candidate = fabricate.changed(fabricate.candidate(), model=model)
-    candidate = fabricate.replace(candidate, evaluation={**candidate.evaluation, **evaluation})
-    return Asked(fabricate.build_bundle(folder / "bundle", candidate, brightness, fabricate.lineage()))
+    return Asked(fabricate.regressor(tmp_path_factory.mktemp("regressor"), brightness, columns=()))
 
 
 def test_tables_come_as_data_frames_and_csv(table):
