@@ -12,7 +12,7 @@ from prefect.events import emit_event
 from flows.once import run_once
 from flows.session import ROOT
 from qatflow import params_file
-from qatflow.artifacts import write_json
+from qatflow.artifacts import sha256_bytes, write_json
 from qatflow.deploy.local import current
 from qatflow.errors import DeployError, MonitoringError
 from qatflow.monitoring import asking, look
@@ -33,10 +33,9 @@ def monitor() -> str:
     """
     params = params_file.load(ROOT / "params.yaml")
     folder = ROOT / params.monitoring.path
-    try:
-        report = judge(params)
-    except (MonitoringError, DeployError) as error:  # nothing served yet, or too little: no failure
-        return f"nothing to judge: {error}"
+    report = judge(params)
+    if isinstance(report, str):
+        return report
     labels = look.errors_of(folder, report.model_sha256).labels
     decision = asking.decide(report, labels, asking.last_asked(folder), params.monitoring.retrain_labels)
     record(params, report, decision.why)
@@ -47,11 +46,18 @@ def monitor() -> str:
 
 
 @task(name="judge", cache_policy=NO_CACHE)
-def judge(params: Params) -> DriftReport:
-    """Compare the last window with the champion's reference, and write the report beside the records."""
+def judge(params: Params) -> DriftReport | str:
+    """Compare the last window with the champion's reference, and write the report beside the records.
+
+    Returns:
+        The report; a sentence where nothing was served yet, or too little: that is no failure.
+    """
     folder = ROOT / params.monitoring.path
-    reference = load_reference(current(ROOT / params.deploy.path) / REFERENCE)
-    report = look.look(folder, reference, params.monitoring).report
+    try:
+        reference = load_reference(current(ROOT / params.deploy.path) / REFERENCE)
+        report = look.look(folder, reference, params.monitoring).report
+    except (MonitoringError, DeployError) as error:
+        return f"nothing to judge: {error}"
     write_json(folder / REPORT, report.to_dict())
     return report
 
@@ -71,7 +77,17 @@ def ask(params: Params, report: DriftReport, why: str) -> None:
         "window_sha256": report.window_sha256,
         "model_sha256": report.model_sha256,
     }
-    emit_event(EVENT, {"prefect.resource.id": f"qatflow.model.{params.release.name}"}, payload=payload)
+    emit_event(EVENT, {"prefect.resource.id": resource(params)}, payload=payload)
+
+
+def deployment_name(params: Params) -> str:
+    """Return what this project's deployments are called: two projects, or two clones, on one server stay apart."""
+    return f"{params.release.name}-{sha256_bytes(str(ROOT).encode())[:6]}"
+
+
+def resource(params: Params) -> str:
+    """Return what this project's events are about, so that they start its own flows only."""
+    return f"qatflow.project.{deployment_name(params)}"
 
 
 if __name__ == "__main__":

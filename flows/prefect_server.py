@@ -1,5 +1,6 @@
 """The Prefect server: whether it answers, and one started for as long as it is needed. Waits for it, never sleeps."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -38,9 +39,11 @@ def server(port: int) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}/api"
     log = ROOT / "logs" / "prefect-server.log"
     log.parent.mkdir(exist_ok=True)
+    env = os.environ | {"PREFECT_SERVER_UI_API_URL": url, "PREFECT_UI_API_URL": url}
     with log.open("ab") as output:
         command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=ROOT)
+        # Its pages ask this address; by default they ask port 4200, wherever they come from.
+        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=ROOT, env=env)
     try:
         deadline = time.monotonic() + START_TIMEOUT_S
         while not _answers(url):

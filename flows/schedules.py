@@ -6,58 +6,108 @@ Uses the Prefect server that PREFECT_API_URL names, else starts one. An ephemera
 """
 
 import argparse
+import asyncio
 import os
 import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 from prefect import Flow
 from prefect import serve as serve_deployments
 from prefect.deployments.runner import RunnerDeployment
 from prefect.events import DeploymentEventTrigger
+from prefect.schedules import Cron, Interval
+from prefect.server.schemas.schedules import CronSchedule
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.monitor import EVENT as DRIFT
-from flows.monitor import monitor
+from flows.monitor import deployment_name, monitor, resource
 from flows.prefect_server import check_server, server
 from flows.renew import renew
 from flows.retrain import retrain
 from flows.session import ROOT
 from qatflow import params_file
 from qatflow.errors import QATFlowError, StageError
+from qatflow.params import FlowParams
 
 EVENT = "qatflow.retrain.requested"
+ANYBODY = "qatflow.monitor"
+"""A request for retraining that is about this resource is for every project of the server."""
 
 
-def serve() -> None:
-    """Serve the deployments `qatflow` of all three flows until interrupted. An event's `reason` becomes the run's.
+def serve(say: Callable[[str], object] = print) -> None:
+    """Serve the deployments of all three flows until interrupted. An event's `reason` becomes the run's.
 
     One run at a time. Late and repeated runs are harmless: over the same data and code nothing is stale.
 
+    Args:
+        say: Told what will run when.
+
     Raises:
-        StageError: If no Prefect server is set, or it does not answer.
+        StageError: If no Prefect server is set, it does not answer, or flow.cron is no schedule.
     """
-    if not PREFECT_API_URL.value():
+    url = PREFECT_API_URL.value()
+    if not url:
         raise StageError(
             "A schedule needs a real Prefect server; an ephemeral one never schedules. Start `prefect server start` "
             "and set PREFECT_API_URL, or run `python -m flows.schedules`, which starts one."
         )
     check_server()
-    settings = params_file.load(ROOT / "params.yaml").flow
+    params = params_file.load(ROOT / "params.yaml")
+    settings, name = params.flow, deployment_name(params)
+    mine = {"prefect.resource.id": resource(params)}
+    anybody = {"prefect.resource.id": [ANYBODY, resource(params)]}
+    for line in plan(settings, url):
+        say(line)
     serve_deployments(
-        _deployment(retrain, cron=settings.cron, triggers=[_on(EVENT)]),
-        _deployment(monitor, interval=settings.monitor_every_s),
-        _deployment(renew, triggers=[_on(DRIFT)]),
+        _deployment(
+            retrain, name, schedule=Cron(settings.cron, timezone=settings.timezone), triggers=[_on(EVENT, anybody)]
+        ),
+        _deployment(monitor, name, schedule=Interval(settings.monitor_every_s)),
+        _deployment(renew, name, triggers=[_on(DRIFT, mine)]),
         limit=1,
         pause_on_shutdown=False,
     )
 
 
-def _deployment(flow: Flow[..., Any], **settings: Any) -> RunnerDeployment:
-    return cast("RunnerDeployment", flow.to_deployment("qatflow", **settings))
+def plan(settings: FlowParams, url: str) -> Iterator[str]:
+    """Yield what the terminal says: what runs when, in which zone, and where to look.
+
+    Raises:
+        StageError: If flow.cron is no schedule.
+    """
+    yield f" retrain   next {next_run(settings):%A %Y-%m-%d %H:%M} {settings.timezone}; flow.cron '{settings.cron}'"
+    yield f" monitor   every {settings.monitor_every_s} s"
+    yield " renew     when monitor sees drift and has labels enough"
+    yield f" Prefect   {url.removesuffix('/api')}"
 
 
-def _on(event: str) -> DeploymentEventTrigger:
-    return DeploymentEventTrigger(expect={event}, parameters={"reason": "{{ event.payload.reason }}"})
+def next_run(settings: FlowParams) -> datetime:
+    """Return when `retrain` runs next, in the zone of the schedule.
+
+    Raises:
+        StageError: If flow.cron is no schedule.
+    """
+    try:
+        schedule = CronSchedule(cron=settings.cron, timezone=settings.timezone)
+    except ValueError:
+        raise StageError(
+            f"flow.cron '{settings.cron}' is no schedule; expected minute, hour, day, month and weekday, such as "
+            "'0 2 * * *' for every night at two"
+        ) from None
+    (when,) = asyncio.run(schedule.get_dates(1, start=datetime.now(UTC)))
+    return when.astimezone(ZoneInfo(settings.timezone))
+
+
+def _deployment(flow: Flow[..., Any], name: str, **settings: Any) -> RunnerDeployment:
+    return cast("RunnerDeployment", flow.to_deployment(name, **settings))
+
+
+def _on(event: str, about: dict[str, Any]) -> DeploymentEventTrigger:
+    reason = {"reason": "{{ event.payload.reason }}"}
+    return DeploymentEventTrigger(expect={event}, match=about, parameters=reason)
 
 
 def main() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from qatflow.errors import nearest
 
@@ -438,7 +439,18 @@ class FlowParams(Section):
     retries: Annotated[int, Field(ge=0, le=10)] = 1
     retry_delay_s: Annotated[int, Field(ge=0)] = 5
     cron: Annotated[str, Field(min_length=9)] = "0 2 * * *"
+    timezone: str = "UTC"
     monitor_every_s: Annotated[int, Field(ge=5)] = 300
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_a_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            known = nearest(name, available_timezones())
+            raise ValueError(f"'{name}' is no time zone; IANA names such as Europe/Berlin are.{known}") from None
+        return name
 
 
 class SweepParams(Section):

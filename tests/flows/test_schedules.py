@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from qatflow import params_file
 from tests.flows.project import Project, free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.flow]
@@ -54,6 +55,11 @@ def _completed(url: str, chosen: Callable[[dict[str, Any]], bool]) -> list[dict[
 def test_cron_and_event_start_real_runs(served: tuple[str, subprocess.Popen[bytes]], trained: Project) -> None:
     url, process = served
     _wait(lambda: _runs(url, {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}), 120, process)
+    pages = httpx.get(f"{url.removesuffix('/api')}/ui-settings", timeout=5).json()
+    assert pages["api_url"] == url  # else the pages ask port 4200, wherever they come from
+    names = {one["name"] for one in httpx.post(f"{url}/deployments/filter", json={}, timeout=5).json()}
+    assert len(names) == 1
+    assert names.pop().startswith(params_file.load(trained.root / "params.yaml").release.name)
     event = (
         "from prefect.events import emit_event\n"
         "emit_event('qatflow.retrain.requested', {'prefect.resource.id': 'qatflow.monitor'},"

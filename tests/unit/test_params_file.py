@@ -33,6 +33,7 @@ def test_scientific_notation_is_a_number(file: Path) -> None:
     ("assignment", "words"),
     [
         ("pretrain.epoch=5", ["pretrain.epoch", "Did you mean 'pretrain.epochs'"]),
+        ("flow.timezone=Europe/Berln", ["'Europe/Berln' is no time zone", "Did you mean 'Europe/Berlin'"]),
         ("pretrian.epochs=5", ["Did you mean 'pretrain.epochs'"]),
         ('pretrain.epochs="5"', ["pretrain.epochs", "valid integer", "'5'"]),
         ('pretrain.learning_rate="1e-3"', ["pretrain.learning_rate", "valid number", "'1e-3'"]),

@@ -61,12 +61,14 @@ def monitor(
             html.write_text(render(seen, params.release.name), "utf-8")
     if as_json:
         typer.echo(json.dumps(seen.report.to_dict(), indent=1))
-    elif html is None:
+    else:
         from rich.console import Console
 
-        from qatflow.cli.monitor_screen import draw
+        from qatflow.cli.monitor_screen import draw, headline
 
-        Console(highlight=False).print(draw(seen))
+        Console(highlight=False).print(draw(seen) if html is None else headline(seen))
+        if html is not None:
+            typer.echo(f" page {html}")
     sys.exit(DRIFTED if seen.report.drifted or seen.report.error_changed else 0)
 
 

@@ -14,12 +14,11 @@ def draw(seen: Seen) -> RenderableType:
     """Return what `qatflow monitor` shows of one look."""
     report = seen.report
     return Group(
-        _headline(seen),
+        headline(seen),
         _statistics(report),
         *([_features(report)] if report.features else []),
         Text(_health(report)),
         Text(_labels(report)),
-        *(Text(f" ! {words}", "yellow") for words in (*report.reasons, *report.health.worries)),
     )
 
 
@@ -28,11 +27,13 @@ def waiting(why: str) -> RenderableType:
     return Text(f" … {why}", "dim")
 
 
-def _headline(seen: Seen) -> Text:
+def headline(seen: Seen) -> RenderableType:
+    """Return the verdict of one look, and why."""
     report = seen.report
     word, style = ("drift", "bold red") if report.drifted else ("no drift", "bold green")
     said = f"  model {report.model_sha256[:12]}  last {report.samples} of {seen.records} records  {report.when}"
-    return Text.assemble((f" {word}", style), (said, "dim"))
+    worries = (Text(f" ! {words}", "yellow") for words in (*report.reasons, *report.health.worries))
+    return Group(Text.assemble((f" {word}", style), (said, "dim")), *worries)
 
 
 def _statistics(report: DriftReport) -> Table:

@@ -66,10 +66,13 @@ def test_looking_writes_nothing(tmp_path: Path):
 def test_a_page_is_written(tmp_path: Path):
     made, folder = served(tmp_path, turned=True, labels=True)
 
-    code, _ = asked(folder, made, "--html", str(tmp_path / "page.html"))
+    code, output = asked(folder, made, "--once", "--html", str(tmp_path / "page.html"))
     page = (tmp_path / "page.html").read_text()
 
     assert code == 3
+    assert output.startswith(" drift  model")
+    assert " ! " in output
+    assert "page.html" in output
     assert "Drift: " in page
     assert page.count("<figure>") >= 5
 

@@ -1,0 +1,39 @@
+"""What the schedule says it will do, without a server."""
+
+from datetime import timedelta
+
+import pytest
+
+from flows.monitor import deployment_name, resource
+from flows.schedules import next_run, plan
+from qatflow.errors import StageError
+from qatflow.params import FlowParams, Params, ReleaseParams
+
+
+def test_the_next_run_is_in_the_schedules_own_zone_also_where_clocks_change() -> None:
+    for zone in ("UTC", "Europe/Berlin", "Asia/Kolkata", "America/New_York"):
+        when = next_run(FlowParams(cron="30 2 * * *", timezone=zone))
+
+        assert (when.hour, when.minute, str(when.tzinfo)) == (2, 30, zone)
+        assert timedelta(0) < when - when.now(when.tzinfo) <= timedelta(hours=49)
+
+
+def test_the_terminal_says_when_in_which_zone_and_where_to_look() -> None:
+    said = "\n".join(plan(FlowParams(cron="0 2 * * *", timezone="Europe/Berlin"), "http://127.0.0.1:4311/api"))
+
+    assert "02:00 Europe/Berlin; flow.cron '0 2 * * *'" in said
+    assert said.endswith("http://127.0.0.1:4311")
+
+
+def test_a_cron_that_is_none_is_named() -> None:
+    with pytest.raises(StageError, match=r"flow\.cron 'every night' is no schedule"):
+        next_run(FlowParams(cron="every night"))
+
+
+def test_two_projects_on_one_server_have_names_of_their_own(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    names = {deployment_name(Params(release=ReleaseParams(name=name))) for name in ("wand", "patients")}
+    monkeypatch.setattr("flows.monitor.ROOT", tmp_path)  # another clone of the same project
+    names.add(deployment_name(Params(release=ReleaseParams(name="wand"))))
+
+    assert len(names) == 3
+    assert resource(Params()) == f"qatflow.project.{deployment_name(Params())}"
