@@ -24,7 +24,7 @@ _early: list[Session] = []  # the session that `main` opened before Prefect star
 
 @flow(name="retrain")
 def retrain(reason: str = "by hand") -> dict[str, str]:
-    """Run the graph once; return each stage's outcome: "fresh", "restored" or "ran".
+    """Run the graph once; return each stage's outcome: "fresh", "restored", "tracked" or "ran".
 
     Release and deploy are one transaction: a deployment that fails takes its promotion back.
 

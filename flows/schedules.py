@@ -37,7 +37,12 @@ ANYBODY = "qatflow.monitor"
 """A request for retraining that is about this resource is for every project of the server."""
 
 
-def serve(say: Callable[[str], object] = print) -> None:
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()  # a log file too shows it at once
+
+
+def serve(say: Callable[[str], object] = _say) -> None:
     """Serve the deployments of all three flows until interrupted. An event's `reason` becomes the run's.
 
     One run at a time. Late and repeated runs are harmless: over the same data and code nothing is stale.

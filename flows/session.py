@@ -52,7 +52,7 @@ class Session:
             _ = self.tracker.tracker
 
     def run_stage(self, name: str) -> str:
-        """Bring a stage up to date; return "fresh", "restored" or "ran".
+        """Bring a stage up to date; return "fresh", "restored", "tracked" (new data) or "ran".
 
         Raises:
             QATFlowError: Why the stage failed, beginning with its name.

@@ -20,6 +20,12 @@ from qatflow.errors import ArtifactError, QATFlowError, StageError
 if TYPE_CHECKING:
     from dvc.repo import Repo
 
+NEVER = "never ran"
+"""Why a stage is stale whose outputs dvc.lock does not know."""
+DATA = ".dvc"
+"""What names of tracked data end in."""
+LISTED = 6
+"""Most names in one reason."""
 Execute = Callable[[str], None]
 """Runs a stage's command line, such as `python3 -m tasks.convert ptq_w8a8`; raises if it fails."""
 
@@ -45,8 +51,9 @@ class Graph:
     def stale(self) -> dict[str, str]:
         """Return what would run now: stage -> why. A stage behind a stale one is stale too."""
         with self._inside():
-            changed = {name: _why(changes) for name, changes in self.repo.status().items()}
             stages = self._ordered()
+            known = {stage.addressing for stage in stages if any(out.hash_info for out in stage.outs)}  # in dvc.lock
+            changed = {name: _why(changes) if name in known else NEVER for name, changes in self.repo.status().items()}
             for stage in stages:
                 causes = [parent.addressing for parent in self.repo.index.graph.successors(stage)]
                 behind = next((name for name in causes if name in changed), None)
@@ -56,7 +63,7 @@ class Graph:
         return {name: changed[name] for name in names if name in changed}
 
     def ensure(self, name: str, execute: Execute, *, unchanged: bool = False) -> str:
-        """Bring one stage up to date; return "fresh", "restored" (from DVC's cache) or "ran".
+        """Bring one stage up to date; return "fresh", "restored" (from DVC's cache), "tracked" (new data) or "ran".
 
         What DVC calls fresh or restored is checked against our own digests, since DVC trusts its cache files: an
         altered copy is thrown away, in the cache too, and the stage runs again.
@@ -84,9 +91,19 @@ class Graph:
             yield
 
     def _ordered(self) -> list[Any]:
+        """Return the stages of the project's own dvc.yaml, and the data that they depend on.
+
+        Not those of other folders, such as snapshots of online learning, which are made again when somebody asks.
+        """
         from dvc.repo.reproduce import plan_repro
 
-        return list(plan_repro(self.repo.index.graph))
+        graph = self.repo.index.graph
+        stages = list(plan_repro(graph))
+        wanted = {stage for stage in stages if Path(stage.path) == self.root.resolve() / "dvc.yaml"}
+        for stage in reversed(stages):  # what follows comes before what it depends on
+            if stage in wanted:
+                wanted.update(graph.successors(stage))
+        return [stage for stage in stages if stage in wanted]
 
     @cached_property
     def _outputs(self) -> dict[str, list[Path]]:
@@ -105,6 +122,8 @@ class Graph:
             done = self.repo.reproduce(targets=[name], single_item=True, force=force)
         if ran:
             return "ran"
+        if done and name.endswith(DATA):
+            return "tracked"
         return "restored" if done else "fresh"
 
     def _verify(self, name: str) -> None:
@@ -161,8 +180,13 @@ def _why(changes: list[Any]) -> str:
                 if what
                 else []
             )
-            words.append(kind if not what else f"{kind}: {', '.join(names or what)}")
+            words.append(kind if not what else f"{kind}: {_some(names or list(what))}")
     return "; ".join(words)
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more
 
 
 @contextmanager

@@ -1,14 +1,16 @@
 """The `qatflow` command: thin; each command's work is done elsewhere in the library."""
 
 import sys
+from typing import Annotated
 
 import typer
 
-from qatflow import errors
+from qatflow import __version__, errors
 from qatflow.cli import (
     archives,
     challenge,
     compare,
+    deploy,
     distil,
     doctor,
     ensemble,
@@ -32,6 +34,23 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"qatflow {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """From a Keras model or a data set to a verified int8/int4 TFLite model."""
+
+
 app.command()(run.run)
 app.command()(run.status)
 app.command()(sweep.sweep)
@@ -43,6 +62,7 @@ app.command()(models.evaluate)
 app.command()(models.infer)
 app.command()(visualize.visualize)
 app.command()(compare.compare)
+app.command()(deploy.deploy)
 app.command()(serve.serve)
 app.command()(challenge.challenge)
 app.command()(monitor.monitor)

@@ -46,7 +46,7 @@ def verify(
 
 
 def sign(bundle: BundleFolder, signature: Annotated[Path, typer.Argument()], key: EllipticKey = None) -> None:
-    """Sign a bundle's folder as the OpenSSF's model-signing does; needs qatflow[sigstore]."""
+    """Sign a bundle's folder as the OpenSSF's model-signing does; needs qatflow\\[sigstore]."""
     openssf.sign_openssf(bundle, signature, key)
     typer.echo(f" {signature}: signs all files of {bundle}")
 

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from qatflow.cli.ensemble import Data, Label, MaxSamples, Seed, Source
+from qatflow.cli.files import check_inputs
 from qatflow.cli.screen import Screen, hushed
 
 Teacher = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder of the bundle that teaches.")]
@@ -37,6 +38,7 @@ def distil(  # noqa: PLR0913, PLR0917 (a command's options)
     DATA are in the units that the bundle takes; the student gets the bundle's preprocessing.
     """
     screen = Screen(Console(highlight=False))
+    check_inputs(data, source, student)
     with screen.stage(f"distil into {student.name}") as line, hushed():
         from qatflow.release.distilled import Lesson, distil_bundle
         from qatflow.release.own_data import OwnData

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from qatflow.cli.files import check_inputs
 from qatflow.cli.screen import Screen, hushed
 
 Bundles = Annotated[list[Path], typer.Argument(metavar="BUNDLE BUNDLE…", help="Folders of bundles, two at least.")]
@@ -39,6 +40,7 @@ def ensemble(  # noqa: PLR0913, PLR0917 (a command's options)
     the test split.
     """
     screen = Screen(Console(highlight=False))
+    check_inputs(data, source)
     with screen.stage(f"ensemble of {len(bundles)} bundles") as line, hushed():
         from qatflow.release.ensembled import ensemble_bundles
         from qatflow.release.own_data import OwnData

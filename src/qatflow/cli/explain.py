@@ -10,6 +10,7 @@ from rich.console import Console
 
 from qatflow import artifacts
 from qatflow.cli.ensemble import Label, MaxSamples, Seed, Source
+from qatflow.cli.files import check_inputs
 from qatflow.cli.models import BundleFolder
 from qatflow.cli.project import find_root
 from qatflow.cli.screen import Screen, hushed
@@ -56,6 +57,8 @@ def explain(  # noqa: PLR0913, PLR0917 (a command's options)
     """
     screen = Screen(Console(highlight=False))
     _check_writable(out)
+    if data is not None:
+        check_inputs(data, source)
     title = f"explanation of {len(index)} prediction{'s' * (len(index) > 1)}"
     with screen.stage(title) as line, hushed(), tempfile.TemporaryDirectory(prefix="qatflow-") as folder:
         own = None if data is None else OwnData(data, source, label, max_samples, seed, line.progress)

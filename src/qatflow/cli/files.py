@@ -5,7 +5,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from qatflow.errors import QATFlowError
+from qatflow.errors import DataError, ModelError, QATFlowError
+from qatflow.search.recognise import recognise
+
+
+def check_inputs(data: str, source: str | None, model: Path | None = None) -> None:
+    """Check that there is what a command is to read, before TensorFlow takes its seconds to start.
+
+    Raises:
+        DataError: If nothing is there, or nothing that is understood.
+        ModelError: If there is no model file.
+        ParamsError: If there is no such data source.
+    """
+    if model is not None and not model.exists():
+        raise ModelError(f"Model {model} does not exist; expected a .keras or .h5 file")
+    _, path = recognise(data, source)
+    if data != "digits" and not Path(path).exists():
+        raise DataError(f"Data '{data}' do not exist")
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from qatflow.cli.files import check_inputs
 from qatflow.cli.screen import Screen, hushed
 from qatflow.errors import QATFlowError
 from qatflow.release.quantized import check_place, save_bundle
@@ -62,6 +63,7 @@ def quantize(  # noqa: PLR0913, PLR0917 (a command's options)
     """
     goal = Goal(max_drop, size_budget, time_budget, compressed)
     screen = Screen(Console(highlight=False))
+    check_inputs(data, source, model)
     with screen.stage(f"quantize {model.name}") as line:
         options = Options(
             task=task,
@@ -108,7 +110,7 @@ def _say_trial(screen: Screen, trial: Trial) -> None:
     figures = ""
     if trial.size_bytes:
         size = f"{trial.size_bytes:>10} bytes ({trial.zstd_bytes} compressed)"
-        figures = f"{trial.val_score:.4f}  {size}  {trial.seconds:7.1f} s"
+        figures = f"val {trial.val_score:.4f}  {size}  {trial.seconds:7.1f} s"
     screen.say(f"   {mark} {trial.strategy:22} {figures or f'{trial.status}: {trial.reason}'}", style)
 
 

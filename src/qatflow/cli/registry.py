@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from qatflow import params_file
+from qatflow.artifacts import MANIFEST
 from qatflow.cli.project import find_root
 from qatflow.errors import PromotionError
 from qatflow.params import Params
@@ -87,7 +88,7 @@ def history() -> None:
 def lineage(bundle: BundleFolder = None) -> None:
     """Print the chain behind a bundle: model, registry version, stages, parameters, code, data."""
     root, params = _project()
-    loaded = load_bundle(bundle or root / params.deploy.path / "current")
+    loaded = load_bundle(bundle or champions_bundle(root, params))
     made = loaded.manifest.lineage
     entries = PromotionLog(root, params.release.name).read()
     versions = sorted({entry.version for entry in changes(entries) if entry.model_sha256 == loaded.sha256})
@@ -96,8 +97,16 @@ def lineage(bundle: BundleFolder = None) -> None:
     for stage, digest in sorted(made.stages.items()):
         typer.echo(f"   stage      {digest}  {stage}")
     typer.echo(f" params.yaml  {made.params_sha256}")
-    typer.echo(f" git commit   {made.git_commit or 'none'}")
+    changed = f", but changed and not committed: {', '.join(made.uncommitted)}" if made.uncommitted else ""
+    typer.echo(f" git commit   {made.git_commit or 'none'}{changed}")
     typer.echo(f" data         {made.data_sha256}  (DVC md5 {made.data_md5 or 'none'})")
+
+
+def champions_bundle(root: Path, params: Params) -> Path:
+    """Return the folder of the deployed bundle; where a target makes something else of it, of what was released."""
+    deployed = root / params.deploy.path / "current"
+    released = root / "artifacts" / "release" / "bundle"
+    return released if released.is_dir() and not (deployed / MANIFEST).is_file() else deployed
 
 
 def _project() -> tuple[Path, Params]:

@@ -1,9 +1,12 @@
 """What the last screen of a run says: the verdict, and where to look."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from qatflow import artifacts, params_file
 from qatflow.cli.screen import Screen
+from qatflow.data.card import CARD
+from qatflow.params import DataParams, Params, ReleaseParams
 
 
 def say_result(screen: Screen, root: Path) -> None:
@@ -19,5 +22,18 @@ def say_result(screen: Screen, root: Path) -> None:
     screen.say(f" report  {root / 'artifacts' / 'report' / 'index.html'}")
     if receipt["champion"]:
         deployed = artifacts.read_json(root / "artifacts" / "deploy" / "receipt.json")
-        screen.say(f" bundle  {deployed.get('url') or root / params.deploy.path / deployed.get('file', 'current')}")
+        place = deployed.get("url") or root / params.deploy.path / deployed.get("file", "current")
+        word = "bundle" if deployed["target"] == "local" else deployed["target"]
+        screen.say(f" {word:7} {place}")
+    for note in _notes(root, params):
+        screen.say(f" note    {note}", "yellow")
     screen.say(f" MLflow  {params.tracking.uri}   (mlflow ui --backend-store-uri {params.tracking.uri})")
+
+
+def _notes(root: Path, params: Params) -> Iterator[str]:
+    """Yield what the user may not have meant."""
+    card = artifacts.read_json(root / "artifacts" / "prepare" / CARD)
+    if unused := card.get("ignored"):
+        yield f"not used of {params.data.path}: {', '.join(unused)}"
+    if params.release.name == ReleaseParams().name and params.data.source != DataParams().source:
+        yield f"the model is called '{params.release.name}'; --set release.name=… gives it a name of your own"

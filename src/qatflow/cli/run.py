@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from qatflow import params_file
-from qatflow.adapters.dvc_stages import Graph, shadow
+from qatflow.adapters.dvc_stages import NEVER, Graph, shadow
 from qatflow.cli.project import find_root
 from qatflow.errors import QATFlowError
 
@@ -69,7 +69,10 @@ def _dry_run(root: Path, changes: dict[str, Any]) -> None:
 
 
 def _print_plan(graph: Graph) -> None:
-    stale = graph.stale()
-    for name in graph.stages():
+    stale, names = graph.stale(), graph.stages()
+    if names and all(stale.get(name) == NEVER for name in names):
+        typer.echo(f" None of the {len(names)} stages ran yet; `qatflow run` runs {', '.join(names)}.")
+        return
+    for name in names:
         typer.echo(f" {'•' if name in stale else '·'} {name:34} {stale.get(name, 'up to date')}")
     typer.echo(f" {len(stale)} to run" if stale else " Nothing to do.")

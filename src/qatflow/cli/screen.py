@@ -11,7 +11,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-_MARKS = {"ran": ("✓", "green"), "restored": ("↺", "cyan"), "fresh": ("·", "dim"), "failed": ("✗", "red")}
+_MARKS = {
+    "ran": ("✓", "green"),
+    "restored": ("↺", "cyan"),
+    "tracked": ("+", "cyan"),
+    "fresh": ("·", "dim"),
+    "failed": ("✗", "red"),
+}
 
 
 class Screen:

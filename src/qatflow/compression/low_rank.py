@@ -39,7 +39,8 @@ class LowRank(Compression):
         if not found:
             raise ParamsError(
                 f"no dense layer of {model.name} has factors that keep {self.settings.energy:g} of its squared weights "
-                f"in {WORTHWHILE:g} of its size; lower quantize.compression.energy, or use another strategy"
+                f"in {WORTHWHILE:g} of its size; use another strategy, or lower compression.energy (of quantize in "
+                "params.yaml, of Options.settings in Python)"
             )
 
         def replace(layer: Any) -> Sequence[Part]:

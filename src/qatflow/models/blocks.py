@@ -23,6 +23,11 @@ def stride(x: Any) -> int:
     return 2 if min(x.shape[1:3]) >= 4 else 1
 
 
+ANY = ("mlp",)
+SUITED = {1: ANY, 2: ("conv1d", *ANY), 3: ("small_cnn", "ds_cnn", "resnet8", "mobilenet_v1", "mobilenet_v2")}
+"""Architectures for samples of each rank: columns of a table, series (time, channels), images."""
+
+
 def require_rank(architecture: str, input_shape: tuple[int, ...], expected: str, ranks: tuple[int, ...]) -> None:
     """Check the rank of a sample.
 
@@ -30,7 +35,11 @@ def require_rank(architecture: str, input_shape: tuple[int, ...], expected: str,
         ModelError: If it is none of `ranks`; the message names the `expected` shape.
     """
     if len(input_shape) not in ranks:
-        raise ModelError(f"{architecture} takes samples of shape {expected}; the data have shape {input_shape}")
+        fitting = ", ".join(SUITED.get(len(input_shape), ANY))
+        raise ModelError(
+            f"{architecture} takes samples of shape {expected}; the data have shape {input_shape}, which suits "
+            f"model.name {fitting}"
+        )
 
 
 def image_input(architecture: str, input_shape: tuple[int, ...]) -> Any:

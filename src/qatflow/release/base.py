@@ -26,6 +26,7 @@ class Candidate:
         correct: Per test sample, whether the prediction is right, (n_test,) bool; None where nothing is right or wrong.
         model: The flatbuffer.
         ensemble: Content of ensemble.json; empty unless it is an ensemble.
+        is_foreign: Whether it began with weights from elsewhere, so that nobody here knows what these were trained on.
         explanation: Its drift in explanation.json, see `explain.drift.summarize`; empty where nothing was explained.
     """
 
@@ -37,6 +38,7 @@ class Candidate:
     model: bytes = field(repr=False)
     ensemble: Mapping[str, Any] = field(default_factory=dict)
     explanation: Mapping[str, Any] = field(default_factory=dict)
+    is_foreign: bool = False
 
     @property
     def members(self) -> Mapping[str, Mapping[str, Any]]:

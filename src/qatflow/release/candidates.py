@@ -25,6 +25,9 @@ FANNED = ("quantize", "convert", "evaluate")
 ENSEMBLE = "ensemble"
 """The candidate that is made of others, and its stage."""
 EXPLAIN = "explain"
+MADE_BY = ("params.yaml", "dvc.yaml", "requirements.lock", "src", "tasks", "flows")
+"""What makes a model, besides the data."""
+MOST_NAMED = 20
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,8 @@ def read_inputs(root: Path, params: Params, data_md5: str | None) -> Inputs:
     if ensemble is not None:
         candidates[ENSEMBLE] = ensemble
     candidates = _explained(home / EXPLAIN, candidates)
+    foreign = params.model.name == "file" or params.transfer.source != "none"
+    candidates = {name: replace(one, is_foreign=foreign) for name, one in candidates.items()}
     origin = _Origin(root, artifacts.digest(params.model_dump(mode="json")), data.card["sha256"], data_md5)
     return Inputs(
         candidates=candidates,
@@ -145,6 +150,7 @@ def _lineage(origin: _Origin, candidate: Candidate) -> Lineage:
     home = origin.root / "artifacts"
     return Lineage(
         git_commit=git_commit(origin.root),
+        uncommitted=uncommitted(origin.root),
         params_sha256=origin.params_sha256,
         data_sha256=origin.data_sha256,
         data_md5=origin.data_md5,
@@ -155,12 +161,21 @@ def _lineage(origin: _Origin, candidate: Candidate) -> Lineage:
 
 def git_commit(root: Path) -> str | None:
     """Return the commit that is checked out; None outside of git, or before the first commit."""
+    return _git(root, "rev-parse", "--verify", "--quiet", "HEAD").strip() or None
+
+
+def uncommitted(root: Path) -> tuple[str, ...]:
+    """Return what of parameters, graph and code is not as in that commit, sorted; a folder of new files as one."""
+    status = _git(root, "status", "--porcelain", "--no-renames", "-z", "--", *MADE_BY)
+    return tuple(sorted(line[3:] for line in status.split("\0") if line))[:MOST_NAMED]
+
+
+def _git(root: Path, *words: str) -> str:
+    """Return what git says; nothing where there is no git, or no repository."""
     git = shutil.which("git")
     if git is None:
-        return None
-    command = [git, "-C", str(root), "rev-parse", "--verify", "--quiet", "HEAD"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or None
+        return ""
+    return subprocess.run([git, "-C", str(root), *words], capture_output=True, text=True, check=False).stdout
 
 
 def metrics_of(candidate: Candidate) -> dict[str, float]:

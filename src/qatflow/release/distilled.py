@@ -100,6 +100,7 @@ def _candidate(strategy: str, flatbuffer: bytes, folder: Path) -> Candidate:
         timings=artifacts.read_json(folder / "timings.json"),
         correct=None,
         model=flatbuffer,
+        is_foreign=True,
     )
 
 

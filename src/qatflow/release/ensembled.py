@@ -94,6 +94,7 @@ def _measured(model: bytes, choice: Choice, models: Mapping[str, bytes], data: P
         correct=None,
         model=model,
         ensemble={"combine": combine, "reason": choice.reason, "losses": dict(choice.losses), **record},
+        is_foreign=True,
     )
 
 

@@ -79,9 +79,11 @@ class Lineage(Section):
 
     Attributes:
         data_md5: DVC's digest of the data set.
+        uncommitted: Parameters, graph and code that were not as in that commit; the first of many.
         stages: Output folder -> SHA-256 of its manifest.
-        members: Of an ensemble: name -> SHA-256 of the flatbuffer. Not written where there are none, so that manifests
-            of single models stay as they were.
+        members: Of an ensemble: name -> SHA-256 of the flatbuffer.
+
+    `members` and `uncommitted` are not written where there are none, so that manifests without stay as they were.
     """
 
     git_commit: str | None
@@ -90,10 +92,11 @@ class Lineage(Section):
     data_md5: str | None
     stages: dict[str, Sha256]
     members: dict[str, Sha256] = {}
+    uncommitted: tuple[str, ...] = ()
 
     @model_serializer(mode="wrap")
-    def _without_no_members(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _without_empty("members", write(self))
+    def _without_none(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_empty(write(self), "members", "uncommitted")
 
 
 class BundleManifest(Section):
@@ -137,8 +140,8 @@ class BundleManifest(Section):
 
     @model_serializer(mode="wrap")
     def _without_no_features(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _without_empty("features", write(self))
+        return _without_empty(write(self), "features")
 
 
-def _without_empty(name: str, written: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in written.items() if key != name or value}
+def _without_empty(written: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {key: value for key, value in written.items() if key not in names or value}

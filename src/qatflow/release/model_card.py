@@ -37,8 +37,8 @@ def render(manifest: BundleManifest, candidate: Candidate, card: Mapping[str, An
         "Intended Use": _use(manifest, said),
         "Factors": _factors(manifest, said),
         "Metrics": _metrics(manifest, candidate),
-        "Evaluation Data": _evaluation_data(manifest, card),
-        "Training Data": _training_data(card),
+        "Evaluation Data": _evaluation_data(manifest, candidate, card),
+        "Training Data": _training_data(candidate, card),
         "Quantitative Analyses": _analyses(manifest, candidate),
         "Ethical Considerations": _ethics(said),
         "Caveats and Recommendations": _caveats(manifest, candidate, card, said),
@@ -105,19 +105,25 @@ def _metrics(manifest: BundleManifest, candidate: Candidate) -> list[str]:
     return lines + ([] if ece is None else [f"- expected calibration error: {ece:.4f}"])
 
 
-def _evaluation_data(manifest: BundleManifest, card: Mapping[str, Any]) -> list[str]:
+def _evaluation_data(manifest: BundleManifest, candidate: Candidate, card: Mapping[str, Any]) -> list[str]:
     found = card["duplicates"]
+    unseen, same = "never used in training", ", the same as in training"
+    if candidate.is_foreign:
+        unseen, same = "not used to quantize it; whether its float model was trained on them is not known here", ""
     return [
-        f"- test split of {code(card['source'])}: {manifest.samples} samples, never used in training",
+        f"- test split of {code(card['source'])}: {manifest.samples} samples, {unseen}",
         f"- samples found in more than one split: {found['across']}; dropped as duplicates: {found['dropped']}",
-        f"- preprocessing: {plain(card['normalization'])}, the same as in training",
+        f"- preprocessing: {plain(card['normalization'])}{same}",
     ]
 
 
-def _training_data(card: Mapping[str, Any]) -> list[str]:
+def _training_data(candidate: Candidate, card: Mapping[str, Any]) -> list[str]:
     samples, counts = card["samples"], card["class_counts"].get("train", {})
+    foreign = "- the float model came from elsewhere, and what it was trained on is not known here; to quantize it:"
+    use = "to calibrate and train" if candidate.is_foreign else "to train"
     lines = [
-        f"- {code(card['source'])}: {samples['train']} samples to train, {samples['val']} to validate",
+        *([foreign] if candidate.is_foreign else []),
+        f"- {code(card['source'])}: {samples['train']} samples {use}, {samples['val']} to validate",
         f"- data SHA-256 {code(card['sha256'])}",
     ]
     if counts:

@@ -97,6 +97,7 @@ def _candidate(result: SearchResult) -> Candidate:
         timings=result.timings,
         correct=None,
         model=result.flatbuffer,
+        is_foreign=True,
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from qatflow.adapters.dvc_stages import Graph, shadow
+from qatflow.adapters.dvc_stages import NEVER, Graph, shadow
 from qatflow.errors import DataError, StageError
 
 pytestmark = pytest.mark.slow  # starts `dvc repro` and fills caches
@@ -39,12 +39,25 @@ def test_stages_come_in_order(project: Path) -> None:
 
 
 def test_stale_says_why(project: Path) -> None:
-    assert list(Graph(project).stale()) == STAGES
+    assert Graph(project).stale() == dict.fromkeys(STAGES, NEVER)
     _flow(project)
     assert Graph(project).stale() == {}
     (project / "text.txt").write_text("new")
 
     assert Graph(project).stale() == {"upper": "changed deps: text.txt", "twice": "follows upper"}
+
+
+def test_new_data_are_tracked_not_restored_and_other_folders_stages_are_left_alone(project: Path) -> None:
+    command = [sys.executable, "-m", "dvc", "add", "-q", "text.txt"]
+    subprocess.run(command, cwd=project, check=True)
+    (project / "snapshot").mkdir()
+    (project / "snapshot/dvc.yaml").write_text("stages: {again: {cmd: 'false', deps: [gone], outs: [out]}}")
+    _flow(project)
+    (project / "text.txt").write_text("new")
+
+    assert Graph(project).stages() == ["text.txt.dvc", *STAGES]
+    assert _flow(project) == {"text.txt.dvc": "tracked", "upper": "ran", "twice": "ran"}
+    assert Graph(project).stale() == {}
 
 
 def test_flow_then_repro_has_nothing_to_do(project: Path) -> None:

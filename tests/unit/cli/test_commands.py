@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from dvc.repo import Repo
 from typer.testing import CliRunner, Result
 
-from qatflow import artifacts, params_file
+from qatflow import __version__, artifacts, params_file
 from qatflow.cli import app, main
 from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import open_prepared
@@ -138,6 +139,52 @@ def test_altered_bundle_is_refused(project: Path, monkeypatch: pytest.MonkeyPatc
     assert "was altered" in _fail("lineage", monkeypatch=monkeypatch)
 
 
+def test_status_of_a_clone_is_a_line(project: Path) -> None:
+    Repo.init(no_scm=True).close()
+    (project / "data").mkdir()
+    (project / "models").mkdir()
+
+    (line,) = _run("status").stdout.splitlines()
+
+    assert line.startswith(" None of the ")
+    assert "stages ran yet" in line
+
+
+def test_the_version_is_said() -> None:
+    assert _run("--version").stdout == f"qatflow {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("quantize", "no.keras", "--data", "digits", "--out", "o"), "Model no.keras does not exist"),
+        (("quantize", "m.keras", "--data", "no.npz", "--out", "o"), "Data 'no.npz' do not exist"),
+        (("ensemble", "a", "b", "--data", "no.csv", "--out", "o"), "Data 'no.csv' do not exist"),
+        (("distil", "a", "--student", "no.h5", "--data", "digits", "--out", "o"), "Model no.h5 does not exist"),
+        (("explain", "a", "--index", "0", "--data", "no.csv"), "Data 'no.csv' do not exist"),
+        (("quantize", "m.keras", "--data", "no", "--source", "csv", "--out", "o"), "Data 'no' do not exist"),
+    ],
+)
+def test_what_is_not_there_is_told_before_tensorflow_starts(tmp_path: Path, words: tuple[str, ...], says: str) -> None:
+    (tmp_path / "m.keras").touch()
+    script = "import sys, qatflow.cli as cli\ntry: cli.main()\nfinally: assert 'tensorflow' not in sys.modules\n"
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_lineage_of_a_project_whose_target_is_no_bundle_is_that_of_what_was_released(project: Path) -> None:
+    shutil.move("deployed/current", "artifacts/release/bundle")
+    Path("deployed/current").mkdir()
+    Path("deployed/current/model.h").touch()
+
+    assert "git commit   9f1c2e7" in _run("lineage").stdout
+
+
 def test_dry_run_plans_and_touches_nothing(project: Path) -> None:
     Repo.init(no_scm=True).close()
     (project / "data").mkdir()
@@ -148,7 +195,7 @@ def test_dry_run_plans_and_touches_nothing(project: Path) -> None:
 
     assert "would be ['float16']" in out
     assert "quantize@float16" in out
-    assert "ptq_w8a8 " not in out
+    assert "quantize@ptq_w8a8" not in out
     assert (project / "params.yaml").read_bytes() == before
 
 

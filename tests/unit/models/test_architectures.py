@@ -48,7 +48,9 @@ def test_feature_map_shrinks_but_does_not_vanish(name, shape, last_map):
 
 @pytest.mark.parametrize("name", ["small_cnn", "resnet8", "ds_cnn", "mobilenet_v1", "mobilenet_v2"])
 def test_image_models_refuse_other_ranks(name):
-    with pytest.raises(ModelError, match=rf"{name} takes samples of shape \(height, width, channels\).*\(5,\)"):
+    with pytest.raises(
+        ModelError, match=rf"{name} takes samples of shape \(height, width, channels\).*\(5,\), which suits.*mlp"
+    ):
         ARCHITECTURES[name]((5,), 2, 1.0, "classification")
 
 

@@ -15,9 +15,9 @@ from qatflow.data.prepared import open_prepared
 from qatflow.ensemble.combine import COMBINERS
 from qatflow.ensemble.merge import merge
 from qatflow.errors import ArtifactError
-from qatflow.params import DataParams, Params, QuantizeParams
+from qatflow.params import DataParams, Params, QuantizeParams, TransferParams
 from qatflow.release.base import Candidate
-from qatflow.release.candidates import metrics_of, read_inputs
+from qatflow.release.candidates import metrics_of, read_inputs, uncommitted
 from qatflow.tflite.runtime import Runner
 from tests.unit.release.fabricate import candidate, changed, digits, flatbuffer, inputs
 
@@ -211,3 +211,30 @@ def test_an_explanation_of_another_model_is_refused(root: Path):
 
     with pytest.raises(ArtifactError, match=r"explain explains another qat_w4a8 than the candidate"):
         read_inputs(root, PARAMS, None)
+
+
+def test_code_and_parameters_that_are_not_in_the_commit_are_named(tmp_path: Path):
+    def git(*words: str) -> None:
+        command = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *words]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+
+    assert uncommitted(tmp_path) == ()
+    (tmp_path / "src").mkdir()
+    for name in ("params.yaml", "src/a.py", "notes.txt"):
+        (tmp_path / name).write_text("a")
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-qm", "first")
+    assert uncommitted(tmp_path) == ()
+    for name in ("params.yaml", "src/b \u00e9.py", "notes.txt"):
+        (tmp_path / name).write_text("b")
+
+    assert uncommitted(tmp_path) == ("params.yaml", "src/b \u00e9.py")
+
+
+def test_models_from_elsewhere_are_known_as_such(root: Path):
+    own = read_inputs(root, PARAMS, None).candidates
+    transferred = PARAMS.model_copy(update={"transfer": TransferParams(source="file", path="a.h5")})
+
+    assert not any(one.is_foreign for one in own.values())
+    assert all(one.is_foreign for one in read_inputs(root, transferred, None).candidates.values())

@@ -1,6 +1,7 @@
 """The model card says what was measured, and of what was not, that nobody said it."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,13 @@ def test_few_samples_and_faults_of_the_data_are_caveats():
 def _manifest(**changes: object):
     with tempfile.TemporaryDirectory() as folder:
         return load_bundle(bundle(Path(folder))).manifest.model_copy(update=changes)
+
+
+def test_of_a_model_from_elsewhere_nothing_is_claimed_that_nobody_here_knows(tmp_path: Path):
+    made = build_bundle(tmp_path / "bundle", replace(candidate(), is_foreign=True), digits(), lineage())
+    text = (made / "MODEL_CARD.md").read_text()
+
+    assert "never used in training" not in text
+    assert "whether its float model was trained on them is not known here" in text
+    assert "what it was trained on is not known here; to quantize it:" in text
+    assert "the same as in training" not in text
