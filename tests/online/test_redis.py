@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+import zlib
 from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
 
 from qatflow.errors import OffsetGoneError, StreamError
-from qatflow.online.streams import open_stream
+from qatflow.online.streams import Record, open_stream
 from qatflow.online.streams.redis_stream import RedisStream
 from tests.online.redis_server import RedisServer, redis_server
 
@@ -262,3 +263,23 @@ def test_passwords_come_from_the_environment_and_are_never_shown(monkeypatch: py
         monkeypatch.setenv("REDIS_PASSWORD", "open sesame")
         with closing(opened(server, "k")) as stream:
             assert stream.append([b"x"])
+
+
+def test_a_flood_of_dead_letters_leaves_producers_their_memory():
+    letter = b"x" * 20_000
+    with redis_server("--maxmemory", "8mb") as server, closing(opened(server, "digits")) as stream:
+        for number in range(1, 501):  # 10 MB
+            stream.dead_letter(Record(f"{number}-0", letter, zlib.crc32(letter)), "no record")
+
+        kept = stream.dead_letters(1000)
+        assert stream.append([b"good"])
+    assert kept[-1].offset == "500-0"
+    assert 0.7e6 < sum(len(one.payload) + len(one.reason) + 100 for one in kept) <= 8 * 2**20 / 10
+
+
+def test_a_dead_letter_larger_than_their_share_is_kept_alone():
+    with redis_server("--maxmemory", "8mb") as server, closing(opened(server, "digits")) as stream:
+        for number, payload in enumerate((b"a" * 10, b"b" * 2_000_000, b"c" * 10), start=1):
+            stream.dead_letter(Record(f"{number}-0", payload, zlib.crc32(payload)), "no record")
+            assert stream.dead_letters(10)[-1].payload == payload
+        assert len(stream.dead_letters(10)) == 1

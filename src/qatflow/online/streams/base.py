@@ -14,6 +14,8 @@ MAX_PAYLOAD_BYTES = 64 << 20
 """Of one record."""
 READ_BYTES = 64 << 20
 """A read ends with the record that brings it over so many bytes, so that memory stays bounded whatever is asked for."""
+DEAD_BYTES = 256 << 20
+"""Of the dead letters of one stream: the newest are kept."""
 _OFFSET = re.compile(r"[0-9]{1,20}(-[0-9]{1,20})?", re.ASCII)
 
 
@@ -111,6 +113,9 @@ class Stream(Protocol):
 
     def dead_letter(self, record: Record, reason: str) -> None:
         """Put a record that cannot be used aside, with the reason. A record that is there already is not added again.
+
+        The newest are kept, up to about `DEAD_BYTES`, or what the stream's own limits say: a flood of them may not take
+        the room of records that can be used.
 
         Raises:
             StreamError: If it cannot be stored.

@@ -25,17 +25,42 @@ return ids
 of each record. An append that is sent again, since its answer was lost, returns the same offsets and adds nothing."""
 
 DEAD_LETTER = """#!lua flags=allow-oom
-local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
-if last then
-  local had, seq = string.match(last[1], '^(%d+)-(%d+)$')
-  local new, newseq = string.match(ARGV[1], '^(%d+)-(%d+)$')
-  had, seq, new, newseq = tonumber(had), tonumber(seq), tonumber(new), tonumber(newseq)
-  if new < had or (new == had and newseq <= seq) then return 0 end
+local key, new, payload, reason, room = KEYS[1], ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local function parts(id)
+  local ms, seq = string.match(id, '^(%d+)-(%d+)$')
+  return tonumber(ms), tonumber(seq)
 end
-redis.call('XADD', KEYS[1], ARGV[1], 'p', ARGV[2], 'reason', ARGV[3])
+local function field(entry, name)
+  for i = 1, #entry[2], 2 do
+    if entry[2][i] == name then return entry[2][i + 1] end
+  end
+  return ''
+end
+local function begin(entry) return tonumber(field(entry, 'begin')) or 0 end
+local last, start = redis.call('XREVRANGE', key, '+', '-', 'COUNT', 1)[1], 0
+if last then
+  local ms, seq = parts(last[1])
+  local newms, newseq = parts(new)
+  if newms < ms or (newms == ms and newseq <= seq) then return 0 end
+  start = begin(last) + #field(last, 'p') + #field(last, 'reason') + 100
+end
+local memory = redis.pcall('INFO', 'memory')
+local maxmemory = type(memory) == 'string' and tonumber(string.match(memory, 'maxmemory:(%d+)')) or 0
+if maxmemory > 0 then room = math.min(room, math.floor(maxmemory / 10)) end
+local stop = start + #payload + #reason + 100
+while true do
+  local oldest = redis.call('XRANGE', key, '-', '+', 'COUNT', 1)[1]
+  if not oldest or stop - begin(oldest) <= room then break end
+  redis.call('XDEL', key, oldest[1])
+end
+redis.call('XADD', key, new, 'p', payload, 'reason', reason, 'begin', string.format('%.0f', start))
 return 1
 """
-"""Keys: stream of dead letters. Arguments: offset, payload, reason. The offset is kept, so a repeat adds nothing."""
+"""Keys: stream of dead letters. Arguments: offset, payload, reason, bytes. The offset is kept, so a repeat adds nothing.
+`begin` counts the bytes of all dead letters there ever were before this one, with 100 for what each takes beside its
+text, so that the difference of two says what is kept. The oldest go, until the new one fits into `bytes`, and into a
+tenth of the server's memory limit: dead letters may be written though it is reached, and would else take what the stream
+itself needs. The new one is kept whatever it takes."""
 
 TAKE_LEASE = """#!lua flags=allow-oom
 local holder = redis.call('GET', KEYS[1])

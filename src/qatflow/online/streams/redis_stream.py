@@ -16,7 +16,17 @@ from typing import Any
 
 from qatflow.errors import ParamsError, StreamError
 from qatflow.online.streams.address import Address, Broker, parse_broker, read_options
-from qatflow.online.streams.base import READ_BYTES, DeadLetter, Record, check_payloads, checked, gone, position
+from qatflow.online.streams.base import (
+    DEAD_BYTES,
+    READ_BYTES,
+    DeadLetter,
+    Record,
+    check_payloads,
+    checked,
+    gone,
+    position,
+)
+from qatflow.online.streams.dead_letters import MAX_REASON
 from qatflow.online.streams.redis_broker import RedisBroker
 from qatflow.online.streams.redis_lease import RedisLease
 from qatflow.online.streams.redis_scripts import APPEND, COUNT, DEAD_LETTER, JOIN_GROUP
@@ -67,7 +77,7 @@ class RedisStream:
 
     An entry has the fields `p` (payload) and `c` (CRC-32 of it, as a decimal number). An entry of another program that
     lacks `p` is returned as the JSON of its fields, for the reader to reject; one that lacks `c` is taken as it is.
-    Beside the key are KEY:dead (a stream), KEY:lease:GROUP and KEY:writer:ID (for an hour after its last append).
+    Beside the key are KEY:dead (a stream of the newest dead letters, bounded in bytes), KEY:lease:GROUP and KEY:writer:ID (for an hour after its last append).
 
     The consumer group shows others how far the reader with the lease is. Its entries are pending until they are
     committed, and those of a reader that died are claimed by the next. What is returned never depends on it: each read
@@ -177,7 +187,7 @@ class RedisStream:
 
     def dead_letter(self, record: Record, reason: str) -> None:
         """See `Stream.dead_letter`."""
-        arguments = (_id(record.offset), record.payload, reason[:1000].encode())
+        arguments = (_id(record.offset), record.payload, reason[:MAX_REASON].encode(), DEAD_BYTES)
         self._broker.call("EVAL", DEAD_LETTER, 1, f"{self._key}:dead", *arguments)
 
     def dead_letters(self, max_records: int) -> list[DeadLetter]:

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from qatflow.errors import StreamError
 from qatflow.online.streams.address import Address, read_options
-from qatflow.online.streams.base import DeadLetter, Record, check_payloads, position
+from qatflow.online.streams.base import DEAD_BYTES, DeadLetter, Record, check_payloads, position
 from qatflow.online.streams.dead_letters import Aside
 from qatflow.online.streams.segments import hold, write_committed
 from qatflow.online.streams.spool_reader import SpoolReader, durable_end
 from qatflow.online.streams.spool_writer import SpoolOptions, SpoolWriter
 
 DEAD = "dead"
-DEAD_OPTIONS = SpoolOptions(retain_bytes=256 << 20, drop_uncommitted=True)
+DEAD_OPTIONS = SpoolOptions(retain_bytes=DEAD_BYTES, drop_uncommitted=True)
 SHORTEST_WAIT_S, LONGEST_WAIT_S = 0.001, 0.05
 
 
