@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import zlib
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -327,3 +329,45 @@ def test_any_cut_leaves_a_prefix_of_whole_records(
         assert len(found) >= segment.first - 1
         assert spool.append([b"next"]) == [str(len(found) + 1)]
         assert [record.payload for record in spool.read(None, 1000)] == [*found, b"next"]
+
+
+HARMS: dict[str, Callable[[Path], object]] = {
+    "folder deleted": shutil.rmtree,
+    "folder deleted and made anew": lambda folder: (shutil.rmtree(folder), folder.mkdir()),
+    "folder renamed": lambda folder: folder.rename(folder.with_name("elsewhere")),
+    "segment deleted": lambda folder: last_segment(folder).unlink(),
+    "segment replaced by a copy": lambda folder: shutil.copy(last_segment(folder), folder / "copy.tmp").replace(
+        last_segment(folder)
+    ),
+    "lock deleted": lambda folder: (folder / "writer.lock").unlink(),
+    "end deleted": lambda folder: (folder / END).unlink(),
+}
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_an_append_to_what_is_no_longer_there_fails_and_the_next_is_found(tmp_path: Path, harm: str):
+    folder = tmp_path / "spool"
+    with closing(Spool(folder)) as spool:
+        spool.append([b"one"])
+        HARMS[harm](folder)
+
+        with pytest.raises(StreamError, match="deleted or replaced"):
+            spool.append([b"two"])
+        offset = spool.append([b"three"])
+
+    with closing(Spool(folder)) as reader:
+        assert [record.payload for record in reader.read(str(int(offset[0]) - 1), 9)] == [b"three"]
+    assert int(offset[0]) > 1
+
+
+def test_a_reader_is_told_of_what_was_deleted_under_a_writer(tmp_path: Path):
+    folder = tmp_path / "spool"
+    with closing(Spool(folder)) as spool, closing(Spool(folder)) as reader:
+        spool.append([b"one", b"two"])
+        shutil.rmtree(folder)
+        with pytest.raises(StreamError):
+            spool.append([b"three"])
+        spool.append([b"four"])
+
+        with pytest.raises(OffsetGoneError):
+            reader.read("1", 9)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from qatflow.artifacts import fsync_directory
 from qatflow.errors import ParamsError, StreamError
@@ -65,27 +66,23 @@ class SpoolWriter:
         self._descriptor = -1
         self._sizes: dict[Segment, int] = {}
         self._end = End(0, 0, 0)
-        self._check_folder()
-        folder.mkdir(parents=True, exist_ok=True)
-        self._lock = hold(folder / "writer.lock", f"{folder} is being written by another writer")
+        self._lock: IO[str] | None = None
         self._mark = -1
-        try:
-            self._mark = os.open(folder / END, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            self._recover()
-        except BaseException:
-            self.close()
-            raise
+        self._enter()
 
     def append(self, payloads: Sequence[bytes]) -> list[str]:
         """Add records, all or none; return their offsets.
 
         Raises:
-            StreamError: If the disk, or what the spool may hold, is full; nothing of them is then in the spool.
+            StreamError: If the disk, or what the spool may hold, is full, or somebody deleted or replaced a file that
+                is written to; nothing of them is then in the spool.
         """
         if not payloads:
             return []
         try:
-            if self._descriptor < 0:
+            if self._lock is None:
+                self._enter()
+            elif self._descriptor < 0:
                 self._recover()
             first = self._end.last + 1
             content = pack_frames(first, payloads)
@@ -98,6 +95,7 @@ class SpoolWriter:
                 f"{self._folder}: {len(payloads)} records could not be written: {error.strerror}. Nothing of them was "
                 "kept; make room and append them again"
             ) from None
+        self._check_place()
         self._end = End(self._end.last + len(payloads), self._end.first, self._end.size + len(content))
         write_end(self._mark, self._end)
         return [str(number) for number in range(first, first + len(payloads))]
@@ -109,7 +107,38 @@ class SpoolWriter:
             os.fsync(self._mark)
             os.close(self._mark)
             self._mark = -1
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _enter(self) -> None:
+        """Take the folder, which is made if need be."""
+        folder = self._folder
+        self._check_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = hold(folder / "writer.lock", f"{folder} is being written by another writer")
+        try:
+            self._mark = os.open(folder / END, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._recover()
+        except BaseException:
+            self.close()
+            raise
+
+    def _check_place(self) -> None:
+        """Let go if a file that is written to is no longer in the folder: nobody will ever find what was written."""
+        assert self._lock is not None  # noqa: S101 (there is no append without)
+        held = {
+            self._active.path: self._descriptor,
+            self._folder / "writer.lock": self._lock.fileno(),
+            self._folder / END: self._mark,
+        }
+        lost = [path.name for path, descriptor in held.items() if not _lies_at(path, descriptor)]
+        if lost:
+            self.close()
+            raise StreamError(
+                f"{self._folder}: {lost[0]} was deleted or replaced while it was written to, and records with it. "
+                f"Nothing of this append was kept; append it again, and it gets record {self._end.last + 1} or later"
+            )
 
     def _check_folder(self) -> None:
         if self._folder.is_dir() and not segments(self._folder):
@@ -127,10 +156,11 @@ class SpoolWriter:
         said, found = read_end(self._folder), segments(self._folder)
         self._sizes = {segment: segment.path.stat().st_size for segment in found}
         if not found:
-            self._begin((said.last if said else read_committed(self._folder)) + 1)
+            self._begin(max(self._end.last, said.last if said else read_committed(self._folder)) + 1)
             return
         end, rest = whole_end(found[-1])
         durable = said.last if said is not None else _last_whole(found[-1], end) if rest else end.last
+        durable = max(durable, self._end.last)  # what this writer said before holds whatever happened to the files
         if durable > end.last:
             log.error(
                 "%s is damaged: it was durable up to record %d, and is whole up to %d; new records begin with %d",
@@ -195,6 +225,13 @@ class SpoolWriter:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def _lies_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _last_whole(segment: Segment, end: End) -> int:
