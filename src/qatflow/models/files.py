@@ -13,8 +13,6 @@ from qatflow.models.weights import settle
 
 LOADERS = {b"\x89HDF": load_hdf5, b"PK\x03\x04": load_keras_zip}
 """By the first four bytes of the file; names of files say little."""
-UNREADABLE = (OSError, KeyError, ValueError, TypeError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error)
-"""What h5py and zipfile raise on broken files."""
 
 
 def load_model_file(path: Path) -> keras.Model:
@@ -28,11 +26,15 @@ def load_model_file(path: Path) -> keras.Model:
     """
     try:
         model = _loader(path)(path)
+        settle(model)
     except ModelError as error:
         raise ModelError(f"Cannot load {path}: {error}") from None
-    except UNREADABLE as error:
+    except MemoryError:
+        raise ModelError(f"Cannot load {path}: it needs more memory than there is") from None
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ModelError(f"Cannot load {path}: it is missing, truncated or damaged ({error!r:.200})") from None
-    settle(model)
+    except Exception as error:  # noqa: BLE001 (what h5py and Keras raise on such files has no end)
+        raise ModelError(f"Cannot load {path}: it is damaged or malformed ({error!r:.200})") from None
     return model
 
 

@@ -1,26 +1,27 @@
 """Reads models that Keras 3 or tf_keras saved as `.keras`: a zip of config.json and model.weights.h5."""
 
-import io
 import re
+import shutil
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 import h5py
 
-from qatflow.artifacts import Array
 from qatflow.backend import keras
 from qatflow.errors import ModelError
 from qatflow.models.config import MAX_CONFIG_BYTES, build_from_config, plain_config
-from qatflow.models.hdf5 import MAX_BYTES, follow, read_array
+from qatflow.models.hdf5 import MAX_BYTES, check_ratio, elements, follow, follow_array
 from qatflow.models.weights import assign
 
 Names = tuple[str, ...]
 """Names of the models around a layer and its own; WRAPPED for the model inside a TimeDistributed."""
-Named = dict[Names, dict[str, Array]]
+Named = dict[Names, list[h5py.Dataset]]
 WRAPPED = ""
+CHUNK_BYTES = 1 << 20
 PARTS = (
     *("query_dense", "key_dense", "value_dense", "output_dense"),
     *("forward_layer", "backward_layer", "layer", "cell"),
@@ -34,29 +35,37 @@ def load_keras_zip(path: Path) -> keras.Model:
     Raises:
         ModelError: If it holds no model, anything but built-in layers, or weights that do not fit them.
     """
-    with zipfile.ZipFile(path) as archive:
-        config = plain_config(_member(archive, "config.json", MAX_CONFIG_BYTES))
-        content = _member(archive, "model.weights.h5", MAX_BYTES)
-    with h5py.File(io.BytesIO(content), "r") as file:
-        arrays: Named = dict(_read(file, config["config"], ()))
-    model = build_from_config(config, sum(array.size for layer in arrays.values() for array in layer.values()))
-    for names, saved in arrays.items():
-        layer = model
-        for name in names:
-            layer = layer.layer if name == WRAPPED else layer.get_layer(name)
-        assign(layer.weights, saved, f"layer '{'/'.join(names)}'")
+    with zipfile.ZipFile(path) as archive, TemporaryFile() as unpacked:
+        with _member(archive, "config.json", MAX_CONFIG_BYTES) as member:
+            config = plain_config(member.read())
+        with _member(archive, "model.weights.h5", MAX_BYTES) as member:
+            shutil.copyfileobj(member, unpacked, CHUNK_BYTES)
+        with h5py.File(unpacked, "r") as file:
+            stored: Named = dict(_read(file, config["config"], ()))
+            model = build_from_config(config, elements(array for layer in stored.values() for array in layer))
+            for names, arrays in stored.items():
+                _fill(model, names, arrays)
     return model
 
 
-def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
+def _fill(model: keras.Model, names: Names, arrays: Sequence[h5py.Dataset]) -> None:
+    layer = model
+    for name in names:
+        layer = layer.layer if name == WRAPPED else layer.get_layer(name)
+    assign(layer.weights, {str(index): array[()] for index, array in enumerate(arrays)}, f"layer '{'/'.join(names)}'")
+
+
+def _member(archive: zipfile.ZipFile, name: str, limit: int) -> IO[bytes]:
     if name not in archive.namelist():
         raise ModelError(f"it has no {name}; save it with model.save()")
-    if (size := archive.getinfo(name).file_size) > limit:
-        raise ModelError(f"its {name} has {size} bytes; at most {limit} are read")
-    return archive.read(name)
+    info = archive.getinfo(name)
+    if info.file_size > limit:
+        raise ModelError(f"its {name} has {info.file_size} bytes; at most {limit} are read")
+    check_ratio(name, info.compress_size, info.file_size)
+    return archive.open(info)
 
 
-def _read(group: Any, settings: dict[str, Any], outer: Names) -> Iterator[tuple[Names, dict[str, Array]]]:
+def _read(group: Any, settings: dict[str, Any], outer: Names) -> Iterator[tuple[Names, list[h5py.Dataset]]]:
     """Yield the arrays of each layer.
 
     Keras names the groups after the class, numbered in the order of the config: conv2d, conv2d_1, …
@@ -72,13 +81,13 @@ def _read(group: Any, settings: dict[str, Any], outer: Names) -> Iterator[tuple[
         elif "layers" in (inner := layer["config"].get("layer", {}).get("config", {})):
             yield from _read(follow(group, f"{place}/layer"), inner, (*names, WRAPPED))
         elif layer["class_name"] != "InputLayer":
-            yield names, {str(index): array for index, array in enumerate(_arrays(follow(group, place)))}
+            yield names, list(_arrays(follow(group, place)))
 
 
-def _arrays(group: Any) -> Iterator[Array]:
+def _arrays(group: Any) -> Iterator[h5py.Dataset]:
     """Yield the arrays of one layer and of those inside it."""
     variables = follow(group, "vars")
-    yield from (read_array(follow(variables, str(index))) for index in range(len(variables)))
+    yield from (follow_array(variables, str(index)) for index in range(len(variables)))
     for part in PARTS:
         for name in (part, f"_{part}"):  # tf_keras hides some
             if name in group:

@@ -19,18 +19,28 @@ def assign(variables: Sequence[Any], arrays: Mapping[str, Array], where: str) ->
     """Set variables to arrays, in order.
 
     Raises:
-        ModelError: If count, a shape or a type differs, or a value is not finite; no variable is then changed.
+        ModelError: If count, a shape or a type differs, or a value is not finite in the variable's type; no variable
+            is then changed.
     """
     if len(variables) != len(arrays):
         raise ModelError(f"{where} has {len(variables)} weight arrays, the file holds {len(arrays)} for it")
-    for variable, (name, array) in zip(variables, arrays.items(), strict=True):
-        if array.shape != tuple(variable.shape) or array.dtype.kind not in "fiu":
-            expected = f"{tuple(variable.shape)} {variable.dtype.name}"
-            raise ModelError(f"{where}: {name} is {array.shape} {array.dtype}, expected {expected}")
-        if not np.isfinite(array).all():
-            raise ModelError(f"{where}: {name} holds values that are not finite")
-    for variable, array in zip(variables, arrays.values(), strict=True):
-        variable.assign(array.astype(variable.dtype.as_numpy_dtype))
+    cast = [
+        _cast(variable, name, array, where) for variable, (name, array) in zip(variables, arrays.items(), strict=True)
+    ]
+    for variable, values in zip(variables, cast, strict=True):
+        variable.assign(values)
+
+
+def _cast(variable: Any, name: str, array: Array, where: str) -> Array:
+    """Return the array in the variable's type; float64 that is finite may be infinite there."""
+    if array.shape != tuple(variable.shape) or array.dtype.kind not in "fiu":
+        expected = f"{tuple(variable.shape)} {variable.dtype.name}"
+        raise ModelError(f"{where}: {name} is {array.shape} {array.dtype}, expected {expected}")
+    with np.errstate(all="ignore"):
+        values = array.astype(variable.dtype.as_numpy_dtype, copy=False)
+    if not (np.isfinite(array).all() and np.isfinite(values).all()):
+        raise ModelError(f"{where}: {name} holds values that are not finite in {variable.dtype.name}")
+    return values
 
 
 def settle(model: keras.Model) -> None:

@@ -85,6 +85,33 @@ def test_refuses_a_missing_file_and_a_folder(tmp_path):
             load_model_file(path)
 
 
+MALFORMED = {
+    "a layer without a name": {"class_name": "Dense", "config": {"name": "", "units": 2}},
+    "a wrapper of a text": {"class_name": "TimeDistributed", "config": {"name": "d", "layer": "os.system"}},
+    "a config that is a list": {"class_name": "Dense", "config": [1]},
+    "units that are a text": {"class_name": "Dense", "config": {"name": "d", "units": "many"}},
+    "no config": {"class_name": "Dense"},
+    "a number": 7,
+    "nested deeply": json.loads('{"class_name": "Dense", "config": ' * 900 + "1" + "}" * 900),
+}
+
+
+@pytest.mark.parametrize("what", MALFORMED)
+def test_a_malformed_config_is_an_error_in_words(what, tmp_path):
+    path = tmp_path / "model.keras"
+    tf_keras.Sequential([tf_keras.layers.Input((4,)), tf_keras.layers.Dense(2, name="d")]).save(str(path))
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(members["config.json"])
+    config["config"]["layers"][-1] = MALFORMED[what]
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, json.dumps(config) if name == "config.json" else content)
+
+    with pytest.raises(ModelError, match=f"Cannot load {path}: "):
+        load_model_file(path)
+
+
 def test_refuses_files_without_a_model(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
         archive.writestr("readme.txt", "nothing")

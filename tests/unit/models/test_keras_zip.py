@@ -30,6 +30,16 @@ def test_refuses_a_bomb_before_it_unpacks_it(saved):
         load_keras_zip(saved)
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_refuses_weights_that_unpack_to_more_than_weights_do(saved, method):
+    rewrite(saved, **{"model.weights.h5": None})
+    with zipfile.ZipFile(saved, "a") as archive:
+        archive.writestr("model.weights.h5", bytes(64 << 20), method)
+
+    with pytest.raises(ModelError, match=r"model\.weights\.h5 unpacks from \d+ to 67108864 bytes, as no weights do"):
+        load_keras_zip(saved)
+
+
 def test_refuses_a_zip_without_weights(saved):
     rewrite(saved, **{"model.weights.h5": None})
 

@@ -32,6 +32,7 @@ def test_assigns_what_named_gave(variables):
         ([np.zeros(3), np.zeros(())], r"0 is \(3,\) float64, expected \(2,\) float32"),
         ([np.zeros(2, complex), np.zeros(())], "complex128, expected"),
         ([np.array([1, np.nan]), np.zeros(())], "0 holds values that are not finite"),
+        ([np.array([1, 1e300]), np.zeros(())], "0 holds values that are not finite in float32"),
     ],
 )
 def test_refuses_what_does_not_fit_and_changes_nothing(variables, arrays, message):

@@ -56,11 +56,11 @@ end
 redis.call('XADD', key, new, 'p', payload, 'reason', reason, 'begin', string.format('%.0f', start))
 return 1
 """
-"""Keys: stream of dead letters. Arguments: offset, payload, reason, bytes. The offset is kept, so a repeat adds nothing.
-`begin` counts the bytes of all dead letters there ever were before this one, with 100 for what each takes beside its
-text, so that the difference of two says what is kept. The oldest go, until the new one fits into `bytes`, and into a
-tenth of the server's memory limit: dead letters may be written though it is reached, and would else take what the stream
-itself needs. The new one is kept whatever it takes."""
+"""Keys: stream of dead letters. Arguments: offset, payload, reason, bytes. The offset is kept, so a repeat adds
+nothing. `begin` counts the bytes of all dead letters there ever were before this one, with 100 for what each takes
+beside its text, so that the difference of two says what is kept. The oldest go, until the new one fits into `bytes`,
+and into a tenth of the server's memory limit: dead letters may be written though it is reached, and would else take
+what the stream itself needs. The new one is kept whatever it takes."""
 
 TAKE_LEASE = """#!lua flags=allow-oom
 local holder = redis.call('GET', KEYS[1])

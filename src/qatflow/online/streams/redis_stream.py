@@ -77,7 +77,8 @@ class RedisStream:
 
     An entry has the fields `p` (payload) and `c` (CRC-32 of it, as a decimal number). An entry of another program that
     lacks `p` is returned as the JSON of its fields, for the reader to reject; one that lacks `c` is taken as it is.
-    Beside the key are KEY:dead (a stream of the newest dead letters, bounded in bytes), KEY:lease:GROUP and KEY:writer:ID (for an hour after its last append).
+    Beside the key are KEY:dead (a stream of the newest dead letters, bounded in bytes), KEY:lease:GROUP and
+    KEY:writer:ID (for an hour after its last append).
 
     The consumer group shows others how far the reader with the lease is. Its entries are pending until they are
     committed, and those of a reader that died are claimed by the next. What is returned never depends on it: each read
