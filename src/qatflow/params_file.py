@@ -7,15 +7,28 @@ from typing import Any
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.representer import RoundTripRepresenter
+from ruamel.yaml.tokens import (
+    AliasToken,
+    BlockEndToken,
+    BlockMappingStartToken,
+    BlockSequenceStartToken,
+    FlowMappingEndToken,
+    FlowMappingStartToken,
+    FlowSequenceEndToken,
+    FlowSequenceStartToken,
+)
 
 from qatflow.artifacts import write_text
 from qatflow.errors import ParamsError, nearest
 from qatflow.params import Params, known_keys
 
-MAX_BYTES = 1 << 20
+MAX_BYTES, MAX_TOKENS, MAX_DEPTH = 256 << 10, 50_000, 20
+"""Of a parameter file. The parser's time grows with the square of the depth, and its recursion with the depth."""
+SHOWN_FAULTS = 20
+OPENING = (BlockMappingStartToken, BlockSequenceStartToken, FlowMappingStartToken, FlowSequenceStartToken)
+CLOSING = (BlockEndToken, FlowMappingEndToken, FlowSequenceEndToken)
 
 
 class _Representer(RoundTripRepresenter):
@@ -41,13 +54,15 @@ def validate(tree: Any, path: Path) -> Params:
     """Turn parsed YAML into `Params`.
 
     Raises:
-        ParamsError: With one line for each fault: where, what was found, what would be right.
+        ParamsError: With one line for each of the first faults: where, what was found, what would be right.
     """
     try:
         return Params.model_validate(tree if tree is not None else {})
     except ValidationError as error:
-        faults = "\n".join(f"  {_explain(fault)}" for fault in error.errors())
-        raise ParamsError(f"{path} is not right:\n{faults}") from None
+        found = error.errors()
+        faults = "\n".join(f"  {_explain(fault)}" for fault in found[:SHOWN_FAULTS])
+        more = f"\n  … and {len(found) - SHOWN_FAULTS} more" if len(found) > SHOWN_FAULTS else ""
+        raise ParamsError(f"{path} is not right:\n{faults}{more}") from None
 
 
 def edit(path: Path, changes: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -125,13 +140,32 @@ def _yaml(kind: str) -> YAML:
 
 def _parse(text: str, path: Path, kind: str) -> Any:
     try:
-        yaml = _yaml(kind)
-        if any(type(token).__name__ == "AliasToken" for token in _yaml("safe").scan(text)):
-            raise ParamsError(f"{path}: YAML aliases (*name) are not allowed in parameters; write the value out")
-        return yaml.load(text)
-    except YAMLError as error:
+        _check(text, path)
+        return _yaml(kind).load(text)
+    except ParamsError:
+        raise
+    except Exception as error:  # noqa: BLE001 (values too are turned here: a date without a month is a ValueError)
         reason = " ".join(str(error).split())[:300]
         raise ParamsError(f"{path} is not plain YAML: {reason}") from None
+
+
+def _check(text: str, path: Path) -> None:
+    """Raise ParamsError for what no parameters need: aliases, which make little text large, deep nesting, many values.
+
+    It looks at one token after the other and stops at the first that is too much, so that no text takes long.
+    """
+    depth = 0
+    for count, token in enumerate(_yaml("safe").scan(text)):
+        depth += isinstance(token, OPENING) - isinstance(token, CLOSING)
+        if isinstance(token, AliasToken):
+            raise ParamsError(f"{path}: YAML aliases (*name) are not allowed in parameters; write the value out")
+        if depth > MAX_DEPTH:
+            line = token.start_mark.line + 1
+            raise ParamsError(f"{path} line {line}: sections nest deeper than {MAX_DEPTH}; parameters need four levels")
+        if count > MAX_TOKENS:
+            raise ParamsError(
+                f"{path} holds more than {MAX_TOKENS} keys and values, far more than there are parameters"
+            )
 
 
 def _set(tree: Any, key: str, value: Any) -> Any:
@@ -154,5 +188,5 @@ def _explain(fault: Any) -> str:
         return f"{where}: unknown parameter.{nearest(where, known_keys())}"
     message = fault["msg"].removeprefix("Value error, ")
     if where and not isinstance(fault["input"], dict):
-        return f"{where}: {message}, but it is {fault['input']!r}"
+        return f"{where}: {message}, but it is {fault['input']!r:.200}"
     return f"{where}: {message}".removeprefix(": ")

@@ -1,5 +1,6 @@
 """params.yaml: what is accepted, what is refused and in which words, and that edits keep the file."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -118,3 +119,34 @@ def test_gate_settings_can_be_set(file: Path) -> None:
 
 def test_flatten_gives_dotted_names() -> None:
     assert params_file.flatten({"a": {"b": {"c": 1}}, "d": [2]}) == {"a.b.c": 1, "d": [2]}
+
+
+SIZE = 250_000
+HOSTILE = {
+    "flow lists": "seed: " + "[" * SIZE,
+    "flow lists that end": "seed: " + "[" * 4000 + "]" * 4000,
+    "flow sections": "{a: " * (SIZE // 4),
+    "block lists": "- " * (SIZE // 2),
+    "block sections": "\n".join(" " * depth + f"a{depth}:" for depth in range(500)),
+    "complex keys": "? " * (SIZE // 2),
+    "keys": "\n".join(f"k{number}: 1" for number in range(20_000)),
+    "values": f"seed: [{'1,' * 100_000}]",
+    "digits": "seed: " + "9" * 10_000,
+    "letters": "seed: " + "a" * SIZE,
+    "lines": "seed: x\n" + "  y\n" * (SIZE // 4),
+    "a date that is none": "seed: 2001-99-99",
+    "bytes": "seed: \x80",
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_hostile_text_is_refused_in_a_moment(what: str, tmp_path: Path):
+    path = tmp_path / "params.yaml"
+    path.write_text(HOSTILE[what])
+
+    began = time.process_time()
+    with pytest.raises(ParamsError) as refused:
+        params_file.load(path)
+
+    assert time.process_time() - began < 5
+    assert len(str(refused.value)) < 5000
