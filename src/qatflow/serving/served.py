@@ -16,6 +16,7 @@ from qatflow.errors import ArtifactError
 from qatflow.monitoring.reference import REFERENCE, Reference, load_reference
 from qatflow.release.bundle import Bundle
 from qatflow.release.manifest import BundleManifest, Tensor
+from qatflow.tflite.batching import largest_batch
 from qatflow.tflite.session import Session, TensorSpec
 
 Floats = npt.NDArray[np.float32]
@@ -64,6 +65,8 @@ class Answer(NamedTuple):
 class ServedModel:
     """A bundle that answers. Safe to call from several threads.
 
+    It is tried with a batch first; one that answers batches otherwise than single samples runs them one by one.
+
     Args:
         version: What the registry calls it; by default the first digits of its digest.
         device: Name in `tflite.devices.DEVICES`.
@@ -103,6 +106,7 @@ class ServedModel:
         self._real = _table(single.output)
         self.reference = _reference(bundle)
         self._idle: dict[int, deque[Session]] = {1: deque([single])}
+        self._largest = largest_batch(self._open, single, LARGEST_BATCH)
         self.sample_s = self._timed()
 
     @property
@@ -155,7 +159,7 @@ class ServedModel:
     def _run(self, q: Array) -> Array:
         if len(q) == 1:
             return self._leased(q)
-        return np.concatenate([self._leased(q[rows]) for rows in _slices(len(q))])
+        return np.concatenate([self._leased(q[rows]) for rows in _slices(len(q), self._largest)])
 
     def _leased(self, q: Array) -> Array:
         """Run one batch in a session that no other thread has; one that failed does not come back."""
@@ -165,10 +169,13 @@ class ServedModel:
         try:
             session = idle.pop()
         except IndexError:
-            session = Session(self._model, batch=len(q), device=self._device)
+            session = self._open(len(q))
         y = session.run(q)
         idle.append(session)
         return y
+
+    def _open(self, batch: int) -> Session:
+        return Session(self._model, batch=batch, device=self._device)
 
     def _timed(self) -> float:
         question = Question(np.zeros((1, *self.manifest.input.shape), np.float32))
@@ -190,10 +197,10 @@ def _reference(bundle: Bundle) -> Reference | None:
     return load_reference(bundle.path / REFERENCE) if REFERENCE in bundle.manifest.files else None
 
 
-def _slices(count: int) -> Iterator[slice]:
-    """Cut into powers of two, so that few sessions serve every batch size."""
+def _slices(count: int, largest: int) -> Iterator[slice]:
+    """Cut into powers of two up to the largest, so that few sessions serve every batch size."""
     start = 0
     while start < count:
-        size = min(LARGEST_BATCH, 1 << ((count - start).bit_length() - 1))
+        size = min(largest, 1 << ((count - start).bit_length() - 1))
         yield slice(start, start + size)
         start += size

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from qatflow.artifacts import Array
-from qatflow.errors import ConversionError, DataError
+from qatflow.errors import DataError
+from qatflow.tflite.batching import largest_batch
 from qatflow.tflite.session import Kernels, Session, TensorSpec, one_line
 
 __all__ = ["Runner", "TensorSpec"]
@@ -23,8 +24,8 @@ class Runner:
         threads: Worker threads, each with sessions of one thread.
         kernels: See `Session`.
         device: See `Session`.
-        batch_size: Samples in one invoke; what is left over runs one by one. A model that cannot be resized runs all
-            samples one by one.
+        batch_size: Samples in one invoke; what is left over runs one by one. A model that answers batches otherwise
+            runs all samples one by one.
 
     Raises:
         ConversionError: See `Session`.
@@ -45,13 +46,8 @@ class Runner:
         self._open: Callable[[int], Session] = lambda batch: Session(model, kernels=kernels, batch=batch, device=device)
         single = self._open(1)
         self.input, self.output = single.input, single.output
-        self._threads, self._batch_size = threads, batch_size
-        self._idle = {batch_size: deque[Session](), 1: deque([single])}
-        try:
-            with self._leased(batch_size):
-                pass
-        except ConversionError:
-            self._batch_size = 1
+        self._threads, self._batch_size = threads, largest_batch(self._open, single, batch_size)
+        self._idle = {self._batch_size: deque[Session](), 1: deque([single])}
 
     def raw(self, x: Array) -> Array:
         """Return the outputs (n, *output.shape) in the flatbuffer's own dtype for inputs (n, *input.shape) float32.

@@ -103,9 +103,10 @@ class Session:
         if delegates:
             operators = self._interpreter._get_ops_details()  # noqa: SLF001 (no public call tells)
             check_all_delegated(device, operators, self._source, self._sink)
-        self.input, self.output = _spec(source, "input"), _spec(sink, "output")
-        if sink["shape"][0] != batch:
-            raise ConversionError(f"The model gives outputs of shape {sink['shape']} for a batch of {batch}")
+        self.input = _spec(source, "input")
+        if tuple(sink["shape"][:1]) != (batch,):
+            sink = self._called(sink)
+        self.output = _spec(sink, "output")
 
     def run(self, q: Array) -> Array:
         """Return outputs (batch, *output.shape) for inputs (batch, *input.shape), both as the tensors store them.
@@ -122,6 +123,18 @@ class Session:
         if y.shape != (self._batch, *self.output.shape):
             raise ConversionError(f"The model gave shape {y.shape} for {self._batch} samples of {self.output.shape}")
         return y
+
+    def _called(self, sink: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the output as it is after a call: models that compute shapes from shapes do not know it before."""
+        try:
+            self._interpreter.set_tensor(self._source, np.zeros((self._batch, *self.input.shape), self.input.dtype))
+            self._interpreter.invoke()
+            shape = self._interpreter.get_tensor(self._sink).shape
+        except (ValueError, RuntimeError) as error:
+            raise ConversionError(f"The model takes no batch of {self._batch}: {one_line(error)}") from None
+        if shape[:1] != (self._batch,):
+            raise ConversionError(f"The model gives outputs of shape {shape} for a batch of {self._batch}")
+        return {**sink, "shape": shape}
 
     def repeat(self) -> None:
         """Compute the outputs of the last `run` again and copy nothing: for timing."""
