@@ -102,6 +102,14 @@ def load_arrays(path: Path) -> dict[str, Array]:
         raise ArtifactError(f"{path} cannot be read as arrays: {error}") from None
 
 
+def lies_at(path: Path, opened: os.stat_result) -> bool:
+    """Tell whether a file that was opened is still the one at its path: not deleted, and not replaced by another."""
+    try:
+        return os.path.samestat(path.stat(), opened)
+    except FileNotFoundError:
+        return False
+
+
 def fsync_directory(directory: Path) -> None:
     """Make renames in `directory` durable."""
     descriptor = os.open(directory, os.O_RDONLY)

@@ -28,7 +28,10 @@ from qatflow.params import MonitoringParams
 
 GROUP_S = 0.5
 MAX_WAITING, MAX_WAITING_BYTES = 8192, 64 << 20
-DELETE_EVERY_S = 30.0
+SAMPLE_BYTES = 1024
+"""What a sample takes while it is written, beside its input and scores: a row of Python objects, features, an id."""
+DELETIONS = 20
+"""Slices in one turn: 100,000 records, several times what can come in it."""
 log = logging.getLogger("qatflow.monitoring")
 
 
@@ -36,8 +39,9 @@ class Recorder:
     """Records the requests of one server in a folder of its own, and watches its champion for drift.
 
     `record` may be called from any thread; it only appends to a bounded queue. Twice a second a thread takes what
-    is there, describes and writes it in one transaction. A process that is killed loses half a second. Nothing
-    that goes wrong with the records reaches the one who serves.
+    is there, describes and writes it in one transaction, and deletes what is too old or too much, whether anything came
+    or not. A process that is killed loses half a second. Nothing that goes wrong with the records reaches the one who
+    serves.
 
     Raises:
         MonitoringError: If another server records into `folder`, or its records are of another version.
@@ -57,7 +61,6 @@ class Recorder:
         self._live: Live | None = None
         self._hand_over, self._work = threading.Lock(), threading.Lock()
         self._stopping = threading.Event()
-        self._deleted_at = time.monotonic()
         self.refer(reference)
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
@@ -77,7 +80,7 @@ class Recorder:
                 self._counts["dropped"] += len(x)
             else:
                 self._queue.append(item)
-                self._waiting_bytes += x.nbytes
+                self._waiting_bytes += x.nbytes + scores.nbytes + len(x) * SAMPLE_BYTES
 
     def feedback(self, pairs: Iterable[tuple[str, Any]]) -> dict[str, int]:
         """Give labels (sample id, class or number) to records; return how many of each outcome. May take a while.
@@ -150,11 +153,21 @@ class Recorder:
             self._flush_safely()
 
     def _flush_safely(self) -> None:
-        """Flush; whatever is wrong with these requests, the next ones are recorded."""
-        try:
-            self.flush()
-        except Exception:
-            log.exception("requests could not be recorded")
+        """Flush and delete; whatever is wrong with these requests, the next ones are recorded."""
+        for what in (self.flush, self._delete):
+            try:
+                what()
+            except Exception:
+                log.exception("requests could not be recorded, or old ones not deleted")
+
+    def _delete(self) -> None:
+        """Keep to `keep_days` and `keep_rows`, in slices, between which others may write."""
+        work = partial(delete_old, keep_days=self._params.keep_days, keep_rows=self._params.keep_rows)
+        for _ in range(DELETIONS):
+            gone = self._writer.run(work)
+            if not gone:
+                break
+            self._counts["deleted"] += gone
 
     def _write(self, found: Sequence[Batch]) -> None:
         samples = sum(map(len, found))
@@ -166,7 +179,4 @@ class Recorder:
             for batch in found:
                 number = model_id(connection, batch.model)
                 append(connection, batch.rows(number, keep_inputs=self._params.keep_inputs))
-            if time.monotonic() - self._deleted_at > DELETE_EVERY_S:
-                self._deleted_at = time.monotonic()
-                self._counts["deleted"] += delete_old(connection, self._params.keep_days, self._params.keep_rows)
         return True

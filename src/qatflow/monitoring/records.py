@@ -137,22 +137,33 @@ def _rows(found: Sequence[Sequence[Any]]) -> Rows:
     )
 
 
+_GONE = "FROM (SELECT seq, time FROM records ORDER BY seq LIMIT ?) WHERE time < ? OR seq <= ?"
+
+
 def delete_old(connection: sqlite3.Connection, keep_days: float, keep_rows: int) -> int:
-    """Delete records that are too old or too many, at most 5,000 at once, with their labels; return how many."""
+    """Delete records that are too old or too many, with their labels; return how many, at most 5,000.
+
+    Of labels, which a record can have several of, no more are kept than of records. Where nothing is to go, which is
+    usual, nothing is written.
+    """
     newest = connection.execute("SELECT max(seq) FROM records").fetchone()[0] or 0
-    oldest = connection.execute("SELECT seq, time FROM records ORDER BY seq LIMIT ?", (DELETED_AT_ONCE,)).fetchall()
-    limit = time.time() - keep_days * 86_400
-    gone = [(seq,) for seq, when in oldest if when < limit or seq <= newest - keep_rows]
-    connection.executemany("DELETE FROM records WHERE seq = ?", gone)
-    if gone:
-        connection.execute("DELETE FROM labels WHERE record <= ?", gone[-1])
-    connection.execute("DELETE FROM reports WHERE seq <= (SELECT max(seq) FROM reports) - ?", (KEPT_REPORTS,))
-    return len(gone)
+    bounds = (time.time() - keep_days * 86_400, newest - keep_rows)
+    first, last = connection.execute("SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM labels").fetchone()
+    count = connection.execute(f"SELECT count(*) {_GONE}", (1, *bounds)).fetchone()[0]
+    if not count and last - first < keep_rows:
+        return 0
+    with transaction(connection):
+        count, end = connection.execute(f"SELECT count(*), max(seq) {_GONE}", (DELETED_AT_ONCE, *bounds)).fetchone()
+        connection.execute(f"DELETE FROM records WHERE seq IN (SELECT seq {_GONE})", (DELETED_AT_ONCE, *bounds))  # noqa: S608 (our words)
+        connection.execute("DELETE FROM labels WHERE record <= ? OR seq <= ?", (end or 0, last - keep_rows))
+    return int(count)
 
 
 def add_report(connection: sqlite3.Connection, when: float, report: str) -> None:
-    """Keep a drift report, as JSON."""
-    connection.execute("INSERT INTO reports(time, report) VALUES(?, ?)", (when, report))
+    """Keep a drift report, as JSON; the oldest beyond 5,000 go."""
+    with transaction(connection):
+        connection.execute("INSERT INTO reports(time, report) VALUES(?, ?)", (when, report))
+        connection.execute("DELETE FROM reports WHERE seq <= (SELECT max(seq) FROM reports) - ?", (KEPT_REPORTS,))
 
 
 def reports(connection: sqlite3.Connection, count: int) -> list[dict[str, Any]]:

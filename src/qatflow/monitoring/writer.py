@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import os
 import sqlite3
 import threading
 import time
@@ -12,10 +13,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TypeVar
 
+from qatflow.artifacts import lies_at
 from qatflow.errors import MonitoringError
-from qatflow.monitoring.schema import open_or_set_aside, set_aside
+from qatflow.monitoring.schema import RECORDS, open_or_set_aside, set_aside
 
 T = TypeVar("T")
+LOCK = ".lock"
 RETRY_S = 1.0
 log = logging.getLogger("qatflow.monitoring")
 
@@ -44,6 +47,8 @@ class Writer:
     def run(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
         """Return what `work` does with the open records; None if they cannot be used now.
 
+        Records that somebody deletes or replaces meanwhile would take what nobody can read: they are begun anew.
+
         Raises:
             MonitoringError: If another server records into the folder, or its records are of another version.
         """
@@ -51,7 +56,10 @@ class Writer:
             if self.trouble and time.monotonic() < self._retry_at:
                 return None
             try:
+                self._leave_if_lost()
                 done = work(self._open())
+                if self._leave_if_lost():
+                    return None
             except sqlite3.OperationalError as error:
                 self._stop(str(error))
             except sqlite3.DatabaseError as error:
@@ -75,15 +83,27 @@ class Writer:
         if self._connection is None:
             self._lock()
             self._connection, aside = open_or_set_aside(self.folder)
+            self._file = (self.folder / RECORDS).stat()
             if aside is not None:
                 self._note(aside)
         return self._connection
+
+    def _leave_if_lost(self) -> bool:
+        """Let go of records, or of a lock, that are no longer in the folder; say whether it was so."""
+        if self._connection is None or self._lock_file is None:
+            return False
+        held = ((self.folder / RECORDS, self._file), (self.folder / LOCK, os.fstat(self._lock_file.fileno())))
+        if all(lies_at(path, there) for path, there in held):
+            return False
+        log.error("the records in %s were deleted or replaced; new ones are begun", self.folder)
+        self.close()
+        return True
 
     def _lock(self) -> None:
         if self._lock_file is not None:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        file = (self.folder / ".lock").open("w")
+        file = (self.folder / LOCK).open("w")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,9 +1,11 @@
 """The server's door to monitoring: cheap, bounded, and never in the way."""
 
 import json
-import sqlite3
+import shutil
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +102,7 @@ def test_a_full_queue_drops_counts_and_goes_on(made: Recorder, monkeypatch: pyte
 
 
 def test_the_queue_is_bounded_in_bytes_too(made: Recorder, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "MAX_WAITING_BYTES", 300)
+    monkeypatch.setattr(module, "MAX_WAITING_BYTES", 2000)
     for start in range(5):
         send(made, start)
 
@@ -255,27 +257,101 @@ def test_requests_of_no_sense_do_not_stop_the_others(made: Recorder, caplog: pyt
     assert "could not be recorded" in caplog.text
 
 
-def test_old_records_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "DELETE_EVERY_S", -1.0)
+def test_old_records_go(tmp_path: Path):
     recorder = Recorder(tmp_path, reference(), MonitoringParams(keep_rows=50))
     for start in range(0, 300, 100):
         for index in range(start, start + 100):
             send(recorder, index)
-        recorder.flush()
+        recorder._flush_safely()
     recorder.close()
 
     assert last_rows(open_records(tmp_path), SHA, 1000).ids == tuple(f"r{index}" for index in range(250, 300))
     assert recorder.figures()["deleted"] == 250
 
 
-def test_records_of_last_year_go_whatever_their_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "DELETE_EVERY_S", -1.0)
+def test_they_go_as_fast_as_others_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("qatflow.monitoring.records.DELETED_AT_ONCE", 100)
+    recorder = Recorder(tmp_path, reference(), MonitoringParams(keep_rows=50))
+    for _ in range(3):
+        for number in range(10):
+            send(recorder, 0, 150, f"r{number}")
+        recorder._flush_safely()
+        assert rows_of(tmp_path, "records") == 50
+    recorder.close()
+
+
+def test_records_go_while_nothing_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    recorder = Recorder(tmp_path, reference(), MonitoringParams())
+    send(recorder, 0, 5)
+    recorder.close()
+    aged(tmp_path)
+
+    monkeypatch.setattr(module, "GROUP_S", 0.01)
+    restarted = Recorder(tmp_path, reference(), MonitoringParams(keep_days=1.0))
+    try:
+        deadline = time.monotonic() + 30
+        while rows_of(tmp_path, "records"):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    finally:
+        restarted.close()
+
+
+def test_labels_that_change_without_end_are_bounded_too(tmp_path: Path):
+    recorder = Recorder(tmp_path, reference(), MonitoringParams(keep_rows=50))
+    send(recorder, 0)
+    for label in "12" * 100:
+        recorder.feedback([("r0", label)])
+    recorder._delete()
+
+    assert rows_of(tmp_path, "labels") == 50
+    assert rows_of(tmp_path, "records") == 1
+    recorder.close()
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_records_that_were_deleted_are_begun_anew_and_said_to_be(what: str, tmp_path: Path, caplog):
+    folder = tmp_path / "m"
+    recorder = Recorder(folder, reference(), MonitoringParams())
+    send(recorder, 0)
+    recorder.flush()
+    if what == "folder":
+        shutil.rmtree(folder)
+    else:
+        (folder / "records.sqlite").unlink()
+    send(recorder, 1)
+    recorder.flush()
+
+    assert last_rows(open_records(folder), SHA, 10).ids == ("r1",)
+    assert "deleted or replaced" in caplog.text
+    with pytest.raises(MonitoringError, match="Another server records"):
+        Recorder(folder, reference(), PARAMS)
+    recorder.close()
+
+
+def test_what_went_into_deleted_records_does_not_count(tmp_path: Path):
+    recorder = Recorder(tmp_path / "m", reference(), MonitoringParams())
+
+    assert recorder._writer.run(lambda _: shutil.rmtree(tmp_path / "m") or True) is None
+    assert recorder._writer.run(lambda _: True)
+    recorder.close()
+
+
+def rows_of(folder: Path, table: str) -> int:
+    with closing(open_records(folder)) as connection:
+        return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608 (our own words)
+
+
+def aged(folder: Path) -> None:
+    with closing(open_records(folder)) as connection:
+        connection.execute("UPDATE records SET time = time - 90000")
+
+
+def test_records_of_last_year_go_whatever_their_number(tmp_path: Path):
     recorder = Recorder(tmp_path, reference(), MonitoringParams(keep_days=1.0))
     send(recorder, 0)
     recorder.flush()
-    with sqlite3.connect(tmp_path / "records.sqlite") as connection:
-        connection.execute("UPDATE records SET time = time - 90000")
-    connection.close()
+    aged(tmp_path)
     send(recorder, 1)
     recorder.close()
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from qatflow.artifacts import fsync_directory
+from qatflow.artifacts import fsync_directory, lies_at
 from qatflow.errors import ParamsError, StreamError
 from qatflow.online.streams.frames import HEAD_BYTES, pack_frames, whole_frames
 from qatflow.online.streams.segments import (
@@ -132,7 +132,7 @@ class SpoolWriter:
             self._folder / "writer.lock": self._lock.fileno(),
             self._folder / END: self._mark,
         }
-        lost = [path.name for path, descriptor in held.items() if not _lies_at(path, descriptor)]
+        lost = [path.name for path, descriptor in held.items() if not lies_at(path, os.fstat(descriptor))]
         if lost:
             self.close()
             raise StreamError(
@@ -225,13 +225,6 @@ class SpoolWriter:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-
-
-def _lies_at(path: Path, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
 
 
 def _last_whole(segment: Segment, end: End) -> int:
