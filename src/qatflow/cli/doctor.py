@@ -24,6 +24,7 @@ PINNED = {  # package -> (first version that works, first that does not); why st
     "sqlalchemy": ("2.0", "2.1"),
     "mlflow": ("3.11", "4"),
     "dvc": ("3.67", "4"),
+    "uvicorn": ("0.45", "0.55"),
 }
 
 
@@ -78,10 +79,21 @@ def _keras() -> str | None:
     return None if wanted == "1" else f"TF_USE_LEGACY_KERAS={wanted} is set; unset it, tfmot needs legacy Keras"
 
 
+def _serving() -> str | None:
+    from qatflow.serving.connection import check_hook
+
+    try:
+        check_hook()
+    except QATFlowError as error:
+        return str(error)
+    return None
+
+
 CHECKS: dict[str, Callable[[], str | None]] = {
     "Python": _python,
     "packages": _packages,
     "legacy Keras": _keras,
+    "shedding of overload": _serving,
     "project and params.yaml": _project,
     "free disk space": _disk,
 }

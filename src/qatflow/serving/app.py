@@ -10,7 +10,7 @@ from typing import Any
 
 from qatflow.errors import ConversionError
 from qatflow.serving.body import ClientGoneError, Receive
-from qatflow.serving.connection import WRITE
+from qatflow.serving.connection import HEADERS, WRITE
 from qatflow.serving.gate import Gate
 from qatflow.serving.inference import Request
 from qatflow.serving.meter import Meter
@@ -110,7 +110,14 @@ class App:
 
 
 def _request(scope: MutableMapping[str, Any], receive: Receive) -> Request:
-    return Request(scope["method"], scope["path"], dict(scope["headers"]), receive, scope.get("client"))
+    headers = scope.pop(HEADERS, None)
+    return Request(
+        scope["method"],
+        scope["path"],
+        dict(scope["headers"]) if headers is None else headers,
+        receive,
+        scope.get("client"),
+    )
 
 
 def _known(method: str) -> str:

@@ -12,6 +12,8 @@ import orjson
 from qatflow.serving.replies import CLOSE, RefusalError, shown
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+GZIP, MAX_MEMBERS = b"\x1f\x8b", 64
+"""A gzip file may have several members, one behind the other (RFC 1952, 2.2)."""
 AUTO_HEADER = 32 + zlib.MAX_WBITS
 """zlib's sign for: gzip or zlib, whichever the bytes say."""
 
@@ -77,16 +79,24 @@ def _decompressed(body: bytes, encoding: bytes, limit: int) -> bytes:
         return body
     if encoding not in {b"gzip", b"deflate"}:
         raise RefusalError(415, f"content-encoding {shown(encoding.decode('latin-1'))}; expected gzip or deflate")
-    machine = zlib.decompressobj(AUTO_HEADER)
-    try:
-        content = machine.decompress(body, limit + 1)
-    except zlib.error:
-        raise RefusalError(400, "the body is not what its content-encoding says") from None
-    if len(content) > limit:
-        raise _too_large(limit)
-    if not machine.eof:
-        raise RefusalError(400, "the compressed body ends too early")
-    return content
+    parts, left, size = [], body, 0
+    for _ in range(MAX_MEMBERS):
+        machine = zlib.decompressobj(AUTO_HEADER)
+        try:
+            parts.append(machine.decompress(left, limit + 1 - size))
+        except zlib.error:
+            raise RefusalError(400, "the body is not what its content-encoding says") from None
+        size += len(parts[-1])
+        if size > limit:
+            raise _too_large(limit)
+        if not machine.eof:
+            raise RefusalError(400, "the compressed body ends too early")
+        left = machine.unused_data
+        if not left:
+            return b"".join(parts)
+        if encoding != b"gzip" or not left.startswith(GZIP):
+            raise RefusalError(400, f"{len(left)} bytes follow the compressed body")
+    raise RefusalError(400, f"the body has more than {MAX_MEMBERS} gzip members")
 
 
 def _too_large(limit: int) -> RefusalError:

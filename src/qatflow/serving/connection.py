@@ -3,24 +3,75 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from qatflow.errors import ServingError
 from qatflow.params import ServingParams
 from qatflow.serving.replies import CLOSE, Headers, json_reply
 
-WRITE = "qatflow.write"
+WRITE, HEADERS = "qatflow.write", "qatflow.headers"
 PROBES = frozenset({"/v2/health/live", "/v2/health/ready", "/ping", "/health", "/metrics"})
+REFUSED = frozenset({401, 403, 429})
+"""Statuses that say nothing of who asks."""
 BUSY = json_reply({"error": "too many requests are in work; try again"}, 429, [(b"retry-after", b"1")])
 BUSY = BUSY._replace(headers=(*BUSY.headers, (b"content-length", b"%d" % len(BUSY.body))))
 MAX_HEAD_BYTES, MAX_HEADERS = 32 << 10, 100
+ONCE = frozenset(
+    {b"host", b"authorization", b"origin", b"expect", b"x-client-id", b"inference-header-content-length"}
+    | {b"content-type", b"content-encoding", b"content-length", b"transfer-encoding"}
+)
+"""Headers that are acted on: given twice, two programs on the way could act on different ones."""
+HOOK = "_start_asgi_task"
+"""What uvicorn calls for each request, and shedding overrides. It is private: another version may do without."""
+
+
+def check_hook() -> None:
+    """Check that this uvicorn calls what shedding overrides; `pyproject.toml` names versions that do.
+
+    Raises:
+        ServingError: If it does not: overload would then not be shed, and no word said.
+    """
+    calls = HttpToolsProtocol.on_headers_complete.__code__.co_names
+    if HOOK not in vars(HttpToolsProtocol) or HOOK not in calls:
+        raise ServingError(
+            f"uvicorn {uvicorn.__version__} does not call {HOOK}, by which overload is shed; install one that "
+            "pyproject.toml allows: pip install 'uvicorn>=0.45,<0.55'"
+        )
+
+
+def check_head(version: str, headers: Sequence[tuple[bytes, bytes]], named: Mapping[bytes, bytes]) -> None:
+    """Check what a parser lets pass but two programs on the way could read differently.
+
+    Args:
+        headers: As they came, names in lower case.
+        named: The last of each name.
+
+    Raises:
+        ValueError: If there are too many, no host or two, or a transfer-encoding that is not read.
+    """
+    if len(headers) > MAX_HEADERS:
+        raise ValueError("too many headers")
+    if len(named) != len(headers):
+        names = [name for name, _ in headers]
+        if any(names.count(name) > 1 for name in ONCE):
+            raise ValueError("a header that is acted on is there twice")
+    if b"host" not in named and version == "1.1":
+        raise ValueError("no host")
+    coding = named.get(b"transfer-encoding")
+    if coding is not None and (coding.strip().lower() != b"chunked" or version != "1.1"):
+        raise ValueError("a transfer-encoding other than chunked")
 
 
 class GuardedConnection(HttpToolsProtocol):
     """Closes connections beyond `max_connections`, heads that are large or slow, and clients that do not read.
+
+    Beyond `max_connections` the oldest goes on which nothing was ever answered but refusals of the token, and which
+    waits for nothing: idle connections of strangers give way to those who may ask. Without one it is the new one.
 
     With `max_requests` in work, further ones but probes are answered with 429 at once, and `shed` is called for each.
 
@@ -30,6 +81,7 @@ class GuardedConnection(HttpToolsProtocol):
     max_connections, max_requests = 4096, 256
     timeout_s = 10.0
     shed: Callable[[], None]
+    strangers: dict[GuardedConnection, None]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or close it if there are too many."""
@@ -37,11 +89,13 @@ class GuardedConnection(HttpToolsProtocol):
         self._in_head, self._head_bytes = True, 0
         self._timer: asyncio.TimerHandle | None = None
         self._watch()
+        self._is_stranger, self.strangers[self] = True, None
         if len(self.connections) > self.max_connections:
-            transport.abort()
+            next((one for one in self.strangers if one.cycle is None), self).transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Pass bytes on, and watch for a head that does not end."""
+        self._has_room = self._head_bytes + len(data) <= MAX_HEAD_BYTES
         super().data_received(data)
         if self._in_head:
             self._head_bytes += len(data)
@@ -59,8 +113,11 @@ class GuardedConnection(HttpToolsProtocol):
         """Note that it ended; the application has its own time for the body."""
         self._in_head = False
         self._unwatch()
-        if len(self.headers) > MAX_HEADERS:
-            raise ValueError("too many headers")  # uvicorn answers 400 and closes
+        named = dict(self.headers)
+        check_head(self.parser.get_http_version(), self.headers, named)  # after an error uvicorn answers 400 and closes
+        if not self._has_room and len(self.url) + sum(len(n) + len(v) + 4 for n, v in self.headers) > MAX_HEAD_BYTES:
+            raise ValueError("too large a head")
+        self.scope[HEADERS] = named  # type: ignore[literal-required]
         super().on_headers_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
@@ -77,6 +134,9 @@ class GuardedConnection(HttpToolsProtocol):
 
         uvicorn's own way takes 25 % of the time of a small request. Names and values are ours and hold no line breaks.
         """
+        if self._is_stranger and status not in REFUSED:
+            self._is_stranger = False
+            self.strangers.pop(self, None)
         if cycle.disconnected or cycle.response_started or self.flow.write_paused:
             return False
         keep_alive = cycle.keep_alive and CLOSE not in headers
@@ -107,6 +167,7 @@ class GuardedConnection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._unwatch()
+        self.strangers.pop(self, None)
         super().connection_lost(exc)
 
     def _watch(self) -> None:
@@ -127,4 +188,4 @@ class GuardedConnection(HttpToolsProtocol):
 def connection_class(limits: ServingParams, shed: Callable[[], None]) -> type[Any]:
     """Return the class of connections with these limits."""
     own = {name: getattr(limits, name) for name in ("max_connections", "max_requests", "timeout_s")}
-    return type("Connection", (GuardedConnection,), {**own, "shed": staticmethod(shed)})
+    return type("Connection", (GuardedConnection,), {**own, "shed": staticmethod(shed), "strangers": {}})

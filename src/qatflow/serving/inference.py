@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
+import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -98,7 +98,6 @@ class Inference:
     ) -> None:
         self.name, self.models, self._limits, self._meter, self._record = name, models, limits, meter, record
         self.pool = ThreadPoolExecutor(limits.threads, "inference")
-        self._ids = itertools.count(1)
         self._boot = secrets.token_hex(4)
         self._comparing: set[asyncio.Future[None]] = set()
 
@@ -113,7 +112,7 @@ class Inference:
             self._meter.failure(model.version, "refused")
             raise
         model, answer = await self._answered(model, question, trial)
-        request_id = f"{self._boot}-{next(self._ids):x}"
+        request_id = f"{self._boot}-{os.urandom(8).hex()}"  # labels are given by it: it may not be guessed
         reply = form.render(self.name, question, answer, model, request_id)
         request.after = partial(
             self._afterwards, model, question, answer, request_id, time.perf_counter() - started, trial

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 from datetime import UTC, datetime
+from typing import Any
 
+log = logging.getLogger(__name__)
 EXTRAS = ("event", "model_version")
 
 
@@ -24,10 +27,23 @@ class JsonLines(logging.Formatter):
 
 
 def log_to_stderr() -> None:
-    """Send the logs of the server and of uvicorn to stderr."""
+    """Send the logs of the server and of uvicorn to stderr, with all warnings, and what no thread caught."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
     logging.getLogger("uvicorn").setLevel(logging.ERROR)  # each bad request is one warning there: a client could flood
+    logging.captureWarnings(capture=True)
+    threading.excepthook = _caught
+    sys.unraisablehook = _unraisable
+
+
+def _caught(uncaught: threading.ExceptHookArgs) -> None:
+    """Log what ended a thread; a traceback on stderr would be many lines."""
+    if uncaught.exc_value is not None:
+        log.error("a thread ended", exc_info=uncaught.exc_value)
+
+
+def _unraisable(unraisable: Any) -> None:
+    log.error("%s", unraisable.err_msg or "an error nobody could catch", exc_info=unraisable.exc_value)

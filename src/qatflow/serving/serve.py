@@ -22,6 +22,7 @@ from qatflow.errors import QATFlowError
 from qatflow.monitoring.recorder import Recorder
 from qatflow.params import MonitoringParams, ServingParams
 from qatflow.serving.app import App
+from qatflow.serving.connection import check_hook
 from qatflow.serving.gate import Gate, check_exposure
 from qatflow.serving.inference import Inference, Models
 from qatflow.serving.loader import Loader
@@ -59,16 +60,18 @@ class Settings:
 
 
 def serve(settings: Settings, started: Callable[[Address, ServedModel], None]) -> None:
-    """Serve until SIGTERM or SIGINT, then drain.
+    """Serve until SIGTERM, SIGINT or SIGHUP, then drain.
 
     Raises:
-        ServingError: If the address is taken, or open to other machines without a token.
+        ServingError: If the address is taken, or open to other machines without a token, or uvicorn is one that cannot
+            shed.
         ArtifactError: If the bundle is not whole.
         DeployError: If nothing is deployed there, or it does not repeat its golden outputs here.
         ConversionError: If LiteRT refuses it.
     """
     limits, gate = settings.limits, Gate(settings.tokens)
     check_exposure(limits.host, gate)
+    check_hook()
     np.seterr(over="ignore")  # what overflows is refused or clipped; asking for silence each time costs microseconds
     with listening(limits.host, limits.port) as bound:
         built = _Built(settings, gate)

@@ -22,6 +22,8 @@ KEEP_ALIVE_S = 75
 LAME_DUCK_S = 1.0
 """A server that stops still takes requests for so long, each with `connection: close`, so that none is cut off."""
 NEWCOMERS_S = 0.5
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+IGNORED = (signal.SIGUSR1, signal.SIGUSR2)
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,14 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop on SIGTERM and SIGINT. uvicorn raises them again at the end, and what follows would never happen."""
-        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
+        """Drain on SIGTERM, SIGINT and SIGHUP, unless that is ignored (nohup); go on at SIGUSR1 and SIGUSR2.
+
+        uvicorn raises the first two again at the end, and what follows would never happen.
+        """
+        handlers = {**dict.fromkeys(STOPPING, self.handle_exit), **dict.fromkeys(IGNORED, _noted)}
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+            del handlers[signal.SIGHUP]
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         try:
             yield
         finally:
@@ -103,6 +111,10 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
         if self._follow is not None:
             self._following.cancel()
+
+
+def _noted(number: int, _: object) -> None:
+    log.warning("%s means nothing here, and was ignored", signal.Signals(number).name, extra={"event": "signal"})
 
 
 @contextlib.contextmanager

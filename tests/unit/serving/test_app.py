@@ -1,5 +1,6 @@
 import asyncio
 import gzip
+import itertools
 import json
 import logging
 import zlib
@@ -60,6 +61,23 @@ class TestBody:
         assert server("POST", PATH, b"x" + body, content_encoding=encoding).status == 400
         assert server("POST", PATH, body, content_encoding="br").status == 415
 
+    def test_gzip_of_several_members(self, server):
+        body = json.dumps(question(images())).encode()
+        pieces = [gzip.compress(body[start : start + 50]) for start in range(0, len(body), 50)]
+        assert len(pieces) > 2
+        assert server("POST", PATH, b"".join(pieces), content_encoding="gzip").status == 200
+        assert server("POST", PATH, b"".join(pieces)[:-3], content_encoding="gzip").status == 400
+        assert (
+            server("POST", PATH, gzip.compress(b"") * 65 + gzip.compress(body), content_encoding="gzip").status == 400
+        )
+        assert server("POST", PATH, gzip.compress(bytes(3000)) * 2, content_encoding="gzip").status == 413
+
+    @pytest.mark.parametrize("rest", [b"junk", b"\0", zlib.compress(b"{}"), b"\x1f\x8b"])
+    def test_what_follows_a_compressed_body_is_refused(self, server, rest):
+        body = json.dumps(question(images())).encode()
+        assert server("POST", PATH, gzip.compress(body) + rest, content_encoding="gzip").status == 400
+        assert server("POST", PATH, zlib.compress(body) + rest, content_encoding="deflate").status == 400
+
     def test_a_bomb_is_not_inflated(self, server):
         assert server("POST", PATH, gzip.compress(bytes(50_000_000)), content_encoding="gzip").status == 413
 
@@ -108,6 +126,22 @@ def test_requests_are_recorded(server):
     assert call["scores"].shape == (2, 10)
     assert (call["request_id"], call["model_sha256"]) == (reply.headers["x-request-id"], server.model.sha256)
     assert call["latency_s"] > 0
+
+
+def test_ids_cannot_be_guessed_from_others(server):
+    ids = [server.infer(images()).headers["x-request-id"] for _ in range(20)]
+    numbers = sorted(int(name.rpartition("-")[2], 16) for name in ids)
+    assert len(set(ids)) == 20
+    assert min(b - a for a, b in itertools.pairwise(numbers)) > 1 << 32
+
+
+def test_a_page_in_a_browser_gives_no_labels(bundle):
+    server = Asked(bundle, feedback=lambda pairs: {"accepted": len(pairs)})
+    body = {"labels": [{"id": "a-1", "label": "3"}]}
+    assert server("POST", "/v2/feedback", body, host="localhost", origin="http://evil.example").status == 403
+    assert server("POST", "/v2/feedback", body, host="evil.example").status == 403
+    assert server("POST", "/v2/feedback", body, host="localhost", content_type="text/plain").status == 415
+    assert server("POST", "/v2/feedback", body, host="localhost", content_type="application/json").status == 200
 
 
 def test_readiness_ends_with_the_drain(server):

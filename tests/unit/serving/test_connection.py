@@ -7,11 +7,12 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
+from qatflow.errors import ServingError
 from qatflow.params import ServingParams
-from qatflow.serving.connection import MAX_HEAD_BYTES, MAX_HEADERS, connection_class
+from qatflow.serving.connection import MAX_HEAD_BYTES, MAX_HEADERS, ONCE, check_hook, connection_class
 
 LIMITS = ServingParams(max_requests=2, max_connections=2, timeout_s=0.05)
-HEAD = b"POST /x HTTP/1.1\r\ncontent-length: 2\r\n\r\n"
+HEAD = b"POST /x HTTP/1.1\r\nhost: here\r\ncontent-length: 2\r\n\r\n"
 
 
 class Wire(asyncio.Transport):
@@ -44,7 +45,7 @@ class Server:
     """Connections to an application that answers when it is let."""
 
     def __init__(self) -> None:
-        self.state, self.sheds, self.let = ServerState(), [], asyncio.Event()
+        self.state, self.sheds, self.let, self.status = ServerState(), [], asyncio.Event(), 200
         self.kind = connection_class(LIMITS, lambda: self.sheds.append(1))
         self.config = uvicorn.Config(
             self.app, http=self.kind, ws="none", lifespan="off", interface="asgi3", log_config=None
@@ -54,7 +55,7 @@ class Server:
     async def app(self, scope, receive, send) -> None:
         await self.let.wait()
         headers = ((b"content-length", b"2"),)
-        assert scope["qatflow.write"](200, headers, b"ok")
+        assert scope["qatflow.write"](self.status, headers, b"ok")
 
     def connect(self):
         protocol, wire = self.kind(self.config, self.state, {}), Wire()
@@ -97,7 +98,7 @@ def test_beyond_the_limit_requests_are_shed_without_a_task_and_probes_are_not():
         assert json.loads(body)["error"]
         assert len(server.sheds) == 1
         assert not wire.closed
-        third.data_received(b"GET /v2/health/live HTTP/1.1\r\n\r\n")
+        third.data_received(b"GET /v2/health/live HTTP/1.1\r\nhost: here\r\n\r\n")
         assert len(server.state.tasks) == 3
         server.let.set()
         await asyncio.gather(*server.state.tasks)
@@ -106,12 +107,96 @@ def test_beyond_the_limit_requests_are_shed_without_a_task_and_probes_are_not():
     run(test)
 
 
-def test_one_connection_too_many_is_closed():
+def test_beyond_the_limit_the_oldest_that_never_asked_gives_way():
     async def test():
         server = Server()
-        assert [server.connect()[1].aborted for _ in range(3)] == [False, False, True]
+        server.let.set()
+        silent, asked = server.connect(), server.connect()
+        asked[0].data_received(HEAD + b"{}")
+        await asyncio.gather(*server.state.tasks)
+        newcomer = server.connect()
+        assert [wire.aborted for _, wire in (silent, asked, newcomer)] == [True, False, False]
+        silent[0].connection_lost(None)
+        newcomer[0].data_received(HEAD + b"{}")
+        await asyncio.gather(*server.state.tasks)
+        assert server.connect()[1].aborted  # nobody is left to give way
 
     run(test)
+
+
+def test_a_stranger_whose_token_was_refused_stays_one():
+    async def test():
+        server = Server()
+        server.status = 401
+        server.let.set()
+        refused, other = server.connect(), server.connect()
+        refused[0].data_received(HEAD + b"{}")
+        await asyncio.gather(*server.state.tasks)
+        assert refused[0] in server.kind.strangers
+        refused[0].connection_lost(None)
+        other[0].connection_lost(None)
+        assert not server.kind.strangers
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"GET /x HTTP/1.1\r\n\r\n",
+        b"GET /x HTTP/1.1\r\nhost: here\r\nHost: there\r\n\r\n",
+        *(
+            b"POST /x HTTP/1.1\r\nhost: here\r\n%b: a\r\n%b: a\r\n\r\n" % (name.title(), name)
+            for name in sorted(ONCE - {b"transfer-encoding", b"content-length"})
+        ),
+        b"POST /x HTTP/1.1\r\nhost: here\r\ntransfer-encoding: gzip, chunked\r\n\r\n",
+        b"POST /x HTTP/1.1\r\nhost: here\r\ntransfer-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n",
+        b"POST /x HTTP/1.0\r\nhost: here\r\ntransfer-encoding: chunked\r\n\r\n",
+        b"GET /x HTTP/1.1\r\nhost: here\r\na: " + b"x" * 40_000 + b"\r\n\r\n",
+        b"GET /" + b"x" * 40_000 + b" HTTP/1.1\r\nhost: here\r\n\r\n",
+    ],
+)
+def test_a_head_that_could_be_read_in_two_ways_is_refused(lines):
+    async def test():
+        protocol, wire = Server().connect()
+        protocol.data_received(lines)
+        assert wire.aborted or wire.written.startswith(b"HTTP/1.1 400 ")
+        assert wire.closed
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"GET /x HTTP/1.0\r\n\r\n",
+        b"POST /x HTTP/1.1\r\nhost: here\r\ntransfer-encoding: Chunked\r\n\r\n0\r\n\r\n",
+        b"GET /x HTTP/1.1\r\nhost: here\r\naccept: a\r\naccept: b\r\n\r\n",
+        b"POST /x HTTP/1.1\r\nhost: here\r\ncontent-length: 60000\r\n\r\n" + bytes(60_000),
+    ],
+)
+def test_a_head_that_is_right_is_answered(lines):
+    async def test():
+        server = Server()
+        server.let.set()
+        protocol, wire = server.connect()
+        protocol.data_received(lines)
+        await asyncio.gather(*server.state.tasks)
+        assert wire.written.startswith(b"HTTP/1.1 200 ")
+
+    run(test)
+
+
+class TestHook:
+    """uvicorn's private method that shedding overrides: the canary."""
+
+    def test_this_uvicorn_has_it(self):
+        check_hook()
+
+    def test_one_that_lost_it_is_named(self, monkeypatch):
+        monkeypatch.setattr("qatflow.serving.connection.HOOK", "_begin_task")
+        with pytest.raises(ServingError, match=r"uvicorn [0-9.]+ does not call _begin_task.*uvicorn>="):
+            check_hook()
 
 
 @pytest.mark.parametrize("start", [b"", b"POST /x HT", HEAD[:-2], HEAD + b"{}" + b"POST"])
@@ -143,7 +228,7 @@ def test_a_head_without_an_end_is_given_up_at_its_size():
 def test_a_head_of_too_many_lines_is_refused():
     async def test():
         protocol, wire = Server().connect()
-        protocol.data_received(b"GET /x HTTP/1.1\r\n" + b"a: b\r\n" * (MAX_HEADERS + 1) + b"\r\n")
+        protocol.data_received(b"GET /x HTTP/1.1\r\nhost: here\r\n" + b"a: b\r\n" * (MAX_HEADERS + 1) + b"\r\n")
         assert wire.written.startswith(b"HTTP/1.1 400 ")
         assert wire.closed
 
