@@ -496,12 +496,16 @@ class TestText:
 class TestUnderLoad:
     """70 and 71."""
 
-    def test_a_server_that_stops_answers_all_that_it_took(self, bundles, tmp_path):
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+    def test_a_server_that_stops_answers_all_that_it_took(self, bundles, tmp_path, number):
         with serving(tmp_path / "home", bundles[0]) as server:
             clients = [Client(server.port, bundles) for _ in range(8)]
             until(lambda: all(client.right > 20 for client in clients), "load")
+            for without_meaning in (signal.SIGUSR1, signal.SIGUSR2):
+                server.process.send_signal(without_meaning)
+            until(lambda: server.log.read_text().count("was ignored") == 2, "the signals")
 
-            assert server.stop(signal.SIGTERM) == 0
+            assert server.stop(number) == 0
 
             for client in clients:
                 client.join()
