@@ -34,7 +34,7 @@ class DataParams(Section):
 
     source: str = "digits"
     path: Annotated[str, Field(min_length=1, max_length=4096)] = "data"
-    task: Literal["classification", "regression", "anomaly"] = "classification"
+    task: Literal["classification", "multi_label", "regression", "anomaly"] = "classification"
     label: str = "label"
     image_size: tuple[Count, Count] | None = None
     normalize: Literal["auto", "unit", "standard", "none"] = "auto"

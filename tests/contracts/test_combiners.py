@@ -7,6 +7,7 @@ from qatflow.ensemble.choose import find_combiner
 from qatflow.ensemble.combine import COMBINERS, Combiner
 from qatflow.ensemble.graph import Graph
 from qatflow.errors import ParamsError
+from qatflow.evaluation.tasks import TASKS
 from qatflow.tflite.rewrite import pack
 from qatflow.tflite.runtime import Runner
 
@@ -23,9 +24,9 @@ def probabilities(seed: int, count: int = 200) -> np.ndarray:
 
 def run_alone(combiner: Combiner, outputs: np.ndarray, weights: list[np.float32]) -> np.ndarray:
     """Run nothing but the combiner's operators, on members' outputs that come in side by side."""
-    graph = Graph("combiner")
-    members = [graph.tensor(f"member{number}", [1, CLASSES]) for number in range(MEMBERS)]
-    whole = graph.tensor("input", [1, MEMBERS * CLASSES])
+    graph, width = Graph("combiner"), outputs.shape[2]
+    members = [graph.tensor(f"member{number}", [1, width]) for number in range(MEMBERS)]
+    whole = graph.tensor("input", [1, MEMBERS * width])
     from ai_edge_litert import schema_py_generated as schema
 
     split = schema.SplitOptionsT()
@@ -44,6 +45,19 @@ def test_its_graph_gives_the_bits_of_its_numpy_formula(name: str):
     found = run_alone(COMBINERS[name], probabilities(1), weights)
 
     assert np.array_equal(found, COMBINERS[name].combine(probabilities(1), weights))
+
+
+@each
+def test_one_output_for_two_classes_is_combined_as_two_are(name: str):
+    p = np.random.default_rng(6).random((MEMBERS, 200, 1)).astype(np.float32)
+    p[:, :50] = 0.5
+    weights = [np.float32(weight) for weight in (0.5, 0.25, 0.25)]
+
+    alone = run_alone(COMBINERS[name], p, weights)
+
+    both = COMBINERS[name].combine(np.concatenate([1 - p, p], axis=2), weights)
+    np.testing.assert_allclose(alone[:, 0], both[:, 1], atol=1e-6)
+    assert np.array_equal(alone[:, 0] > 0.5, both.argmax(axis=1) == 1)
 
 
 @each
@@ -83,7 +97,7 @@ def test_each_sample_is_combined_by_itself(name: str):
 
 @each
 def test_it_names_the_tasks_it_suits(name: str):
-    for task in ("classification", "regression", "anomaly"):
+    for task in TASKS:
         if task in COMBINERS[name].tasks:
             assert find_combiner(name, task) is COMBINERS[name]
         else:

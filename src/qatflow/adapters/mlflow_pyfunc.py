@@ -59,8 +59,7 @@ def signature(manifest: BundleManifest) -> Any:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema, TensorSpec
 
-    shape = () if manifest.task == "anomaly" else manifest.output.shape
-    outputs: list[ColSpec | TensorSpec] = [TensorSpec(np.dtype(np.float32), (-1, *shape), "scores")]
+    outputs: list[ColSpec | TensorSpec] = [TensorSpec(np.dtype(np.float32), (-1, *manifest.scores_shape), "scores")]
     if manifest.task == "classification":
         outputs.append(TensorSpec(np.dtype(str), (-1,), "labels"))
     inputs: list[ColSpec | TensorSpec] = [ColSpec("double", name) for name in manifest.features]

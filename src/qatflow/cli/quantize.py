@@ -35,7 +35,9 @@ Compressed = Annotated[
 ]
 Epochs = Annotated[int | None, typer.Option(help="Of each quantization-aware training.")]
 Seed = Annotated[int, typer.Option(help="Decides splits and training.")]
-Task = Annotated[str | None, typer.Option(help="classification, regression or anomaly; by default told from both.")]
+Task = Annotated[
+    str | None, typer.Option(help="classification, multi_label, regression or anomaly; by default told from both.")
+]
 Label = Annotated[str, typer.Option(metavar="COLUMN", help="csv: the column to predict.")]
 Source = Annotated[str | None, typer.Option(metavar="NAME", help="Kind of data, where it is not told from DATA.")]
 MaxSamples = Annotated[int | None, typer.Option(help="Use at most so many samples of each split.")]

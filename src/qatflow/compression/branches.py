@@ -15,7 +15,7 @@ from qatflow.data.prepared import PreparedData
 from qatflow.errors import ParamsError
 from qatflow.models.activations import is_relu, rectifies
 from qatflow.models.rebuild import copied, rebuild
-from qatflow.training.fit import LOSSES
+from qatflow.training.losses import loss_of
 
 SAMPLES, BATCH_SIZE = 1024, 256
 Branch = frozenset[str]
@@ -102,6 +102,6 @@ def _repeats(reader: Any) -> bool:
 def _loss(model: keras.Model, data: PreparedData) -> float:
     """Return a model's mean loss over the first training samples."""
     x, y = data.train.arrays(limit=SAMPLES)
-    loss = keras.losses.get(LOSSES[data.task])
+    loss = keras.losses.get(loss_of(data.task, model.output_shape[-1]))
     answers = model.predict(x, batch_size=BATCH_SIZE, verbose=0)
     return float(np.mean(loss(x if data.task == "anomaly" else y, answers)))

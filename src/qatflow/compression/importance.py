@@ -13,7 +13,7 @@ import numpy.typing as npt
 from qatflow.backend import keras, tf
 from qatflow.compression.channels import PRODUCERS, Channels
 from qatflow.data.prepared import PreparedData
-from qatflow.training.fit import LOSSES
+from qatflow.training.losses import loss_of
 
 SAMPLES, BATCH_SIZE = 1024, 8
 
@@ -38,7 +38,7 @@ def importances(model: keras.Model, channels: Channels, data: PreparedData) -> n
 
 def _effects(model: keras.Model, kernels: list[Any], data: PreparedData) -> list[list[Any]]:
     """Return for each batch and kernel the sums of weight * gradient by input channel."""
-    loss = keras.losses.get(LOSSES[data.task])
+    loss = keras.losses.get(loss_of(data.task, model.output_shape[-1]))
 
     @tf.function(reduce_retracing=True)
     def effects(x: Any, y: Any) -> list[Any]:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from functools import partial
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def read_arrays(data: DataParams) -> RawData:
     x = next(iter(pairs.values()))[0]
     return RawData(
         splits={split: partial(_chunks, *pair, data.task) for split, pair in pairs.items()},
-        class_names=_class_names(str(path), pairs, names) if data.task == "classification" else (),
+        class_names=_class_names(str(path), pairs, names, data.task),
         full_scale=FULL_SCALE_UINT8 if x.dtype == np.uint8 else None,
         count=sum(y.shape[0] for _, y in pairs.values()),
         files=(path,),
@@ -81,8 +82,15 @@ def _with_channel(x: Array) -> Array:
     return x[..., np.newaxis] if x.dtype == np.uint8 and x.ndim == 3 else x
 
 
-def _class_names(where: str, pairs: Mapping[str, tuple[Member, Member]], names: Member | None) -> tuple[str, ...]:
-    found: set[int] = set()
+def _class_names(
+    where: str, pairs: Mapping[str, tuple[Member, Member]], names: Member | None, task: str
+) -> tuple[str, ...]:
+    if task == "multi_label":
+        found = set(range(max(prod(y.shape[1:]) for _, y in pairs.values())))
+        return numbered_classes(where, found) if names is None else _named(names, found)
+    if task != "classification":
+        return ()
+    found = set()
     for _, y in pairs.values():
         for labels in read_rows(y, chunk_rows(y)):
             found.update(np.unique(numeric_targets(y.where, labels, "classification")).tolist())

@@ -19,7 +19,8 @@ class Chunk:
 
     Attributes:
         x: (n, *shape) of any real dtype.
-        y: (n,) int64 class ids, (n, d) float32 regression targets, or (n,) int64 with 0 normal and 1 anomalous.
+        y: (n,) int64 class ids, (n, d) float32 regression targets or labels of 0 and 1, or (n,) int64 with 0
+            normal and 1 anomalous.
     """
 
     x: Array
@@ -33,7 +34,7 @@ class RawData:
     Attributes:
         splits: How to read each split. The keys are `all`, or `train`, `test` and optionally `val` where the data
             come split already.
-        class_names: Name of each class id; empty unless the task is classification.
+        class_names: Name of each class id, or of each label of a sample; empty for the other tasks.
         full_scale: The value that normalization `unit` maps to 1 (255 for images); None if the range is not known.
         count: Samples in all splits together.
         files: The files that are read.

@@ -16,11 +16,12 @@ from qatflow.data.splits import SPLITS
 
 CARD = "data_card.json"
 ANOMALY_NAMES = ("normal", "anomaly")
+CLASSES = ("classification", "multi_label")
 
 
 def describe_samples(raw: RawData, index: Index, splits: Array, duplicates: Duplicates) -> dict[str, Any]:
     """Return the card's entries on samples, classes, shapes and duplicates."""
-    names = {"classification": raw.class_names, "anomaly": ANOMALY_NAMES}.get(index.task, ())
+    names = ANOMALY_NAMES if index.task == "anomaly" else raw.class_names if index.task in CLASSES else ()
     return {
         "samples": {name: int((splits == split).sum()) for split, name in enumerate(SPLITS)},
         "class_names": list(raw.class_names),
@@ -52,5 +53,8 @@ def digest_shards(directory: Path) -> str:
 
 
 def _class_counts(splits: Array, y: Array, names: tuple[str, ...]) -> dict[str, dict[str, int]]:
-    table = {name: np.bincount(y[splits == split], minlength=len(names)) for split, name in enumerate(SPLITS)}
+    """Count each class, or of labels (n, k) how many samples have each."""
+    ids = y if y.ndim == 1 else np.argwhere(y)[:, 1]
+    of_ids = splits if y.ndim == 1 else splits[np.argwhere(y)[:, 0]]
+    table = {name: np.bincount(ids[of_ids == split], minlength=len(names)) for split, name in enumerate(SPLITS)}
     return {split: dict(zip(names, counts.tolist(), strict=True)) for split, counts in table.items()}

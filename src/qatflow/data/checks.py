@@ -25,6 +25,8 @@ def check_splits(splits: Array, y: Array, task: str, class_names: Sequence[str])
     """
     if task == "classification" and len(class_names) < 2:
         raise DataError(f"All samples have one class, '{class_names[0]}'; classification needs at least two")
+    if task == "multi_label" and not class_names:
+        raise DataError("The data have one label for each sample; multi_label needs a row of 0 and 1, as an .npz holds")
     if task == "anomaly":
         _check_anomalies(splits, y)
     for split, name in enumerate(SPLITS):

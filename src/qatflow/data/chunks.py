@@ -65,7 +65,7 @@ def _check_labels(where: str, start: int, chunk: Chunk, raw: RawData, task: str)
     y = chunk.y
     if len(y) != len(chunk.x):
         raise DataError(f"{where}: {len(chunk.x)} samples but {len(y)} labels")
-    if task == "regression":
+    if y.ndim > 1:
         _check_finite(f"{where}, labels", start, y)
         return
     limit = len(raw.class_names) if task == "classification" else 2

@@ -28,8 +28,11 @@ def read_image_folder(data: DataParams) -> RawData:
     Raises:
         DataError: If a folder is empty or a file in it is no image.
     """
-    if data.task == "regression":
-        raise DataError("image_folder knows classes only; for regression use source 'arrays'")
+    if data.task not in {"classification", "anomaly"}:
+        raise DataError(
+            f"image_folder knows classes only; for {data.task} use source 'arrays', an .npz with x and y of a row of "
+            "numbers each"
+        )
     root = require_folder(data.path, "a folder with one folder of images for each class")
     listings = {split: _list_images(folder) for split, folder in _split_folders(root).items()}
     names = tuple(sorted({name for listing in listings.values() for _, name in listing}))

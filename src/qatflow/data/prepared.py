@@ -97,10 +97,10 @@ class PreparedData:
 
     Attributes:
         card: The data card.
-        task: `classification`, `regression` or `anomaly`.
-        class_names: Name of each class id; empty unless the task is classification.
+        task: `classification`, `multi_label`, `regression` or `anomaly`.
+        class_names: Name of each class id, or of each label that a sample may have; empty for the other tasks.
         input_shape: Shape of one model input.
-        num_outputs: Classes, target dimensions, or values of one input for anomaly detection.
+        num_outputs: Classes, labels, target dimensions, or values of one input for anomaly detection.
         preprocessing: From raw samples to model inputs.
     """
 
@@ -120,6 +120,10 @@ class PreparedData:
         names = tuple(self.card.get("feature_names", ()))
         return names if (len(names),) == self.input_shape else ()
 
+    def suits(self, outputs: int) -> bool:
+        """Tell whether a model of so many outputs suits the data; of two classes it may tell the second one's alone."""
+        return outputs == self.num_outputs or (self.task == "classification" and (outputs, self.num_outputs) == (1, 2))
+
 
 def open_prepared(directory: Path) -> PreparedData:
     """Open a sealed prepare folder.
@@ -132,6 +136,7 @@ def open_prepared(directory: Path) -> PreparedData:
     preprocessing = Preprocessing.from_dict(card["preprocessing"])
     outputs = {
         "classification": len(card["class_names"]),
+        "multi_label": len(card["class_names"]),
         "regression": math.prod(card["y_shape"]),
         "anomaly": math.prod(card["x_shape"]),
     }

@@ -157,6 +157,7 @@ typedef {output} {symbol}_output_t;
 extern "C" {{
 #endif
 
+/* Where OUTPUT_SIZE is 1 and LABEL_COUNT is 2, the output is the probability of the second label. */
 extern const unsigned char {symbol}_model[{upper}_MODEL_LEN];
 extern const char *const {symbol}_labels[{labels}]; /* UTF-8; LABEL_COUNT of them */
 extern const float {symbol}_input_scale[{channels}];

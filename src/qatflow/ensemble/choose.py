@@ -14,6 +14,7 @@ from qatflow.ensemble.select import select
 from qatflow.ensemble.weights import Weights, equal_weights, fit_weights
 from qatflow.errors import ModelError, ParamsError, lookup, nearest
 from qatflow.evaluation.calibration import are_probabilities
+from qatflow.evaluation.metrics import judged
 from qatflow.params import EnsembleParams
 from qatflow.progress import Progress, silent
 from qatflow.tflite.runtime import Runner
@@ -121,11 +122,17 @@ def _validated(models: Models, data: PreparedData, progress: Progress) -> tuple[
     outputs = []
     for number, (name, model) in enumerate(models.items()):
         runner = _fitting(name, model, data)
-        parts = [runner.predict(x).reshape(len(x), -1) for x, _ in data.val.batches(BATCH_SIZE)]
+        parts = [_outputs(data.task, x, runner) for x, _ in data.val.batches(BATCH_SIZE)]
         outputs.append(np.concatenate(parts))
         _check_outputs(name, outputs[-1], data.task)
         progress("running the members", number + 1, len(models))
     return _truth(data), np.stack(outputs)
+
+
+def _outputs(task: str, x: Array, runner: Runner) -> Array:
+    """Return (n, k); of an autoencoder what it reconstructs, for that is what is combined."""
+    outputs = runner.predict(x)
+    return outputs.reshape(len(x), -1) if task == "anomaly" else judged(task, x, outputs)
 
 
 def _fitting(name: str, model: bytes, data: PreparedData) -> Runner:
@@ -135,7 +142,7 @@ def _fitting(name: str, model: bytes, data: PreparedData) -> Runner:
         raise ModelError(
             f"{name} takes inputs of shape {list(runner.input.shape)}; the data have {list(data.input_shape)}"
         )
-    if prod(runner.output.shape) != data.num_outputs:
+    if not data.suits(prod(runner.output.shape)):
         raise ModelError(f"{name} gives {prod(runner.output.shape)} outputs; the data need {data.num_outputs}")
     return runner
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
-from qatflow.ensemble.graph import INT32, Graph
+from qatflow.ensemble.graph import BOOL, FLOAT32, INT32, Graph
 
 Floats = npt.NDArray[np.float32]
 
@@ -41,7 +41,7 @@ class Combiner(Protocol):
 class Weighted:
     """Σ wᵢ yᵢ. Classification takes probabilities, and gives them."""
 
-    tasks: tuple[str, ...] = ("classification", "regression", "anomaly")
+    tasks: tuple[str, ...] = ("classification", "multi_label", "regression", "anomaly")
     votes = False
 
     def __init__(self, *, weighs: bool) -> None:
@@ -74,14 +74,23 @@ class Vote:
         return np.asarray((reduce(np.add, choices) + MEAN.combine(outputs, weights)) * _share(len(outputs)))
 
     def emit(self, graph: Graph, outputs: Sequence[int], weights: Sequence[np.float32], /) -> int:
-        """Append ARG_MAX and ONE_HOT for each member, and the sums."""
-        votes = graph.sum([_one_hot(graph, output) for output in outputs], "votes")
+        """Append each member's choice, and the sums; of two classes a single output stands for the second one."""
+        choose = _above_half if graph.main.tensors[outputs[0]].shape[-1] == 1 else _one_hot
+        votes = graph.sum([choose(graph, output) for output in outputs], "votes")
         mean = MEAN.emit(graph, outputs, weights)
         return graph.scale(graph.sum([votes, mean], "vote"), _share(len(outputs)), "vote")
 
 
 def _share(members: int) -> np.float32:
     return np.float32(1 / (members + 1))
+
+
+def _above_half(graph: Graph, output: int) -> int:
+    half = graph.constant("vote/half", np.array(0.5, np.float32))
+    cast = schema.CastOptionsT()
+    cast.inDataType, cast.outDataType = BOOL, FLOAT32
+    above = graph.operator("GREATER", [output, half], graph.like(output, "vote/above", BOOL), schema.GreaterOptionsT())
+    return graph.operator("CAST", [above], graph.like(output, "vote/choice"), cast)
 
 
 def _one_hot(graph: Graph, output: int) -> int:

@@ -52,7 +52,7 @@ def figures(
     """Return what ensemble.json says of a finished ensemble. Equal arguments give equal figures.
 
     Args:
-        task: `classification`, `regression` or `anomaly`.
+        task: Name in `evaluation.tasks.TASKS`.
         y: Labels of the test split.
         ensemble: The ensemble's answers.
         singles: All models that it could have been made of.

@@ -11,7 +11,7 @@ from qatflow.artifacts import Array
 
 NO_BUFFER = 0
 """By convention the first buffer is empty, for tensors that hold no constant."""
-FLOAT32, INT32, INT64 = (getattr(schema.TensorType, name) for name in ("FLOAT32", "INT32", "INT64"))
+FLOAT32, INT32, INT64, BOOL = (getattr(schema.TensorType, name) for name in ("FLOAT32", "INT32", "INT64", "BOOL"))
 
 
 class Graph:

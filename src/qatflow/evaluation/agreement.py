@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 
 from qatflow.artifacts import Array
-from qatflow.evaluation.metrics import within_tolerance
+from qatflow.evaluation.tasks import TASKS
 
 LSB_LIMIT = 16
 """Differences beyond it are counted at it."""
@@ -14,11 +14,10 @@ LSB_LIMIT = 16
 def agreement(task: str, reference: Array, values: Array) -> float:
     """Return the share of samples on which two models agree; both arrays are what `metrics.judged` gives.
 
-    Classification: both pick the same class. Else: within `metrics.TOLERANCE` of the reference's range.
+    Classification: both pick the same class. Multi-label: both give the same labels. Else: within
+    `tasks.base.TOLERANCE` of the reference's range.
     """
-    if task == "classification":
-        return float(np.mean(reference.argmax(axis=1) == values.argmax(axis=1)))
-    return float(np.mean(within_tolerance(reference, values)))
+    return float(np.mean(TASKS[task].agree(reference, values)))
 
 
 def lsb_histogram(a: Array, b: Array, scale: float) -> dict[str, int]:

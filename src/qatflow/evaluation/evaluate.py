@@ -10,7 +10,7 @@ from qatflow.evaluation.agreement import agreement, lsb_histogram
 from qatflow.evaluation.latency import best_throughput, interleaved_latency
 from qatflow.evaluation.layers import compare_layers
 from qatflow.evaluation.memory import peak_memory
-from qatflow.evaluation.metrics import correct, judged, measure, score_of
+from qatflow.evaluation.metrics import correct, counts_samples, judged, measure, score_of
 from qatflow.evaluation.observe import Observed, observe
 from qatflow.evaluation.significance import mcnemar, wilson_interval
 from qatflow.evaluation.sizes import sizes, sparsity
@@ -75,7 +75,7 @@ def _quality(observed: Observed, data: PreparedData) -> dict[str, Any]:
         "task": task,
         "samples": len(y),
         "score": score_of(task, metrics),
-        "score_interval": wilson_interval(int(right.sum()), len(y)) if task == "classification" else None,
+        "score_interval": wilson_interval(int(right.sum()), len(y)) if counts_samples(task) else None,
         "metrics": metrics,
         "float": {"score": score_of(task, float_metrics), "metrics": float_metrics},
         "mcnemar_float_p": mcnemar(right, float_right),

@@ -13,7 +13,7 @@ from qatflow.artifacts import Array
 from qatflow.data.prepared import PreparedData
 from qatflow.errors import ConversionError
 from qatflow.evaluation.agreement import lsb_histogram
-from qatflow.evaluation.metrics import judged
+from qatflow.evaluation.metrics import counts_samples, judged
 from qatflow.progress import Progress
 from qatflow.tflite.runtime import Runner
 
@@ -48,7 +48,7 @@ def observe(
         runners: Of the flatbuffer and of the float flatbuffer.
         data: The prepared data.
         keras_outputs: Outputs of the fake-quant model on the first test samples, (m, …) float32.
-        out: Gets the flatbuffer's outputs, (n, k) float32, as npy.
+        out: Gets the flatbuffer's outputs, (n, k) float32, as npy; of a classifier the scores of all k classes.
         progress: Told after each batch.
 
     Raises:
@@ -58,16 +58,18 @@ def observe(
     for runner in runners:
         _check_outputs(runner, data)
     parts, done, count = [], 0, data.test.count
-    fake_quant = np.empty((0, data.num_outputs)) if keras_outputs is None else keras_outputs
+    size = int(np.prod(runners[0].output.shape))
+    fake_quant = np.empty((0, size)) if keras_outputs is None else keras_outputs
     with _npy(out, (count, data.num_outputs)) as file:
         for x, y in data.test.batches(BATCH_SIZE):
             outputs, float_outputs = (_predict(runner, x, done) for runner in runners)
-            file.write(outputs.tobytes())
-            fake = fake_quant[done : done + len(x)].reshape(-1, data.num_outputs)
+            values = judged(data.task, x, outputs)
+            file.write((values if counts_samples(data.task) else outputs).tobytes())
+            fake = fake_quant[done : done + len(x)].reshape(-1, size)
             parts.append(
                 Observed(
                     y,
-                    judged(data.task, x, outputs),
+                    values,
                     judged(data.task, x, float_outputs),
                     judged(data.task, x[: len(fake)], fake),
                     _lsb(outputs[: len(fake)], fake, runners[0].output.scale),
@@ -80,7 +82,7 @@ def observe(
 
 def _check_outputs(runner: Runner, data: PreparedData) -> None:
     outputs = int(np.prod(runner.output.shape))
-    if outputs != data.num_outputs:
+    if not data.suits(outputs):
         raise ConversionError(f"The model has {outputs} outputs; the data need {data.num_outputs} for {data.task}")
 
 

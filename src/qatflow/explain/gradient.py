@@ -16,7 +16,7 @@ class Gradients:
 
     Args:
         model: The float model; one input, one output.
-        task: `classification`, `regression` or `anomaly`, whose output is the reconstruction error.
+        task: Name in `evaluation.tasks.TASKS`; the output of `anomaly` is the reconstruction error.
     """
 
     def __init__(self, model: keras.Model, task: str) -> None:
@@ -48,6 +48,8 @@ class Gradients:
 def _answers(task: str, x: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
     """Do as `evaluation.metrics.judged` does, (n, outputs)."""
     flat = tf.reshape(outputs, [tf.shape(outputs)[0], -1])
+    if task == "classification" and flat.shape[1] == 1:
+        return tf.concat([1 - flat, flat], axis=1)
     if task != "anomaly":
         return flat
     return tf.reduce_mean((tf.reshape(x, tf.shape(flat)) - flat) ** 2, axis=1, keepdims=True)

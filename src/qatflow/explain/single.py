@@ -85,7 +85,11 @@ def explain_sample(answer: Answer, data: PreparedData, field: Field, index: int,
 def say(record: Record) -> Iterator[str]:
     """Yield sentences on an explained prediction."""
     first = record["outputs"][0]
-    what = {"classification": f"the model says {first['name']}", "regression": "the value is explained"}
+    what = {
+        "classification": f"the model says {first['name']}",
+        "multi_label": f"the probability of {first['name']} is explained",
+        "regression": "the value is explained",
+    }
     said = what.get(record["task"], "the reconstruction error is explained, not a class")
     yield f"Sample {record['sample']} of the test split, label {record['label']}: {said}, {first['answer']:.4g}."
     for output in record["outputs"]:
@@ -105,7 +109,8 @@ def say(record: Record) -> Iterator[str]:
 
 
 def _chosen(task: str, answers: Array) -> Sequence[int]:
-    order = np.argsort(-answers, kind="stable") if task == "classification" else np.arange(len(answers))
+    ranked = task in {"classification", "multi_label"}
+    order = np.argsort(-answers, kind="stable") if ranked else np.arange(len(answers))
     return [int(output) for output in order[:MOST_OUTPUTS]]
 
 

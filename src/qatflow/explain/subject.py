@@ -16,7 +16,7 @@ from qatflow.explain.players import Players, divide
 from qatflow.params import ExplainParams
 
 MOST_OUTPUTS = 8
-"""Of a regression with more targets, only the first ones are explained."""
+"""Of more targets or labels, only the first ones are explained."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,7 @@ def open_field(data: PreparedData, wanted: ExplainParams) -> Field:
 def explained_outputs(task: str, answers: Array) -> list[list[int]]:
     """Return the outputs to explain of each sample, from the float model's answers (n, outputs).
 
-    Classification: the class it picks, so that all models are asked for the same one. Regression: all targets.
+    Classification: the class it picks, so that all models are asked for the same one. Else: all targets or labels.
     """
     if task == "classification":
         return [[int(best)] for best in answers.argmax(axis=1)]
@@ -59,7 +59,7 @@ def explained_outputs(task: str, answers: Array) -> list[list[int]]:
 
 def output_name(data: PreparedData, output: int) -> str:
     """Return what an output is called."""
-    if data.task == "classification":
+    if data.class_names:
         return data.class_names[output]
     if data.task == "anomaly":
         return "reconstruction error"
@@ -72,6 +72,8 @@ def label_name(data: PreparedData, y: Array) -> str:
         return data.class_names[int(y)]
     if data.task == "anomaly":
         return ANOMALY_NAMES[int(y)]
+    if data.task == "multi_label":
+        return ", ".join(name for name, has in zip(data.class_names, y, strict=True) if has) or "none"
     return ", ".join(f"{value:.4g}" for value in np.atleast_1d(y))
 
 

@@ -35,8 +35,8 @@ def build(model: ModelParams, input_shape: tuple[int, ...], num_outputs: int, ta
     Args:
         model: Section `model` of params.yaml.
         input_shape: Shape of one sample.
-        num_outputs: Classes, target dimensions, or (task anomaly) elements of one sample.
-        task: classification, regression or anomaly.
+        num_outputs: Classes, labels, target dimensions, or (task anomaly) elements of one sample.
+        task: classification, multi_label, regression or anomaly.
 
     Raises:
         ModelError: If the architecture or the file does not suit the data or the task.

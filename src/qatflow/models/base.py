@@ -18,9 +18,9 @@ class Architecture(Protocol):
 
         Args:
             input_shape: Shape of one sample; samples are float32.
-            num_outputs: Classes, target dimensions, or (task anomaly) elements of one sample.
+            num_outputs: Classes, labels, target dimensions, or (task anomaly) elements of one sample.
             width: Multiplies the channels or units of each layer, see `blocks.channels`.
-            task: `classification` ends in softmax (n, num_outputs); `regression` is linear (n, num_outputs);
+            task: `classification` ends in softmax (n, num_outputs), `multi_label` in sigmoids; `regression` is linear;
                 `anomaly` is linear (n, *input_shape).
 
         Raises:

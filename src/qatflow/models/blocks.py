@@ -81,6 +81,6 @@ def finish(architecture: str, inputs: Any, features: Any, num_outputs: int, task
         raise ModelError(
             f"{architecture} cannot reconstruct its input; for data.task anomaly use model.name autoencoder"
         )
-    activation = "softmax" if task == "classification" else None
+    activation = {"classification": "softmax", "multi_label": "sigmoid"}.get(task)
     outputs = layers.Dense(num_outputs, activation, name="outputs")(features)
     return keras.Model(inputs, outputs, name=architecture)

@@ -1,25 +1,59 @@
 """Fits a user's model to the data and the task."""
 
+from functools import partial
+from typing import Any
+
 from qatflow.backend import keras
 from qatflow.errors import ModelError
+from qatflow.models.activations import activation_of
+from qatflow.models.rebuild import copied, holds_graph, rebuild
+
+Shape = tuple[int, ...]
+PASSING = (
+    keras.layers.ActivityRegularization,
+    keras.layers.Dropout,
+    keras.layers.Flatten,
+    keras.layers.Identity,
+    keras.layers.Reshape,
+)
+"""Layers that leave values as they are when a model is asked."""
 
 
-def fit_to_task(model: keras.Model, input_shape: tuple[int, ...], num_outputs: int, task: str) -> keras.Model:
+def fit_to_task(model: keras.Model, input_shape: Shape, num_outputs: int, task: str) -> keras.Model:
     """Return a model of one input (n, *input_shape) and one output for the task.
 
-    A classifier that ends in logits gets a softmax behind it.
+    A classifier that ends in logits gets what makes probabilities of them behind it: a softmax, or a sigmoid where a
+    single unit tells two classes apart, and for several labels. Where one of several classes is right, sigmoids become
+    a softmax.
 
     Raises:
         ModelError: If the model has other inputs or outputs.
     """
     check_shapes(model)
     outputs = input_shape if task == "anomaly" else (num_outputs,)
-    for what, found, wanted in (("takes", model.inputs[0], input_shape), ("gives", model.outputs[0], outputs)):
-        if tuple(found.shape[1:]) != wanted:
-            raise ModelError(f"the model {what} {tuple(found.shape[1:])}, but {task} on these data needs {wanted}")
-    if task != "classification" or ends_in_softmax(model):
+    taken, given = (tuple(tensor.shape[1:]) for tensor in (model.inputs[0], model.outputs[0]))
+    one = task == "classification" and given == (1,)
+    if taken != input_shape:
+        raise ModelError(f"the model takes {taken}, but {task} on these data needs {input_shape}")
+    if given != outputs and not (one and num_outputs == 2):
+        more = ": one unit tells two classes apart, end in one unit for each" if one else ""
+        raise ModelError(f"the model gives {given}, but {task} on these data needs {outputs}{more}")
+    return _with_probabilities(model, task, one_unit=one)
+
+
+def _with_probabilities(model: keras.Model, task: str, *, one_unit: bool) -> keras.Model:
+    end = end_of(model)
+    if task == "multi_label" and end == "softmax":
+        raise ModelError("the model ends in a softmax, which gives one label a sample; several need a sigmoid")
+    if one_unit and end == "softmax":
+        raise ModelError("the model ends in a softmax of one unit, which is always 1; end in one sigmoid unit")
+    wanted = {"classification": "sigmoid" if one_unit else "softmax", "multi_label": "sigmoid"}.get(task, end)
+    if end == wanted:
         return model
-    return keras.Model(model.inputs, keras.layers.Softmax(name="probabilities")(model.outputs[0]), name=model.name)
+    if end == "sigmoid":
+        return _softmax_instead(model)
+    last = keras.layers.Softmax if wanted == "softmax" else partial(keras.layers.Activation, wanted)
+    return keras.Model(model.inputs, last(name="probabilities")(model.outputs[0]), name=model.name)
 
 
 def check_shapes(model: keras.Model) -> None:
@@ -37,9 +71,21 @@ def check_shapes(model: keras.Model) -> None:
             raise ModelError(f"the model {what} {tuple(tensor.shape[1:])}; TFLite needs a number in place of each None")
 
 
-def ends_in_softmax(model: keras.Model) -> bool:
-    """Tell whether the outputs are class probabilities."""
-    last = model.get_layer(model.output_names[0])
-    if isinstance(last, keras.Model):
-        return ends_in_softmax(last)
-    return isinstance(last, keras.layers.Softmax) or last.get_config().get("activation") == "softmax"
+def end_of(model: keras.Model) -> str:
+    """Return the activation that the outputs come from: `softmax`, `sigmoid`, `linear`, ..."""
+    return activation_of(_last_layer(model.outputs[0]))
+
+
+def _last_layer(output: Any) -> Any:
+    """Return the layer that computes an output, before those that only pass it on."""
+    node = output.node
+    if holds_graph(node.layer):
+        return _last_layer(node.layer.outputs[0])
+    plain = isinstance(node.layer, keras.layers.Activation) and activation_of(node.layer) == "linear"
+    return _last_layer(node.keras_inputs[0]) if plain or isinstance(node.layer, PASSING) else node.layer
+
+
+def _softmax_instead(model: keras.Model) -> keras.Model:
+    """Return a model whose last sigmoids are a softmax: the highest output stays the highest."""
+    last = _last_layer(model.outputs[0])
+    return rebuild(model, lambda layer: [copied(layer, **({"activation": "softmax"} if layer is last else {}))])

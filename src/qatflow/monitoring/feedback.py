@@ -85,7 +85,12 @@ def _give(
 
 
 def resolve(model: Model, label: Any) -> float | None:
-    """Return a label as a number: the index of a class for its name or index, or the target; None if it is neither."""
+    """Return a label as a number: the index of a class for its name or index, or the target; None if it is neither.
+
+    Several labels of one sample are no number: those of multi-label models are not taken.
+    """
+    if model.task == "multi_label":
+        return None
     if model.task == "classification" and str(label) in model.classes:
         return float(model.classes.index(str(label)))
     try:

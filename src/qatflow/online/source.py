@@ -40,13 +40,18 @@ def open_source(root: Path, params: Params, champion: Path) -> Source:
 
     Raises:
         ArtifactError: If an output of a stage, or the bundle, is missing or altered.
-        DataError: If the task is no classification, or the bundle is of other classes or shapes. It may have further
-            classes behind those of the data.
+        DataError: If the task is no classification, the bundle has one output for two classes, or it is of other
+            classes or shapes. It may have further classes behind those of the data.
         ParamsError: If no strategy of `quantize.variants` can learn on.
     """
     data, bundle = open_prepared(root / "artifacts" / "prepare"), load_bundle(champion)
     if data.task != "classification":
         raise DataError(f"Online learning takes classifiers; the task of {root} is {data.task}")
+    if bundle.manifest.output.size == 1:
+        raise DataError(
+            f"{champion} tells two classes apart by one output, and a stream may bring a third; to learn from one, end "
+            "the model in a softmax of two units"
+        )
     known = bundle.manifest.labels[: len(data.class_names)]
     if (known, bundle.manifest.input.shape) != (data.class_names, data.input_shape):
         raise DataError(f"{champion} is of other classes or shapes than the prepared data of {root}")

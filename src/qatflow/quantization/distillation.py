@@ -9,13 +9,10 @@ import numpy as np
 from qatflow.artifacts import Array
 from qatflow.backend import keras, tf
 from qatflow.data.prepared import PreparedData, Split
+from qatflow.evaluation.metrics import judged
 from qatflow.params import QatParams
+from qatflow.training.losses import loss_of, metrics_of
 
-LOSSES = {
-    "classification": "categorical_crossentropy",
-    "regression": "mean_squared_error",
-    "anomaly": "mean_squared_error",
-}
 BATCH_SIZE = 256
 TINY = 1e-7
 
@@ -39,25 +36,28 @@ class Objective(NamedTuple):
     answer: Callable[[Array, Array], Array] | None = None
 
 
-def objective(teacher: keras.Model, data: PreparedData, settings: QatParams) -> Objective:
-    """Return what is learned from a teacher: anything with `predict_on_batch`, which other threads may call.
+def objective(teacher: keras.Model, data: PreparedData, settings: QatParams, outputs: int) -> Objective:
+    """Return what is learned by a model of so many outputs from a teacher: anything with `predict_on_batch`.
+
+    Other threads may call it.
 
     At temperature 1 cross-entropy is linear in its targets, and so is the gradient of a squared error: one mean of
     targets and answers does. Else both are kept, side by side, for `distilling`. Where samples are augmented, the
     teacher answers to the view that the student sees (Beyer et al., "Knowledge Distillation: A Good Teacher is Patient
     and Consistent", 2022).
     """
-    own, validation = hard_targets(data.train, data), hard_targets(data.val, data)
-    classes = data.task == "classification"
-    metrics: list[Any] = ["accuracy"] if classes else []
-    share = settings.distillation
+    share, classes = settings.distillation, data.task == "classification"
     plain = settings.distillation_temperature == 1 and settings.distillation_loss == "cross_entropy"
     if not share or not classes or plain:
-        found = Objective(own, validation, LOSSES[data.task], metrics)
+        own, validation = (hard_targets(split, data, outputs) for split in (data.train, data.val))
+        loss = loss_of(data.task, outputs)
+        loss = "categorical_crossentropy" if loss == "sparse_categorical_crossentropy" else loss
+        found = Objective(own, validation, loss, metrics_of(data.task, outputs))
         return _taught(found, teacher, data, settings, partial(_mixed, share))
+    own, validation = (hard_targets(split, data, data.num_outputs) for split in (data.train, data.val))
     both, apart = (np.concatenate([each, 0 * each], axis=1) for each in (own, validation))
-    loss = distilling(share, settings.distillation_temperature, settings.distillation_loss)
-    return _taught(Objective(both, apart, loss, [_accuracy]), teacher, data, settings, _beside)
+    soft = distilling(share, settings.distillation_temperature, settings.distillation_loss)
+    return _taught(Objective(both, apart, soft, [_accuracy]), teacher, data, settings, _beside)
 
 
 def _mixed(share: float, targets: Array, taught: Array) -> Array:
@@ -65,8 +65,9 @@ def _mixed(share: float, targets: Array, taught: Array) -> Array:
 
 
 def _beside(targets: Array, taught: Array) -> Array:
-    """Put answers (n, k) into the second half of targets (n, 2 k)."""
-    return np.concatenate([targets[:, : taught.shape[1]], taught], axis=1).astype(np.float32)
+    """Put answers into the second half of targets (n, 2 k)."""
+    scores = judged("classification", targets, taught)
+    return np.concatenate([targets[:, : scores.shape[1]], scores], axis=1).astype(np.float32)
 
 
 def _taught(
@@ -93,10 +94,12 @@ def answers(teacher: keras.Model, split: Split) -> Array:
     return np.concatenate([teacher.predict_on_batch(x) for x, _ in split.batches(BATCH_SIZE)])
 
 
-def hard_targets(split: Split, data: PreparedData) -> Array:
-    """Return a split's targets as the loss takes them: one-hot, real, or the inputs themselves; float32."""
+def hard_targets(split: Split, data: PreparedData, outputs: int) -> Array:
+    """Return a split's targets as the loss of so many outputs takes them: one-hot (the second class of one output),
+    real, or the inputs themselves; float32.
+    """
     if data.task == "classification":
-        return np.eye(data.num_outputs, dtype=np.float32)[split.labels()]
+        return np.eye(data.num_outputs, dtype=np.float32)[split.labels()][:, -outputs:]
     return np.asarray(split.arrays()[0] if data.task == "anomaly" else split.labels(), np.float32)
 
 
@@ -110,6 +113,7 @@ def distilling(share: float, temperature: float, kind: str) -> Callable[[Any, An
     """
 
     def loss(targets: Any, probabilities: Any) -> Any:
+        probabilities = _of_all_classes(probabilities)
         own, taught = tf.split(targets, 2, axis=-1)
         student, teacher = (tf.math.log(tf.maximum(values, TINY)) for values in (probabilities, taught))
         hard = -tf.reduce_sum(own * student, axis=-1)
@@ -123,13 +127,19 @@ def distilling(share: float, temperature: float, kind: str) -> Callable[[Any, An
     return loss
 
 
+def _of_all_classes(probabilities: Any) -> Any:
+    """Do as `evaluation.tasks.Classification.values` does, (n, k)."""
+    two = tf.concat([1 - probabilities, probabilities], axis=-1)
+    return two if probabilities.shape[-1] == 1 else probabilities
+
+
 def _centered(values: Any) -> Any:
     return values - tf.reduce_mean(values, axis=-1, keepdims=True)
 
 
 def _accuracy(targets: Any, probabilities: Any) -> Any:
     own, _ = tf.split(targets, 2, axis=-1)
-    return keras.metrics.categorical_accuracy(own, probabilities)
+    return keras.metrics.categorical_accuracy(own, _of_all_classes(probabilities))
 
 
 _accuracy.__name__ = "accuracy"

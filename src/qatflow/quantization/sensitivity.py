@@ -7,6 +7,7 @@ from functools import cached_property
 from qatflow.artifacts import Array
 from qatflow.evaluation.latency import interleaved_latency
 from qatflow.evaluation.layers import sqnr_db
+from qatflow.evaluation.metrics import judged
 from qatflow.progress import Progress, silent
 from qatflow.quantization.fidelity import kl_divergence, noise_ratio, task_score
 from qatflow.tflite.runtime import Runner
@@ -50,7 +51,7 @@ class Probe:
     Attributes:
         x: Preprocessed inputs, (n, *shape) float32; some hundred are enough.
         y: Their targets, (n, …).
-        task: classification, regression or anomaly.
+        task: Name in `evaluation.tasks.TASKS`.
         float_model: The float flatbuffer.
     """
 
@@ -66,8 +67,9 @@ class Probe:
 
     def distance(self, outputs: Array) -> float:
         """Return how far outputs are from the float model's: mean KL in nats, or the noise-to-signal ratio."""
-        far = kl_divergence if self.task == "classification" else noise_ratio
-        return far(self.float_outputs, outputs)
+        if self.task != "classification":
+            return noise_ratio(self.float_outputs, outputs)
+        return kl_divergence(*(judged(self.task, self.x, each) for each in (self.float_outputs, outputs)))
 
     def score(self, outputs: Array) -> float:
         """Return the task's score of outputs."""

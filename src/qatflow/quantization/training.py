@@ -62,7 +62,7 @@ def _fit(model: keras.Model, teacher: keras.Model, work: Work, extras: Extras, *
     settings, data = work.settings.training, work.data
     _check_averaging(work, extras)
     check_augmentations(settings.augment, data.train.x_shape)
-    wanted = objective(teacher, data, settings)
+    wanted = objective(teacher, data, settings, model.output_shape[-1])
     validation = Samples(data.val, settings.batch_size, wanted.validation)
     with group().scope():
         optimizer = make_quantization_aware(settings, steps_of(work) * settings.epochs, extras.rules)

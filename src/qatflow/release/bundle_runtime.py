@@ -131,16 +131,18 @@ def decode(manifest: Mapping[str, Any], inputs: Array, outputs: Array) -> dict[s
     """Return what the outputs mean.
 
     Returns:
-        `scores`: (n, classes) for classification, (n, targets) for regression, (n,) mean squared reconstruction error
-        for anomaly detection; float32. `labels`: (n,) names of the likeliest class, for classification only.
+        `scores`: (n, classes) for classification, (n, labels) for multi-label classification, (n, targets) for
+        regression, (n,) mean squared reconstruction error for anomaly detection; float32. `labels`: (n,) names of the
+        likeliest class, for classification only. A single output of a classifier is the probability of the second one.
     """
     if manifest["task"] == "anomaly":
         axes = tuple(range(1, inputs.ndim))
         return {"scores": np.asarray(np.mean((outputs - inputs) ** 2, axis=axes, dtype=np.float32))}
-    if manifest["task"] == "regression":
+    if manifest["task"] != "classification":
         return {"scores": outputs}
     labels = np.array(manifest["labels"])
-    return {"scores": outputs, "labels": labels[outputs.argmax(axis=1)]}
+    scores = outputs if outputs.shape[1] == len(labels) else np.concatenate([1 - outputs, outputs], axis=1)
+    return {"scores": scores, "labels": labels[scores.argmax(axis=1)]}
 
 
 def golden_difference(bundle: Path) -> float:

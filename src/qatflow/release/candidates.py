@@ -14,7 +14,7 @@ import numpy as np
 from qatflow import artifacts
 from qatflow.data.prepared import PreparedData, open_prepared
 from qatflow.errors import ArtifactError
-from qatflow.evaluation.metrics import correct
+from qatflow.evaluation.metrics import correct, counts_samples
 from qatflow.params import Params
 from qatflow.release.base import Candidate, Flags
 from qatflow.release.manifest import Lineage
@@ -139,7 +139,7 @@ def _measured(variant: str, trained: bool, converted: Path, evaluated: Path, dat
 
 
 def _correct(data: PreparedData, outputs: artifacts.Array) -> Flags | None:
-    return correct(data.task, data.test.labels(), outputs) if data.task == "classification" else None
+    return correct(data.task, data.test.labels(), outputs) if counts_samples(data.task) else None
 
 
 def _lineage(origin: _Origin, candidate: Candidate) -> Lineage:

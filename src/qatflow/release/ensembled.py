@@ -17,7 +17,7 @@ from qatflow.ensemble.choose import Choice, choose
 from qatflow.ensemble.figures import Judged, figures, judge
 from qatflow.errors import ModelError
 from qatflow.evaluation.latency import interleaved_latency
-from qatflow.evaluation.metrics import measure
+from qatflow.evaluation.metrics import counts_samples, measure
 from qatflow.evaluation.significance import wilson_interval
 from qatflow.params import EnsembleParams
 from qatflow.progress import Progress
@@ -105,12 +105,11 @@ def _judge(model: bytes, data: PreparedData) -> Judged:
 
 
 def _evaluation(ensemble: Judged, y: Array, data: PreparedData) -> dict[str, Any]:
-    classes = data.task == "classification"
     return {
         "task": data.task,
         "samples": len(y),
         "score": ensemble.score,
-        "score_interval": wilson_interval(int(ensemble.right.sum()), len(y)) if classes else None,
+        "score_interval": wilson_interval(int(ensemble.right.sum()), len(y)) if counts_samples(data.task) else None,
         "metrics": measure(data.task, y, ensemble.values, data.class_names),
         "sha256": artifacts.sha256_bytes(ensemble.model),
     }

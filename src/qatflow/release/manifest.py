@@ -103,7 +103,8 @@ class BundleManifest(Section):
     """All that is needed to run the flatbuffer, and to know where it came from.
 
     Attributes:
-        labels: Class names in the order of the outputs; empty unless the task is classification.
+        labels: Names of the classes, or of the labels of multi-label classification, in the order of the outputs; empty
+            for the other tasks. Of two classes a single output gives the probability of the second one.
         features: Names of the columns of a vector, in their order; empty where the data had none. Not written then, so
             that manifests without names stay as they were.
         kernels: The LiteRT kernels that the figures were measured with.
@@ -113,7 +114,7 @@ class BundleManifest(Section):
     """
 
     schema_version: Literal[1] = 1
-    task: Annotated[str, Field(pattern="^(classification|regression|anomaly)$")]
+    task: Annotated[str, Field(pattern="^(classification|multi_label|regression|anomaly)$")]
     strategy: str
     kernels: Literal["xnnpack"] = "xnnpack"
     labels: tuple[str, ...]
@@ -130,13 +131,21 @@ class BundleManifest(Section):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> BundleManifest:
-        if self.task == "classification" and len(self.labels) != self.output.size:
+        two = self.task == "classification" and self.output.size == 1 and len(self.labels) == 2
+        if self.task in {"classification", "multi_label"} and len(self.labels) != self.output.size and not two:
             raise ValueError(f"{len(self.labels)} labels for {self.output.size} outputs")
         if self.task == "anomaly" and self.input.shape != self.output.shape:
             raise ValueError(f"an autoencoder's output {self.output.shape} must have its input's shape")
         if self.features and (len(set(self.features)),) != self.input.shape:
             raise ValueError(f"{len(set(self.features))} names of columns for inputs of shape {self.input.shape}")
         return self
+
+    @property
+    def scores_shape(self) -> tuple[int, ...]:
+        """Shape of one sample's scores, see `bundle_runtime.decode`."""
+        if self.task == "anomaly":
+            return ()
+        return (len(self.labels),) if self.task == "classification" else self.output.shape
 
     @model_serializer(mode="wrap")
     def _without_no_features(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:

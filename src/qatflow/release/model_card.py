@@ -16,6 +16,7 @@ from qatflow.release.manifest import BundleManifest
 
 SCORES = {
     "classification": ("accuracy", "the share of samples whose highest output is the true class"),
+    "multi_label": ("accuracy", "the share of samples whose labels are all right: a probability above 0.5 gives one"),
     "regression": ("R²", "the share of the targets' variance that is explained"),
     "anomaly": ("AUC", "the chance that an anomaly is reconstructed worse than a normal sample"),
 }
@@ -55,9 +56,17 @@ def _details(manifest: BundleManifest, candidate: Candidate, said: CardParams) -
         f"- developed by: {stated(said.owner)}; license: {stated(said.license)}; questions to: {stated(said.contact)}",
         f"- made by QATFlow{commit} with parameters {code(lineage.params_sha256[:12])}",
         _origin(manifest, candidate),
-        f"- input {tensors[0]}, output {tensors[1]}",
+        f"- input {tensors[0]}, output {tensors[1]}{_threshold(manifest)}",
         *card_analyses.sizes(candidate),
     ]
+
+
+def _threshold(manifest: BundleManifest) -> str:
+    """Say what a single output of a classifier means."""
+    if manifest.task != "classification" or manifest.output.size > 1:
+        return ""
+    first, second = map(plain, manifest.labels)
+    return f": the probability of {second}, which is the answer above 0.5, else {first}"
 
 
 def _origin(manifest: BundleManifest, candidate: Candidate) -> str:

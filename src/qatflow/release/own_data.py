@@ -77,7 +77,7 @@ def _check_fits(data: PreparedData, manifest: BundleManifest, path: str) -> None
     for what, found, wanted in (
         ("samples of shape", list(data.input_shape), list(manifest.input.shape)),
         ("the classes", list(data.class_names), list(manifest.labels)),
-        ("targets", data.num_outputs, manifest.output.size),
+        ("targets", data.num_outputs, data.num_outputs if data.suits(manifest.output.size) else manifest.output.size),
     ):
         if found != wanted:
             raise DataError(f"{path} holds {what} {found}; the bundles are for {wanted}")

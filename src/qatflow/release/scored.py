@@ -84,6 +84,8 @@ def _label(path: Path, features: Sequence[str]) -> str | None:
 
 def _classes(raw: RawData, manifest: BundleManifest, data: str) -> Array | None:
     """Return the model's class id of each of the data's, (classes,) int64; None where there are no classes."""
+    if manifest.task == "multi_label" and raw.class_names != manifest.labels:
+        raise DataError(f"{data} has the labels {list(raw.class_names)}; the bundle gives {list(manifest.labels)}")
     if manifest.task != "classification":
         return None
     if unknown := [name for name in raw.class_names if name not in manifest.labels]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from qatflow.artifacts import Array
 from qatflow.data.prepared import PreparedData
-from qatflow.evaluation.metrics import correct, judged, measure, score_of
+from qatflow.evaluation.metrics import correct, counts_samples, judged, measure, score_of
 from qatflow.release.base import Champion
 from qatflow.release.bundle import Bundle, load_bundle
 from qatflow.release.bundle_runtime import column_order
@@ -42,7 +42,7 @@ def measure_champion(registry: Registry, number: int, inputs: Inputs, into: Path
         return _champion(version, bundle, None, None)
     y, values = judge(bundle, inputs.data)
     score = score_of(inputs.data.task, measure(inputs.data.task, y, values, inputs.data.class_names))
-    right = correct(inputs.data.task, y, values) if inputs.data.task == "classification" else None
+    right = correct(inputs.data.task, y, values) if counts_samples(inputs.data.task) else None
     return _champion(version, bundle, score, right)
 
 
@@ -63,8 +63,9 @@ def _is_comparable(bundle: Bundle, data: PreparedData) -> bool:
     manifest, named = bundle.manifest, bool(bundle.manifest.features and data.feature_names)
     if named and set(manifest.features) != set(data.feature_names):
         return False
-    made_for = (manifest.task, manifest.input.shape, manifest.labels, manifest.output.size)
-    return made_for == (data.task, tuple(data.input_shape), tuple(data.class_names), data.num_outputs)
+    made_for = (manifest.task, manifest.input.shape, manifest.labels)
+    same = made_for == (data.task, tuple(data.input_shape), tuple(data.class_names))
+    return same and data.suits(manifest.output.size)
 
 
 def judge(bundle: Bundle, data: PreparedData) -> tuple[Array, Array]:

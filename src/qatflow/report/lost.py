@@ -6,6 +6,7 @@ import numpy as np
 
 from qatflow.artifacts import Array
 from qatflow.data.prepared import Split
+from qatflow.evaluation.metrics import judged
 from qatflow.tflite.runtime import Runner
 
 MOST = 512
@@ -45,7 +46,7 @@ def find_lost(split: Split, outputs: Array, float_model: bytes) -> Losses:
 
     Args:
         split: Of classification data.
-        outputs: What the quantized flatbuffer says of the split, (n, k) float32.
+        outputs: The scores that the quantized flatbuffer gives the split, (n, k) float32.
         float_model: The float flatbuffer.
 
     Raises:
@@ -59,7 +60,7 @@ def find_lost(split: Split, outputs: Array, float_model: bytes) -> Losses:
     if not len(seen):
         return Losses((), 0, 0)
     x, y = split.take(seen)
-    scores = Runner(float_model).predict(x).reshape(len(x), -1)
+    scores = judged("classification", x, Runner(float_model).predict(x))
     rows = np.flatnonzero(scores.argmax(axis=1) == y)
     found = [
         Lost(int(seen[row]), int(y[row]), int(taken[seen[row]]), float(outputs[seen[row]].max()), x[row])

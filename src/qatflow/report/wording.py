@@ -40,6 +40,7 @@ class Score:
 
 SCORES = {
     "classification": Score("Accuracy", "accuracy", is_share=True),
+    "multi_label": Score("Accuracy", "accuracy", is_share=True),
     "regression": Score("R²", "R²", is_share=False),
     "anomaly": Score("AUC", "AUC", is_share=False),
 }

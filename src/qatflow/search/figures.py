@@ -8,7 +8,7 @@ from qatflow.artifacts import Array, sha256_bytes
 from qatflow.data.prepared import PreparedData
 from qatflow.evaluation.agreement import agreement
 from qatflow.evaluation.latency import interleaved_latency
-from qatflow.evaluation.metrics import correct
+from qatflow.evaluation.metrics import correct, counts_samples
 from qatflow.evaluation.significance import wilson_interval
 from qatflow.evaluation.sizes import sizes, sparsity
 from qatflow.progress import Progress
@@ -78,6 +78,7 @@ class TestFigures:
         return replace(trial, score=self.judge.score(values), agreement=same)
 
     def _interval(self, values: Array) -> tuple[float, float] | None:
-        if self._data.task != "classification":
+        task = self._data.task
+        if not counts_samples(task):
             return None
-        return wilson_interval(int(correct("classification", self.judge.y, values).sum()), len(values))
+        return wilson_interval(int(correct(task, self.judge.y, values).sum()), len(values))

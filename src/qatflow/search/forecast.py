@@ -18,7 +18,7 @@ from qatflow.search.names import compressions_of, weight_bits
 from qatflow.search.options import Goal
 from qatflow.search.trial import Trial
 from qatflow.tflite.inspect import inventory, layer_weights
-from qatflow.training.fit import LOSSES
+from qatflow.training.losses import loss_of
 
 TIMED_STEPS = 4
 ROUNDING_PROBES, ROUNDING_ITERATIONS = (10, 100), 1000
@@ -81,7 +81,7 @@ def training_seconds(model: keras.Model, data: PreparedData, training: TrainingP
         training: Epochs and batch size.
     """
     copy = keras.models.clone_model(model)
-    copy.compile("sgd", LOSSES[data.task])
+    copy.compile("sgd", loss_of(data.task, model.output_shape[-1]))
     x, y = data.train.arrays(training.batch_size)
     y = x if data.task == "anomaly" else y
     started = monotonic()

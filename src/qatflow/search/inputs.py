@@ -14,13 +14,14 @@ import numpy as np
 from qatflow import backend
 from qatflow.artifacts import Array, save_arrays, stage_output
 from qatflow.backend import keras
+from qatflow.data.labels import Kind
 from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import PreparedData, open_prepared
 from qatflow.errors import DataError
 from qatflow.models.user_model import fit_to_task
 from qatflow.params import DataParams
 from qatflow.progress import Progress
-from qatflow.search.models import check_fits, infer_task, shapes, take_model
+from qatflow.search.models import assumptions, check_fits, infer_task, shapes, take_model
 from qatflow.search.options import Options
 from qatflow.search.recognise import labels_of, recognise, sample_shape
 from qatflow.search.unlabelled import as_anomaly, without_labels
@@ -81,11 +82,13 @@ def _prepared(data: Any, model: keras.Model, options: Options, folder: Path) -> 
     taken, _ = shapes(model)
     size = (taken[0], taken[1]) if source == "image_folder" and len(taken) == IMAGE_RANK else None
     wanted = DataParams(source=source, path=path, label=options.label, image_size=size, max_samples=options.max_samples)
-    task = options.task or infer_task(model, _labels(wanted))
-    return _prepare(wanted.model_copy(update={"task": task}), model, options, folder)
+    labels = _labels(wanted)
+    task = options.task or infer_task(model, labels)
+    prepared, notes = _prepare(wanted.model_copy(update={"task": task}), model, options, folder)
+    return prepared, (*assumptions(model, labels, task), *notes)
 
 
-def _labels(data: DataParams) -> str:
+def _labels(data: DataParams) -> Kind:
     """Tell the kind of labels; a table without the label column may still suit an autoencoder."""
     try:
         return labels_of(data)
@@ -148,17 +151,11 @@ def _columns(parts: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _as_source(name: str, array: Array, model: keras.Model) -> Array:
-    """Make class ids of one-hot labels; keep (h, w) samples from being taken for gray images (h, w, 1)."""
-    taken, given = shapes(model)
-    if name.startswith("y") and array.ndim == 2 and array.shape[1:] == given and _is_one_hot(array):
-        return np.asarray(array.argmax(axis=1))
+    """Keep (h, w) samples from being taken for gray images (h, w, 1)."""
+    taken, _ = shapes(model)
     if name.startswith("x") and array.dtype == np.uint8 and array.ndim == 3 and len(taken) == 2:
         return array.astype(np.float32)
     return array
-
-
-def _is_one_hot(array: Array) -> bool:
-    return array.shape[1] > 1 and bool(np.isin(array, (0, 1)).all() and (array.sum(axis=1) == 1).all())
 
 
 def _check_calibration(data: PreparedData, options: Options) -> None:

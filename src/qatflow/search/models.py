@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from qatflow.backend import keras
+from qatflow.data.labels import Kind
 from qatflow.errors import ModelError
 from qatflow.models.files import load_model_file
-from qatflow.models.user_model import check_shapes, ends_in_softmax
+from qatflow.models.user_model import check_shapes, end_of
 
 Shape = tuple[int, ...]
 
@@ -39,19 +40,45 @@ def shapes(model: keras.Model) -> tuple[Shape, Shape]:
     return tuple(model.inputs[0].shape[1:]), tuple(model.outputs[0].shape[1:])
 
 
-def infer_task(model: keras.Model, labels: str) -> str:
-    """Return what a model is for: classification, regression or anomaly.
+def infer_task(model: keras.Model, labels: Kind) -> str:
+    """Return what a model is for, from how it ends and what it is to say.
+
+    One sigmoid unit tells two classes apart, unless labels are numbers between; several give a row of 0 and 1 each.
+    Logits look the same without their sigmoid.
 
     Args:
         model: Of one input and one output.
         labels: What labels the data have, see `recognise.labels_of`.
     """
-    taken, given = shapes(model)
-    if ends_in_softmax(model):
+    (taken, given), end = shapes(model), end_of(model)
+    if end == "softmax":
         return "classification"
-    if taken == given:
+    if taken == given and (given != (1,) or labels == "none"):
         return "anomaly"
-    return "classification" if labels == "classes" and len(given) == 1 and given[0] > 1 else "regression"
+    if given == (1,):
+        suited = {"sigmoid": {"two", "classes"}, "linear": {"two"}}.get(end, set())
+        return "classification" if labels in suited else "regression"
+    if labels == "multi_hot" and end in {"sigmoid", "linear"}:
+        return "multi_label"
+    return "classification" if labels in {"two", "classes", "one_hot"} and len(given) == 1 else "regression"
+
+
+def assumptions(model: keras.Model, labels: Kind, task: str) -> tuple[str, ...]:
+    """Return a sentence for each thing that was taken for granted when a task was told from model and labels."""
+    (_, given), end = shapes(model), end_of(model)
+    classes, several = task == "classification", len(given) == 1 and given[0] > 1
+    found = {
+        "labels are one-hot: the place of the 1 in each row was taken as its class": classes and labels == "one_hot",
+        "the model ends in one linear unit and labels are two classes: its output was taken for a logit of the second "
+        "class, and a sigmoid put behind it; --task regression takes it as a number": (
+            classes and given == (1,) and end == "linear"
+        ),
+        "the model ends in linear units and labels are rows of 0 and 1: its outputs were taken for logits, and "
+        "sigmoids put behind them; --task regression takes them as numbers": task == "multi_label" and end == "linear",
+        "the model ends in several sigmoids and each sample has one class: they became a softmax, whose highest output "
+        "is the same": classes and several and end == "sigmoid",
+    }
+    return tuple(sentence for sentence, holds in found.items() if holds)
 
 
 def check_fits(model: keras.Model, sample: Shape) -> None:

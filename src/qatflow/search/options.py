@@ -4,7 +4,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from qatflow.errors import ParamsError
+from qatflow.errors import ParamsError, lookup
+from qatflow.evaluation.tasks import TASKS
 from qatflow.params import QuantizeParams
 from qatflow.progress import Progress, silent
 from qatflow.search.trial import Trial
@@ -48,7 +49,7 @@ class Options:
     """How data are read and models are made; all have defaults.
 
     Attributes:
-        task: classification, regression or anomaly; by default told from the model and the labels.
+        task: Name in `evaluation.tasks.TASKS`; by default told from the model and the labels.
         source: Name of the data source; by default told from the data.
         label: Column to predict in a CSV table.
         max_samples: Use at most so many samples of each split.
@@ -75,8 +76,8 @@ class Options:
     on_trial: Callable[[Trial], None] = ignore
 
     def __post_init__(self) -> None:
-        if self.task not in {None, "classification", "regression", "anomaly"}:
-            raise ParamsError(f"Unknown task '{self.task}'. Known: anomaly, classification, regression.")
+        if self.task is not None:
+            lookup("task", self.task, TASKS)
         for name in ("max_samples", "epochs", "latency_runs"):
             value = getattr(self, name)
             if value is not None and value < 1:

@@ -1,17 +1,14 @@
 """Tells from a path what kind of data lie there, and what kind of labels they have."""
 
 from pathlib import Path
-from typing import Literal
-
-import numpy as np
 
 from qatflow.data import SOURCES
 from qatflow.data.arrays import KEYS
-from qatflow.data.npz import npz_names, open_npz
+from qatflow.data.labels import Kind, kind_of
+from qatflow.data.npz import chunk_rows, npz_names, open_npz, read_rows
 from qatflow.errors import DataError, lookup, nearest
 from qatflow.params import DataParams
 
-Labels = Literal["classes", "numbers", "none"]
 KNOWN = (
     "Known: digits, an .npz, a .csv, a folder with one folder of images for each class, or a folder of idx files. "
     "Name the kind with --source."
@@ -43,15 +40,17 @@ def recognise(data: str | Path, source: str | None) -> tuple[str, str]:
     return found, str(path)
 
 
-def labels_of(data: DataParams) -> Labels:
-    """Tell whether labels are classes (whole numbers, texts, folders) or real numbers, or whether there are none.
+def labels_of(data: DataParams) -> Kind:
+    """Tell what kind of labels there are: classes are whole numbers, texts or folders.
 
     Raises:
         DataError: If the labels cannot be read.
     """
     if data.source == "arrays":
         return _array_labels(Path(data.path))
-    return _column_labels(Path(data.path), data.label) if data.source == "csv" else "classes"
+    if data.source == "csv":
+        return _column_labels(Path(data.path), data.label)
+    return "two" if len(SOURCES[data.source](data).class_names) == 2 else "classes"
 
 
 def sample_shape(data: DataParams) -> tuple[int, ...]:
@@ -78,7 +77,7 @@ def _file_kind(path: Path) -> str | None:
     return {".npz": "arrays", ".csv": "csv"}.get(path.suffix.lower())
 
 
-def _array_labels(path: Path) -> Labels:
+def _array_labels(path: Path) -> Kind:
     present = npz_names(path)
     members = open_npz(path, {"y", "y_train"})
     labels = members.get("y", members.get("y_train"))
@@ -86,14 +85,16 @@ def _array_labels(path: Path) -> Labels:
         if not {"x", "x_train"} & present:
             raise DataError(f"{path} holds the arrays {', '.join(sorted(present)) or 'none'}; expected {KEYS}")
         return "none"
-    return "classes" if labels.dtype.kind in "biu" and np.prod(labels.shape[1:]) == 1 else "numbers"
+    return kind_of(read_rows(labels, chunk_rows(labels)))
 
 
-def _column_labels(path: Path, label: str) -> Labels:
+def _column_labels(path: Path, label: str) -> Kind:
     """Look at the whole column: one fraction among whole numbers makes them all real."""
     texts = SOURCES["csv"](DataParams(source="csv", path=str(path), label=label)).class_names
     try:
         values = [float(text) for text in texts]
     except ValueError:
-        return "classes"
+        return "two" if len(texts) == 2 else "classes"
+    if {*values} <= {0.0, 1.0}:
+        return "two"
     return "classes" if all(value.is_integer() for value in values) and "." not in "".join(texts) else "numbers"

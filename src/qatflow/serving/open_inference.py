@@ -39,8 +39,8 @@ def metadata(name: str, model: ServedModel) -> dict[str, Any]:
     if manifest.input.dtype != "float32":
         raw = DATATYPES[manifest.input.dtype]
         stored = {"datatype": raw, "scale": manifest.input.scale, "zero_point": manifest.input.zero_point}
-    outputs = [{"name": "scores", "datatype": "FP32", "shape": [-1, *_score_shape(model)]}]
-    if manifest.labels:
+    outputs = [{"name": "scores", "datatype": "FP32", "shape": [-1, *manifest.scores_shape]}]
+    if manifest.task == "classification":
         outputs.append({"name": "labels", "datatype": "BYTES", "shape": [-1]})
     return {
         "name": name,
@@ -214,7 +214,7 @@ def _typed(values: Array, dtype: Any) -> Array:
 
 def _outputs(request: Mapping[str, Any], model: ServedModel) -> tuple[frozenset[str], tuple[str, ...] | None]:
     """Return which outputs go as bytes, and which are wanted at all."""
-    known = ("scores", "labels") if model.manifest.labels else ("scores",)
+    known = ("scores", "labels") if model.manifest.task == "classification" else ("scores",)
     all_binary = _parameters(request).get("binary_data_output") is True
     asked = request.get("outputs")
     if not asked:
@@ -244,7 +244,3 @@ def _bytes(values: Any) -> bytes:
         texts = [text.encode() for text in values]
         return b"".join(len(text).to_bytes(4, "little") + text for text in texts)
     return np.ascontiguousarray(values, "<f4").tobytes()
-
-
-def _score_shape(model: ServedModel) -> tuple[int, ...]:
-    return () if model.manifest.task == "anomaly" else model.manifest.output.shape

@@ -52,7 +52,7 @@ class Answer(NamedTuple):
     """What the model says.
 
     Attributes:
-        scores: (n, *output shape) float32; (n,) reconstruction errors of an autoencoder.
+        scores: (n, *scores shape) float32, see `BundleManifest.scores_shape`.
         labels: (n,) indices of the likeliest class, for classification only.
         infer_s: Seconds inside the interpreter and around it.
     """
@@ -145,7 +145,10 @@ class ServedModel:
             inputs = self.spec.dequantize(q) if inputs is None else inputs
             scores = np.mean((outputs - inputs) ** 2, axis=tuple(range(1, inputs.ndim)), dtype=np.float32)
         elif self.manifest.task == "classification":
-            labels = (outputs if outputs.ndim == 2 else outputs.reshape(len(outputs), -1)).argmax(axis=1)
+            scores = outputs if outputs.ndim == 2 else outputs.reshape(len(outputs), -1)
+            if scores.shape[1] == 1:  # the probability of the second of two classes
+                scores = np.concatenate([1 - scores, scores], axis=1)
+            labels = scores.argmax(axis=1)
         return Answer(scores, labels, time.perf_counter() - started)
 
     def units(self, question: Question) -> Floats:

@@ -11,15 +11,9 @@ from qatflow.training.averaging import averaging_callbacks
 from qatflow.training.callbacks import KeepBest
 from qatflow.training.distributed.group import group
 from qatflow.training.loop import Watched, train
+from qatflow.training.losses import loss_of, metrics_of
 from qatflow.training.optimizers import make_optimizer
 from qatflow.training.targets import standardized
-
-LOSSES = {
-    "classification": "sparse_categorical_crossentropy",
-    "regression": "mean_squared_error",
-    "anomaly": "mean_squared_error",
-}
-METRICS = {"classification": ["accuracy"], "regression": [], "anomaly": []}
 
 
 def fit(
@@ -41,7 +35,7 @@ def fit(
         progress: Told every 20 batches.
 
     Returns:
-        One dict an epoch: epoch (from 1), loss, for classification accuracy, and the same with `val_` before them.
+        One dict an epoch: epoch (from 1), loss, where there are classes accuracy, and the same with `val_` before them.
         The loss of a regression is in standardized targets, see `training.targets`.
 
     Raises:
@@ -58,7 +52,8 @@ def fit(
     with standardized(model, data) as in_units, group().copied(model) as trained:
         with group().scope():
             optimizer = make_optimizer(training, steps * training.epochs)
-            trained.compile(optimizer, loss=LOSSES[data.task], metrics=METRICS[data.task])
+            size = model.output_shape[-1]
+            trained.compile(optimizer, loss=loss_of(data.task, size), metrics=metrics_of(data.task, size))
         return train(
             trained,
             samples(data.train, in_units(data.train.labels()), seed, training.augment),

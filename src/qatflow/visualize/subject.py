@@ -9,6 +9,7 @@ import numpy as np
 from qatflow.artifacts import Array
 from qatflow.data.prepared import PreparedData
 from qatflow.errors import DataError
+from qatflow.evaluation.metrics import judged
 from qatflow.release.bundle import load_bundle
 from qatflow.release.own_data import OwnData, prepare_for
 from qatflow.report.around import data_of, float_model_of
@@ -25,7 +26,7 @@ class Subject:
 
     Attributes:
         name: Its strategy.
-        task: classification, regression or anomaly.
+        task: Name in `evaluation.tasks.TASKS`.
     """
 
     name: str
@@ -50,12 +51,11 @@ class Subject:
 
     @cached_property
     def outputs(self) -> Array:
-        """What it says of the test split, (n, k) float32; asked only where there are data."""
+        """What it says of the test split, see `evaluation.metrics.judged`; asked only where there are data."""
         if self.data is None:
             raise ValueError("there are no data")
         runner = Runner(self.model)
-        parts = [runner.predict(x) for x, _ in self.data.test.batches(BATCH_SIZE)]
-        return np.concatenate(parts).reshape(self.data.test.count, -1)
+        return np.concatenate([judged(self.task, x, runner.predict(x)) for x, _ in self.data.test.batches(BATCH_SIZE)])
 
 
 def open_subject(path: Path, float_model: Path | None, own: OwnData | None, folder: Path, near: Path) -> Subject:

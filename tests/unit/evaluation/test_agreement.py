@@ -11,6 +11,13 @@ def test_classes_agree_where_the_highest_score_is_the_same():
     assert agreement("classification", a, b) == 3 / 4
 
 
+def test_samples_agree_where_all_their_labels_do():
+    a = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6]])
+    b = np.array([[0.6, 0.4], [0.9, 0.8], [0.5, 0.9]])
+
+    assert agreement("multi_label", a, b) == pytest.approx(2 / 3)
+
+
 @pytest.mark.parametrize("task", ["regression", "anomaly"])
 def test_values_agree_within_five_percent_of_the_references_range(task):
     reference = np.array([0.0, 10.0, 20.0, 5.0])

@@ -3,17 +3,8 @@ import pytest
 from sklearn import metrics as sklearn
 
 from qatflow.errors import DataError
-from qatflow.evaluation.metrics import (
-    SCORES,
-    anomaly,
-    classification,
-    correct,
-    judged,
-    measure,
-    regression,
-    score_of,
-    within_tolerance,
-)
+from qatflow.evaluation.metrics import SCORES, correct, judged, measure, score_of
+from qatflow.evaluation.tasks.base import within_tolerance
 
 
 def one_hot(predicted, classes=3):
@@ -24,7 +15,7 @@ class TestClassification:
     def test_by_hand(self):
         y, predicted = np.array([0, 0, 1, 1, 1]), [0, 1, 1, 1, 0]
 
-        figures = classification(y, one_hot(predicted), ["cat", "dog", "eel"])
+        figures = measure("classification", y, one_hot(predicted), ["cat", "dog", "eel"])
 
         assert figures["accuracy"] == 3 / 5
         assert figures["confusion_matrix"] == [[1, 1, 0], [1, 2, 0], [0, 0, 0]]
@@ -43,7 +34,7 @@ class TestClassification:
         y, outputs = rng.integers(0, 5, 200), rng.random((200, 5))
         predicted = outputs.argmax(axis=1)
 
-        figures = classification(y, outputs, list("abcde"))
+        figures = measure("classification", y, outputs, list("abcde"))
 
         assert figures["accuracy"] == sklearn.accuracy_score(y, predicted)
         assert figures["precision_macro"] == sklearn.precision_score(y, predicted, average="macro")
@@ -51,30 +42,81 @@ class TestClassification:
         assert figures["f1_macro"] == sklearn.f1_score(y, predicted, average="macro")
 
 
+class TestOneSigmoidUnit:
+    """A single output of a classifier is the probability of the second of two classes."""
+
+    P = np.array([[0.1], [0.5], [0.51], [0.9]], np.float32)
+
+    def test_it_becomes_two_scores_and_the_second_class_needs_more_than_half(self):
+        scores = judged("classification", np.zeros((4, 2)), self.P)
+
+        np.testing.assert_allclose(scores, [[0.9, 0.1], [0.5, 0.5], [0.49, 0.51], [0.1, 0.9]], atol=1e-6)
+        assert correct("classification", np.array([0, 0, 1, 0]), scores).tolist() == [True, True, True, False]
+
+    def test_figures_are_scikit_learns(self):
+        y = np.array([0, 1, 1, 1])
+        figures = measure("classification", y, judged("classification", self.P, self.P), ["cat", "dog"])
+
+        assert figures["accuracy"] == 3 / 4
+        assert figures["roc_auc"] == sklearn.roc_auc_score(y, self.P[:, 0])
+        assert figures["recall_macro"] == sklearn.balanced_accuracy_score(y, self.P[:, 0] > 0.5)
+
+
+class TestMultiLabel:
+    Y = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 0], [0, 1, 0]], np.float32)
+    P = np.array([[0.9, 0.2, 0.1], [0.6, 0.4, 0.1], [0.2, 0.3, 0.5], [0.1, 0.9, 0.2]], np.float32)
+
+    def test_by_hand(self):
+        figures = measure("multi_label", self.Y, self.P, ["red", "blue", "never"])
+
+        assert (figures["accuracy"], figures["label_accuracy"]) == (3 / 4, 11 / 12)
+        assert figures["per_class"]["blue"] == {
+            "precision": 1.0,
+            "recall": 1 / 2,
+            "f1": pytest.approx(2 / 3),
+            "support": 2,
+        }
+        assert figures["per_class"]["never"]["support"] == 0
+        assert figures["roc_auc_macro"] == 1.0
+
+    def test_like_scikit_learn(self):
+        rng = np.random.default_rng(0)
+        y, p = rng.integers(0, 2, (100, 4)), rng.random((100, 4))
+
+        figures = measure("multi_label", y, p, list("abcd"))
+
+        assert figures["accuracy"] == sklearn.accuracy_score(y, p > 0.5)
+        assert figures["f1_macro"] == pytest.approx(sklearn.f1_score(y, p > 0.5, average="macro"))
+        assert figures["roc_auc_macro"] == pytest.approx(sklearn.roc_auc_score(y, p, average="macro"))
+
+    def test_a_label_that_all_samples_have_allows_no_area(self):
+        assert "roc_auc_macro" not in measure("multi_label", np.ones((3, 1)), np.ones((3, 1)), ["all"])
+
+
 class TestRegression:
     def test_by_hand(self):
         y, outputs = np.array([[1.0], [2.0], [3.0], [4.0]]), np.array([[1.0], [2.0], [3.0], [6.0]])
 
-        assert regression(y, outputs) == {"mae": 0.5, "rmse": 1.0, "r2": pytest.approx(1 - 4 / 5)}
+        assert measure("regression", y, outputs, ()) == {"mae": 0.5, "rmse": 1.0, "r2": pytest.approx(1 - 4 / 5)}
 
     def test_constant_targets_give_a_finite_score(self):
-        assert regression(np.ones((3, 1)), np.zeros((3, 1)))["r2"] == 0.0
+        assert measure("regression", np.ones((3, 1)), np.zeros((3, 1)), ())["r2"] == 0.0
 
     def test_one_sample(self):
         with pytest.raises(DataError, match="R² needs at least two"):
-            regression(np.ones((1, 1)), np.ones((1, 1)))
+            measure("regression", np.ones((1, 1)), np.ones((1, 1)), ())
 
 
 class TestAnomaly:
     def test_by_hand(self):
-        figures = anomaly(np.array([0, 0, 1, 1]), np.array([1.0, 3.0, 2.0, 4.0]))
+        figures = measure("anomaly", np.array([0, 0, 1, 1]), np.array([1.0, 3.0, 2.0, 4.0]), ())
 
         assert figures["auc"] == 3 / 4
         assert (figures["mean_error_normal"], figures["mean_error_anomaly"]) == (2.0, 3.0)
 
     def test_one_kind_only(self):
         with pytest.raises(DataError, match="AUC needs both"):
-            anomaly(np.zeros(4), np.arange(4.0))
+            measure("anomaly", np.zeros(4), np.arange(4.0), ())
 
 
 class TestJudged:
@@ -117,6 +159,7 @@ def test_tolerance_holds_for_every_column():
     ("task", "y", "values"),
     [
         ("classification", np.array([0, 1]), one_hot([0, 1])),
+        ("multi_label", np.array([[0.0, 1.0, 1.0]]), np.array([[0.4, 0.6, 0.9]])),
         ("regression", np.array([[0.0], [1.0]]), np.array([[0.0], [1.0]])),
         ("anomaly", np.array([0, 1]), np.array([0.0, 1.0])),
     ],

@@ -9,6 +9,7 @@ from qatflow.tflite.runtime import Runner
 from tests.unit.release.fabricate import flatbuffer, lineage
 
 IMAGE = Tensor(name="x", shape=(8, 8, 1), dtype="int8", scale=0.1, zero_point=0)
+ONE = Tensor(name="y", shape=(1,), dtype="int8", scale=1 / 256, zero_point=-128)
 LABEL = Tensor(name="y", shape=(3,), dtype="int8", scale=0.1, zero_point=0)
 
 
@@ -36,8 +37,16 @@ def test_members_are_in_the_lineage_of_ensembles_only():
 
 def test_there_is_one_label_for_each_output():
     assert manifest("classification", ("a", "b", "c"), LABEL).output.size == 3
-    with pytest.raises(ValidationError, match="2 labels for 3 outputs"):
-        manifest("classification", ("a", "b"), LABEL)
+    for task in ("classification", "multi_label"):
+        with pytest.raises(ValidationError, match="2 labels for 3 outputs"):
+            manifest(task, ("a", "b"), LABEL)
+
+
+def test_one_output_stands_for_two_classes_and_for_no_more():
+    assert manifest("classification", ("a", "b"), ONE).scores_shape == (2,)
+    for task, labels in (("classification", ("a", "b", "c")), ("multi_label", ("a", "b"))):
+        with pytest.raises(ValidationError, match="labels for 1 outputs"):
+            manifest(task, labels, ONE)
 
 
 def test_an_autoencoder_gives_back_its_inputs_shape():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from qatflow.errors import DataError
-from qatflow.evaluation.metrics import regression
+from qatflow.evaluation.metrics import measure
 from qatflow.release.bundle import load_bundle
 from qatflow.release.scored import score_data
 from qatflow.tflite.runtime import Runner
@@ -27,7 +27,7 @@ def table(path: Path, columns, x, label: str, y) -> str:
 
 def test_the_table_that_trained_is_scored_whatever_the_order_of_its_columns(named, brightness, tmp_path: Path):
     x, y = brightness.test.arrays(50)
-    wanted = regression(y, Runner(flatbuffer("regressor")).predict(x))
+    wanted = measure("regression", y, Runner(flatbuffer("regressor")).predict(x), ())
     for names, rows in ((COLUMNS, x), (COLUMNS[::-1], x[:, ::-1])):
         scored = score_data(named, table(tmp_path / "a.csv", names, rows, "bright", y), None, None)
         assert scored.samples == 50

@@ -31,7 +31,7 @@ X, Y = RNG.normal(size=(60, 6)).astype(np.float32), np.arange(60) % 3
 
 
 @pytest.mark.parametrize(
-    "data", [(X, Y), (X[:40], Y[:40], X[40:], Y[40:]), [X, np.eye(3)[Y]], (X.astype(np.float64), Y.astype(np.int8))]
+    "data", [(X, Y), (X[:40], Y[:40], X[40:], Y[40:]), [X, Y[:, None]], (X.astype(np.float64), Y.astype(np.int8))]
 )
 def test_arrays_go_in_as_they_are(data):
     taken = take_inputs(classifier(), data, Options())
@@ -72,6 +72,58 @@ def test_real_labels_make_a_regression():
     taken = take_inputs(built((6,), layers.Dense(1)), (X, X.mean(axis=1)), Options())
 
     assert taken.data.task == "regression"
+
+
+@pytest.mark.parametrize("kind", ["python", "npz"])
+def test_one_hot_labels_become_classes_with_a_note(tmp_path, kind):
+    np.savez(tmp_path / "a.npz", x=X, y=np.eye(3)[Y])
+    data = (X, np.eye(3)[Y]) if kind == "python" else tmp_path / "a.npz"
+
+    taken = take_inputs(classifier(), data, Options())
+
+    assert (taken.data.task, taken.data.num_outputs) == ("classification", 3)
+    assert "labels are one-hot" in taken.notes[0]
+
+
+@pytest.mark.parametrize("kind", ["int", "float", "bool", "column"])
+def test_one_sigmoid_unit_tells_two_classes_apart(kind):
+    y = {"int": Y == 0, "float": (Y == 0).astype(float), "bool": Y == 0, "column": (Y == 0)[:, None]}[kind]
+    y = y.astype(int) if kind == "int" else y
+    model = built((6,), layers.Dense(1, activation="sigmoid"))
+
+    taken = take_inputs(model, (X, y), Options())
+
+    assert (taken.data.task, taken.data.class_names, taken.notes) == ("classification", ("0", "1"), ())
+    np.testing.assert_array_equal(taken.model(X), model(X))
+
+
+def test_one_linear_unit_and_two_classes_are_taken_for_a_logit_unless_the_task_says_else():
+    model = built((6,), layers.Dense(1))
+
+    taken = take_inputs(model, (X, Y % 2), Options())
+
+    np.testing.assert_allclose(taken.model(X), keras.activations.sigmoid(model(X)), rtol=1e-5)
+    assert "taken for a logit" in taken.notes[0]
+    assert take_inputs(model, (X, Y % 2), Options(task="regression")).data.task == "regression"
+
+
+def test_sigmoids_and_rows_of_zeros_and_ones_are_multi_label():
+    y = (X[:, :3] > 0).astype(int)
+
+    taken = take_inputs(built((6,), layers.Dense(3, activation="sigmoid")), (X, y), Options())
+
+    assert (taken.data.task, taken.data.class_names, taken.notes) == ("multi_label", ("0", "1", "2"), ())
+    assert sum(taken.data.card["class_counts"]["train"].values()) == taken.data.train.labels().sum()
+
+
+def test_sigmoids_of_one_class_each_become_a_softmax_that_picks_the_same():
+    model = built((6,), layers.Dense(3, activation="sigmoid"))
+
+    taken = take_inputs(model, (X, Y), Options())
+
+    np.testing.assert_allclose(taken.model(X).numpy().sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(taken.model(X).numpy().argmax(axis=1), model(X).numpy().argmax(axis=1))
+    assert "became a softmax" in taken.notes[0]
 
 
 def test_logits_get_a_softmax():
@@ -141,6 +193,7 @@ def test_samples_are_limited():
     [
         ((X[:, :5], Y), ModelError, r"takes samples of shape \(6,\), the data have \(5,\)"),
         ((X, Y % 2), ModelError, r"gives \(3,\), but classification on these data needs \(2,\)"),
+        ((X, (X[:, :3] > 0).astype(int)), DataError, "one 1 in each row.*task multi_label, with a model that ends in"),
         ((X, Y[:-1]), DataError, "'x' has 60 samples, 'y' has 59"),
         ((X, Y, X), DataError, "3 arrays; expected"),
         ((X[:1], Y[:1]), DataError, "one class"),

@@ -3,7 +3,7 @@ import pytest
 
 from qatflow.backend import keras, start, tf
 from qatflow.errors import ModelError
-from qatflow.models.user_model import ends_in_softmax
+from qatflow.models.user_model import end_of
 from qatflow.search.models import infer_task, shapes, take_model
 
 layers = keras.layers
@@ -102,7 +102,17 @@ def test_missing_files_and_folders(tmp_path):
         ([layers.Dense(3), layers.Softmax()], (4,), "classes", "classification"),
         ([layers.Dense(3)], (4,), "classes", "classification"),
         ([layers.Dense(3)], (4,), "numbers", "regression"),
-        ([layers.Dense(1, activation="sigmoid")], (4,), "classes", "regression"),
+        ([layers.Dense(1, activation="sigmoid")], (4,), "two", "classification"),
+        ([layers.Dense(1), layers.Activation("sigmoid"), layers.Flatten()], (4,), "two", "classification"),
+        ([layers.Dense(1, activation="sigmoid")], (1,), "two", "classification"),
+        ([layers.Dense(1, activation="sigmoid")], (4,), "numbers", "regression"),
+        ([layers.Dense(1)], (4,), "two", "classification"),
+        ([layers.Dense(1)], (4,), "classes", "regression"),
+        ([layers.Dense(1, activation="relu")], (4,), "two", "regression"),
+        ([layers.Dense(3, activation="sigmoid")], (4,), "multi_hot", "multi_label"),
+        ([layers.Dense(3)], (4,), "multi_hot", "multi_label"),
+        ([layers.Dense(3, activation="sigmoid")], (4,), "one_hot", "classification"),
+        ([layers.Dense(3, activation="sigmoid")], (4,), "numbers", "regression"),
         ([layers.Dense(4)], (4,), "none", "anomaly"),
         ([layers.Conv2D(1, 3, padding="same")], (8, 8, 1), "classes", "anomaly"),
     ],
@@ -114,5 +124,5 @@ def test_the_task_is_told_from_shapes_and_labels(stack, shape, labels, task):
 def test_softmax_is_found_inside_a_model_at_the_end(model):
     outer = keras.Sequential([layers.InputLayer((4,)), model])
 
-    assert ends_in_softmax(outer)
+    assert end_of(outer) == "softmax"
     assert shapes(outer) == ((4,), (2,))

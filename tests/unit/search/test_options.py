@@ -25,7 +25,7 @@ def test_limits_out_of_range(limits, words):
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"task": "poetry"}, "Unknown task 'poetry'. Known: anomaly, classification, regression"),
+        ({"task": "poetry"}, "Unknown task 'poetry'. Known: anomaly, classification, multi_label, regression"),
         ({"epochs": 0}, "epochs is 0"),
         ({"max_samples": -1}, "max-samples is -1"),
         ({"seed": -1}, "seed is -1"),

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 from qatflow.errors import DataError, ParamsError
 from qatflow.params import DataParams
@@ -47,7 +48,7 @@ def test_missing_data_and_unknown_sources(place):
 
 @pytest.mark.parametrize(
     ("y", "kind"),
-    [(np.arange(4), "classes"), (np.ones(4), "numbers"), (np.ones((4, 2), int), "numbers"), (None, "none")],
+    [(np.arange(4), "classes"), (np.ones(4) / 2, "numbers"), (np.ones((4, 2), int), "multi_hot"), (None, "none")],
 )
 def test_labels_of_arrays(tmp_path, y, kind):
     np.savez(tmp_path / "a.npz", x=np.zeros((4, 2)), **({} if y is None else {"y": y}))
@@ -56,7 +57,16 @@ def test_labels_of_arrays(tmp_path, y, kind):
 
 
 @pytest.mark.parametrize(
-    ("column", "kind"), [("1 2 3", "classes"), ("1 2.5 3", "numbers"), ("1.0 2.0", "numbers"), ("cat dog", "classes")]
+    ("column", "kind"),
+    [
+        ("1 2 3", "classes"),
+        ("1 2.5 3", "numbers"),
+        ("1.0 2.0", "numbers"),
+        ("cat dog eel", "classes"),
+        ("cat dog", "two"),
+        ("0 1 1", "two"),
+        ("0.0 1.0", "two"),
+    ],
 )
 def test_labels_of_tables(tmp_path, column, kind):
     rows = "".join(f"0,{cell}\n" for cell in column.split())
@@ -66,7 +76,10 @@ def test_labels_of_tables(tmp_path, column, kind):
 
 
 def test_folders_have_classes_and_arrays_need_samples(tmp_path):
-    assert labels_of(DataParams(source="image_folder", path=str(tmp_path))) == "classes"
+    for kind, name in (("classes", "cat"), ("two", "dog"), ("classes", "eel")):
+        (tmp_path / name).mkdir()
+        Image.fromarray(np.zeros((2, 2), np.uint8)).save(tmp_path / name / "a.png")
+        assert labels_of(DataParams(source="image_folder", path=str(tmp_path))) == kind
     np.savez(tmp_path / "a.npz", z=np.zeros(3))
     with pytest.raises(DataError, match="holds the arrays z"):
         labels_of(DataParams(source="arrays", path=str(tmp_path / "a.npz")))

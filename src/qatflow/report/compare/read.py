@@ -8,7 +8,7 @@ import numpy as np
 from qatflow import artifacts, params_file
 from qatflow.data.prepared import PreparedData, open_prepared
 from qatflow.errors import ArtifactError
-from qatflow.evaluation.metrics import correct, measure
+from qatflow.evaluation.metrics import correct, counts_samples, measure
 from qatflow.evaluation.significance import wilson_interval
 from qatflow.evaluation.sizes import zstd_bytes
 from qatflow.release.bundle import Bundle, load_bundle
@@ -68,7 +68,7 @@ def _read_bundle(path: Path, near: Path) -> Side:
 
 def _bundle_model(bundle: Bundle, data: PreparedData | None) -> Model:
     manifest, samples = bundle.manifest, bundle.manifest.samples
-    is_share = manifest.task == "classification"
+    is_share = counts_samples(manifest.task)
     measured: Record = {}
     if data is not None and is_share:
         y, values = judge(bundle, data)
@@ -108,7 +108,7 @@ def _read_project(path: Path) -> Side:
 
 def _run_model(run: Run, variant: Variant, data: PreparedData) -> Model:
     evaluation, timings = variant.evaluation, variant.timings
-    is_share = run.task == "classification"
+    is_share = counts_samples(run.task)
     outputs = np.load(variant.measured / "outputs.npy", allow_pickle=False) if is_share else None
     return Model(
         name=variant.name,
