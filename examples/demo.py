@@ -45,11 +45,7 @@ SETTINGS = {
     "ensemble.members": "none",
     "evaluate.latency_runs": 30,
     "explain.samples": 0,
-    "release.gates": {
-        "accuracy_drop": {"max_drop": 0.03},
-        "golden": {"max_lsb": 0},
-        "beats_champion": {"alpha": 0.05, "min_saving": 0.05},
-    },
+    "release.gates": {"accuracy_drop": {"max_drop": 0.03}, "explanation_drift": None},
     "release.canary": True,
     "serving.canary.share": 0.3,
     "serving.canary.min_requests": 100,

@@ -6,38 +6,42 @@ from pathlib import Path
 
 import pytest
 
+from qatflow import params as parameters
 from qatflow import params_file
 from qatflow.errors import ParamsError
 from qatflow.release.base import Candidate, Champion, Context, GoldenCheck
 from qatflow.release.gates import GATES
-from qatflow.release.select import check_settings
-from tests.unit.release.fabricate import candidate, changed, context
+from qatflow.release.settings import check_settings
+from tests.unit.release.fabricate import answered, candidate, changed, context
 
-DEFAULTS = params_file.load(Path(__file__).parents[2] / "params.yaml").release.gates
+DEFAULTS = parameters.GATES
 BAD = replace(
     changed(
         candidate("bad", trained=True), score=0.0, agreement_float=0.0, agreement_fake_quant=0.0, model=bytes(10**6)
     ),
     timings={"latency_us": {"p50": 1e9}, "latency_ratio": 1e9},
-    correct=~candidate().correct & False,
+    answers=answered(candidate(), test=400, test_float=0, val=400).answers,
     explanation={"rank_correlation": {"mean": -0.2}},
-    ensemble={"members": {"ptq_w8a8": {"weight": 1.0}}, "against": {"ptq_w8a8": {"gain": -1.0, "p": 1e-9}}},
+    ensemble={"members": {"ptq_w8a8": {"weight": 1.0}}},
 )
 GOOD = replace(
-    changed(candidate("ptq_w8a8"), score=1.0, float={"score": 1.0, "size_bytes": 10**6}),
+    changed(answered(candidate("ptq_w8a8"), test=0, test_float=0, val=0), float={"score": 1.0, "size_bytes": 10**6}),
     explanation={"rank_correlation": {"mean": 0.98}},
 )
-RIVAL = Champion(3, "ptq_w8a8", "0" * 64, GOOD.score, candidate().correct, GOOD.size_bytes, 12.5)
+RIVAL = Champion(3, "ptq_w8a8", "0" * 64, GOOD.score, GOOD.answers["test"], GOOD.size_bytes, 12.5)
 each_gate = pytest.mark.parametrize("name", GATES)
 
 
 def around(judged: Candidate, check: GoldenCheck) -> Context:
-    return context(judged, GOOD, champion=RIVAL, golden={judged.variant: check})
+    sound = frozenset({GOOD.variant})
+    return context(judged, GOOD, champion=RIVAL, golden={judged.variant: check}, sound=sound)
 
 
 @each_gate
-def test_the_default_parameters_use_it(name: str):
+def test_the_default_parameters_use_it_and_the_file_says_so(name: str):
     check_settings({name: DEFAULTS[name]})
+    written = params_file.load(Path(__file__).parents[2] / "params.yaml").release.gates
+    assert written[name] == DEFAULTS[name]
 
 
 @each_gate
@@ -63,7 +67,7 @@ def test_it_is_pure_and_its_result_is_json_under_its_own_name(name: str):
     assert results[0] == results[1]
     assert results[0].gate == name
     assert json.loads(json.dumps(results[0].to_dict(), allow_nan=False)) == results[0].to_dict()
-    assert results[0].threshold in DEFAULTS[name].values()
+    assert results[0].threshold in {0.0, *DEFAULTS[name].values()}
 
 
 @each_gate
@@ -79,7 +83,7 @@ def test_settings_that_are_missing_unknown_or_out_of_range_are_refused(name: str
     ):
         check_settings({name: good | {"typo": 1.0}})
     for value in (float("nan"), float("inf"), highest * 2, -1.0):
-        with pytest.raises(ParamsError, match=rf"release\.gates\.{name}\.{setting} is .* it must be from 0 to"):
+        with pytest.raises(ParamsError, match=rf"release\.gates\.{name}\.{setting} is .* it must be from (0|1e-06) to"):
             check_settings({name: good | {setting: value}})
 
 

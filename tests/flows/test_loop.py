@@ -14,7 +14,7 @@ from qatflow.monitoring.reference import load_reference
 from qatflow.params import MonitoringParams
 from qatflow.release.bundle import infer, load_bundle
 from qatflow.release.log import PromotionLog
-from tests.flows.project import DATA, Project
+from tests.flows.project import DATA, NO_GATES, Project
 
 BOTH = """
 from flows.monitor import monitor
@@ -35,7 +35,7 @@ def drifted(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Proje
         {
             "monitoring.retrain_labels": 150,
             "quantize.variants": ["ptq_w8a8"],
-            "release.gates": {"golden": {"max_lsb": 0}},
+            "release.gates": NO_GATES,
         }
     )
     made = (root / "deployed/current").resolve()

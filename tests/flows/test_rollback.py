@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from qatflow import artifacts
-from tests.flows.project import Project
+from tests.flows.project import NO_GATES, Project
 
 pytestmark = [pytest.mark.slow, pytest.mark.flow]
 
@@ -18,7 +18,7 @@ def copied(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Projec
     root = tmp_path_factory.mktemp("copied") / "project"
     shutil.copytree(trained.root, root, symlinks=True)
     project = replace(trained, root=root)
-    project.set({"release.gates": {"golden": {"max_lsb": 0}}})
+    project.set({"release.gates": NO_GATES})
     return project
 
 
@@ -91,7 +91,7 @@ def test_promotion_by_hand_deploys(copied: Project) -> None:
 def test_a_winner_that_needs_approval_leaves_what_is_deployed_until_somebody_signs(copied: Project) -> None:
     copied.command("qatflow", "rollback")  # so that the candidates that lie there are others than the champion
     before = _deployed(copied)
-    copied.set({"release.require_approval": True, "release.gates": {"size": {"max_ratio": 9.0}}})
+    copied.set({"release.require_approval": True, "release.gates": NO_GATES | {"size": {"max_ratio": 9.0}}})
 
     done = copied.flow()
 

@@ -6,15 +6,13 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from qatflow import artifacts
 from qatflow.adapters import promotions
 from qatflow.data.prepared import PreparedData
 from qatflow.deploy.versions import tried
 from qatflow.errors import DeployError, PromotionError
-from qatflow.evaluation.evaluate import evaluate
-from qatflow.evaluation.metrics import correct
+from qatflow.evaluation.answers import load_answers
+from qatflow.evaluation.evaluate import ANSWERS, evaluate
 from qatflow.models.store import load_model
 from qatflow.models.widen import widened
 from qatflow.online.candidates import Judged
@@ -87,7 +85,7 @@ class ProjectRelease:
             trained=True,
             evaluation=artifacts.read_json(folder / "evaluation.json"),
             timings=artifacts.read_json(folder / "timings.json"),
-            correct=correct(data.task, data.test.labels(), np.load(folder / "outputs.npy")),
+            answers=load_answers(folder / ANSWERS),
             model=model,
         )
         lineage = Lineage(

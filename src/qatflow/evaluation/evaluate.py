@@ -1,5 +1,6 @@
 """Measures one variant against the float model: what repeats exactly goes to evaluation.json, times to timings.json."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ from qatflow.artifacts import Array, sha256_bytes, write_json
 from qatflow.data.prepared import PreparedData
 from qatflow.errors import ConversionError
 from qatflow.evaluation.agreement import agreement, lsb_histogram
+from qatflow.evaluation.answers import BATCH_SIZE, Answers, answers, answers_on, save_answers
 from qatflow.evaluation.latency import best_throughput, interleaved_latency
 from qatflow.evaluation.layers import compare_layers
 from qatflow.evaluation.memory import peak_memory
@@ -19,6 +21,8 @@ from qatflow.progress import Progress, silent
 from qatflow.tflite.inspect import inventory
 from qatflow.tflite.runtime import Runner
 
+ANSWERS = "answers.npz"
+"""Holds `test` and `val` of the flatbuffer, `test_float` and `val_float` of the float one; `val` where there is any."""
 KERNEL_SAMPLES = 256
 """The reference kernels are up to 50 times slower, so they see at most so many samples."""
 
@@ -32,12 +36,14 @@ def evaluate(  # noqa: PLR0913, PLR0917 - two models, their data, how, and where
     out: Path,
     progress: Progress = silent,
 ) -> None:
-    """Write evaluation.json, timings.json and outputs.npy ((n, k) float32, the flatbuffer's outputs) into `out`.
+    """Write evaluation.json, timings.json, answers.npz and outputs.npy ((n, k) float32) into `out`.
+
+    What is reported comes from the test split. The validation split is measured besides, to choose by.
 
     Args:
         float_model: The float flatbuffer.
         model: The variant's flatbuffer.
-        data: The prepared data; the test split is used.
+        data: The prepared data; the test split is used, and the validation split.
         keras_outputs: Outputs of the fake-quant model on the first test samples, (m, …) float32, if there is one.
         params: Threads and runs.
         out: An existing folder.
@@ -49,9 +55,12 @@ def evaluate(  # noqa: PLR0913, PLR0917 - two models, their data, how, and where
     """
     runners = Runner(model, threads=params.threads), Runner(float_model, threads=params.threads)
     observed = observe(runners, data, keras_outputs, out / "outputs.npy", progress)
+    named = _answers(runners, observed, data)
+    save_answers(out / ANSWERS, named)
     x, _ = data.test.arrays(KERNEL_SAMPLES)
     evaluation = {
         **_quality(observed, data),
+        "validation": _validation(named),
         **_fake_quant(observed, data.task, runners[0].output.scale),
         **_kernels(runners[0], model, x, data.task),
         "sha256": sha256_bytes(model),
@@ -80,6 +89,29 @@ def _quality(observed: Observed, data: PreparedData) -> dict[str, Any]:
         "float": {"score": score_of(task, float_metrics), "metrics": float_metrics},
         "mcnemar_float_p": mcnemar(right, float_right),
         "agreement_float": agreement(task, observed.float_values, observed.values),
+    }
+
+
+def _answers(runners: tuple[Runner, Runner], observed: Observed, data: PreparedData) -> dict[str, Answers]:
+    """Return the answers of the flatbuffer and the float one to the test split and, if there is one, to validation."""
+    given = {"test": observed.values, "test_float": observed.float_values}
+    named = {name: answers(data.task, observed.y, values) for name, values in given.items()}
+    if data.val.count:
+        for name, runner in zip(("val", "val_float"), runners, strict=True):
+            named[name] = answers_on(data.task, data.val.batches(BATCH_SIZE), runner)
+    return named
+
+
+def _validation(named: Mapping[str, Answers]) -> dict[str, Any] | None:
+    """Return what `metric` the validation split was measured by, and both scores; None without samples there."""
+    if "val" not in named:
+        return None
+    val, reference = named["val"], named["val_float"]
+    return {
+        "metric": val.metric,
+        "samples": len(val.merit),
+        "score": val.score,
+        "float_score": reference.score,
     }
 
 

@@ -6,12 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from qatflow.artifacts import sha256_bytes
-
-Flags = npt.NDArray[np.bool_]
+from qatflow.evaluation.answers import Answers
 
 
 @dataclass(frozen=True)
@@ -23,7 +19,7 @@ class Candidate:
         trained: Whether the strategy trains (QAT), or only calibrates (PTQ).
         evaluation: Content of evaluation.json.
         timings: Content of timings.json.
-        correct: Per test sample, whether the prediction is right, (n_test,) bool; None where nothing is right or wrong.
+        answers: `test` and `val` of its own, `test_float` and `val_float` of the float model.
         model: The flatbuffer.
         ensemble: Content of ensemble.json; empty unless it is an ensemble.
         is_foreign: Whether it began with weights from elsewhere, so that nobody here knows what these were trained on.
@@ -34,7 +30,7 @@ class Candidate:
     trained: bool
     evaluation: Mapping[str, Any]
     timings: Mapping[str, Any]
-    correct: Flags | None
+    answers: Mapping[str, Answers] = field(repr=False)
     model: bytes = field(repr=False)
     ensemble: Mapping[str, Any] = field(default_factory=dict)
     explanation: Mapping[str, Any] = field(default_factory=dict)
@@ -72,7 +68,7 @@ class Champion:
 
     Attributes:
         score: Its score; None if it was made for other inputs or labels, so that nothing can be compared.
-        correct: As in `Candidate`.
+        answers: On the test split; None as above.
         latency_us: Median latency as measured when it was registered, in microseconds.
     """
 
@@ -80,7 +76,7 @@ class Champion:
     variant: str
     sha256: str
     score: float | None
-    correct: Flags | None
+    answers: Answers | None
     size_bytes: int
     latency_us: float
 
@@ -107,12 +103,19 @@ class Context:
         champion: The present champion, if there is one.
         golden: Variant -> its golden check.
         withdrawn: Digest of a model that was rolled back -> who did so and why.
+        best: The last of the champion's line that was shown to be better than those before it; see `lineage`. None
+            where there is no champion, or none of its line is left.
+        objective: What a model that is as good must save: `size`, `latency`, or nothing will do (`quality`).
+        sound: Candidates that keep all bounds that are their own, whatever they are compared with.
     """
 
     candidates: Mapping[str, Candidate]
     champion: Champion | None
     golden: Mapping[str, GoldenCheck]
     withdrawn: Mapping[str, str] = field(default_factory=dict)
+    best: Champion | None = None
+    objective: str = "size"
+    sound: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ import numpy as np
 from qatflow import artifacts
 from qatflow.data.prepared import PreparedData, open_prepared
 from qatflow.errors import ArtifactError
-from qatflow.evaluation.metrics import correct, counts_samples
+from qatflow.evaluation.answers import load_answers
+from qatflow.evaluation.evaluate import ANSWERS
 from qatflow.params import Params
-from qatflow.release.base import Candidate, Flags
+from qatflow.release.base import Candidate
 from qatflow.release.manifest import Lineage
 from qatflow.release.ports import Registry
 
@@ -78,8 +79,8 @@ def read_inputs(root: Path, params: Params, data_md5: str | None) -> Inputs:
     """
     home = root / "artifacts"
     data = open_prepared(home / "prepare")
-    candidates = {variant: _read_candidate(home, variant, data) for variant in params.quantize.variants}
-    ensemble = _read_ensemble(home / ENSEMBLE, data)
+    candidates = {variant: _read_candidate(home, variant) for variant in params.quantize.variants}
+    ensemble = _read_ensemble(home / ENSEMBLE)
     if ensemble is not None:
         candidates[ENSEMBLE] = ensemble
     candidates = _explained(home / EXPLAIN, candidates)
@@ -94,21 +95,21 @@ def read_inputs(root: Path, params: Params, data_md5: str | None) -> Inputs:
     )
 
 
-def _read_candidate(home: Path, variant: str, data: PreparedData) -> Candidate:
+def _read_candidate(home: Path, variant: str) -> Candidate:
     quantized, converted, evaluated = (home / stage / variant for stage in FANNED)
     for folder in (quantized, converted, evaluated):
         artifacts.verify(folder)
     trained = artifacts.read_json(quantized / "recipe.json")["trained"]
-    return _measured(variant, trained, converted, evaluated, data)
+    return _measured(variant, trained, converted, evaluated)
 
 
-def _read_ensemble(folder: Path, data: PreparedData) -> Candidate | None:
+def _read_ensemble(folder: Path) -> Candidate | None:
     """Return the ensemble, if one was made."""
     artifacts.verify(folder)
     record = artifacts.read_json(folder / "ensemble.json")
     if not record["members"]:
         return None
-    return replace(_measured(ENSEMBLE, False, folder, folder, data), ensemble=record)
+    return replace(_measured(ENSEMBLE, False, folder, folder), ensemble=record)
 
 
 def _explained(folder: Path, candidates: Mapping[str, Candidate]) -> dict[str, Candidate]:
@@ -121,25 +122,23 @@ def _explained(folder: Path, candidates: Mapping[str, Candidate]) -> dict[str, C
     return {name: replace(one, explanation=models[name]["drift"] if models else {}) for name, one in candidates.items()}
 
 
-def _measured(variant: str, trained: bool, converted: Path, evaluated: Path, data: PreparedData) -> Candidate:
+def _measured(variant: str, trained: bool, converted: Path, evaluated: Path) -> Candidate:
     model = (converted / "model.tflite").read_bytes()
     evaluation = artifacts.read_json(evaluated / "evaluation.json")
     if evaluation["sha256"] != artifacts.sha256_bytes(model):
         raise ArtifactError(
             f"{evaluated} measured another model than {converted} holds; `qatflow run` measures it again"
         )
+    if not np.isfinite(evaluation.get("score", np.nan)):
+        raise ArtifactError(f"{evaluated} has no score that is a number; `qatflow run` measures it again")
     return Candidate(
         variant=variant,
         trained=trained,
         evaluation=evaluation,
         timings=artifacts.read_json(evaluated / "timings.json"),
-        correct=_correct(data, np.load(evaluated / "outputs.npy", allow_pickle=False)),
+        answers=load_answers(evaluated / ANSWERS),
         model=model,
     )
-
-
-def _correct(data: PreparedData, outputs: artifacts.Array) -> Flags | None:
-    return correct(data.task, data.test.labels(), outputs) if counts_samples(data.task) else None
 
 
 def _lineage(origin: _Origin, candidate: Candidate) -> Lineage:

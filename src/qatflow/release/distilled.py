@@ -98,7 +98,7 @@ def _candidate(strategy: str, flatbuffer: bytes, folder: Path) -> Candidate:
         trained=True,
         evaluation=artifacts.read_json(folder / "evaluation.json"),
         timings=artifacts.read_json(folder / "timings.json"),
-        correct=None,
+        answers={},
         model=flatbuffer,
         is_foreign=True,
     )

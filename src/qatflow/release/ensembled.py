@@ -91,7 +91,7 @@ def _measured(model: bytes, choice: Choice, models: Mapping[str, bytes], data: P
         trained=False,
         evaluation=_evaluation(ensemble, y, data),
         timings={"latency_us": own, "best_latency_us": best, "latency_ratio": own["p50"] / best["p50"]},
-        correct=None,
+        answers={},
         model=model,
         ensemble={"combine": combine, "reason": choice.reason, "losses": dict(choice.losses), **record},
         is_foreign=True,

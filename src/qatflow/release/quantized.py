@@ -95,7 +95,7 @@ def _candidate(result: SearchResult) -> Candidate:
         trained=result.strategy.startswith("qat_"),
         evaluation=result.evaluation,
         timings=result.timings,
-        correct=None,
+        answers={},
         model=result.flatbuffer,
         is_foreign=True,
     )

@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from qatflow import artifacts
-from qatflow.params import ReleaseParams
+from qatflow.params import GATES, ReleaseParams
 from qatflow.release.approval import APPROVED, hold
 from qatflow.release.base import Candidate, Champion, Context
 from qatflow.release.bundle import build_bundle
 from qatflow.release.candidates import Inputs, log_candidate
 from qatflow.release.golden import check_golden
+from qatflow.release.lineage import best_after, best_of
 from qatflow.release.log import Entry, PromotionLog
 from qatflow.release.ports import Registry
 from qatflow.release.promote import champion, changes, pending, promote, whoami, withdrawn
-from qatflow.release.select import Verdict, check_settings, select
-from qatflow.release.standing import measure_champion
+from qatflow.release.select import Verdict, select
+from qatflow.release.settings import check_settings
+from qatflow.release.standing import Standing, measure_standing
 
 Receipt = dict[str, Any]
 
@@ -56,9 +58,10 @@ def release_candidates(desk: Desk, inputs: Inputs, out: Path) -> Receipt:
     """
     check_settings(desk.params.gates)
     present = champion(desk.registry, desk.log)
-    gates = {name: dict(gate) for name, gate in desk.params.gates.items()}
+    gates = {name: gate and dict(gate) for name, gate in desk.params.gates.items()}
     settings = {"approval": desk.params.require_approval, "canary": desk.params.canary}
-    key = artifacts.digest([inputs.digest(), gates, *(name for name, asked in settings.items() if asked)])
+    asked = [name for name, wanted in settings.items() if wanted]
+    key = artifacts.digest([inputs.digest(), desk.params.objective, gates, *asked])
     receipt = _made_before(desk.log.read(), present, key)
     if receipt is None:
         with tempfile.TemporaryDirectory(prefix="qatflow-release-") as folder:
@@ -84,9 +87,11 @@ def _made_before(entries: Sequence[Entry], present: int | None, key: str) -> Rec
 
 
 def _decide(desk: Desk, inputs: Inputs, present: int | None, key: str, folder: Path) -> Receipt:
-    standing = None
+    entries = desk.log.read()
+    standing = Standing()
     if present is not None:
-        standing = measure_champion(desk.registry, present, inputs, folder / "champion")
+        best = best_of(entries, desk.registry.version(present))
+        standing = measure_standing(desk.registry, present, best, inputs, folder)
     bundles = {
         variant: build_bundle(
             folder / variant / "bundle", candidate, inputs.data, inputs.lineage[variant], said=desk.params.card
@@ -94,21 +99,37 @@ def _decide(desk: Desk, inputs: Inputs, present: int | None, key: str, folder: P
         for variant, candidate in inputs.candidates.items()
     }
     golden = {variant: check_golden(bundle) for variant, bundle in bundles.items()}
-    context = Context(inputs.candidates, standing, golden, withdrawn(desk.log.read()))
-    verdict = select(inputs.candidates, context, desk.params.gates)
+    context = Context(
+        candidates=inputs.candidates,
+        champion=standing.champion,
+        golden=golden,
+        withdrawn=withdrawn(entries),
+        best=standing.best,
+        objective=desk.params.objective,
+    )
+    verdict = select(inputs.candidates, context, desk.params.gates).with_notes(_off(desk.params), standing.note)
     uris = {
         variant: log_candidate(desk.registry, inputs.candidates[variant], bundle, inputs.float_model)
         for variant, bundle in bundles.items()
     }
-    if verdict.winner is None or (standing and standing.sha256 == inputs.candidates[verdict.winner].sha256):
-        return _keep(desk, verdict, standing)
+    champ = standing.champion
+    if verdict.winner is None or (champ and champ.sha256 == inputs.candidates[verdict.winner].sha256):
+        return _keep(desk, verdict, champ)
     winner, uri = inputs.candidates[verdict.winner], uris[verdict.winner]
     receipt = _promoted(verdict, winner, desk.registry.register(uri), present)
+    alpha = (desk.params.gates.get("beats_champion") or GATES["beats_champion"])["alpha"]
+    best = best_after(winner, receipt["version"], standing.best, alpha)
+    gates = {"inputs": key, "receipt": receipt, **best.entry()}
     if desk.params.require_approval or (desk.params.canary and present is not None):
-        return _hold(desk, verdict, receipt, standing, key)
-    gates = {"inputs": key, "receipt": receipt}
+        return _hold(desk, verdict, gates, champ)
     promote(desk.registry, desk.log, receipt["version"], present, who=whoami(), why=desk.why, gates=gates)
     return receipt
+
+
+def _off(params: ReleaseParams) -> str:
+    """Name the gates that nobody was asked by."""
+    off = [name for name, gate in params.gates.items() if gate is None]
+    return f"switched off in params.yaml: {', '.join(off)}" if off else ""
 
 
 def _promoted(verdict: Verdict, winner: Candidate, number: int, present: int | None) -> Receipt:
@@ -117,16 +138,16 @@ def _promoted(verdict: Verdict, winner: Candidate, number: int, present: int | N
     return _receipt("promoted", reason, verdict, _describe(number, winner, winner.score))
 
 
-def _hold(desk: Desk, verdict: Verdict, promoted: Receipt, standing: Champion | None, key: str) -> Receipt:
-    """Let the winner wait for approval; `promoted` is the receipt of its promotion, should it come to that."""
-    waits = promoted["champion"]
+def _hold(desk: Desk, verdict: Verdict, approved: dict[str, Any], standing: Champion | None) -> Receipt:
+    """Let the winner wait for approval; `approved` is what the entry of its promotion holds, should it come to that."""
+    waits = approved["receipt"]["champion"]
     number = waits["version"]
     reason = (
         f"{waits['variant']} waits for approval as version {number}: `qatflow promote --approve {number} --why ...` "
         "makes it champion, `qatflow promote --reject --why ...` drops it"
     )
     receipt = _receipt("pending", reason, verdict, _standing(desk, standing)) | {"pending": waits}
-    gates = {"inputs": key, "receipt": receipt, APPROVED: {"inputs": key, "receipt": promoted}}
+    gates = {"inputs": approved["inputs"], "receipt": receipt, APPROVED: approved}
     present = None if standing is None else standing.version
     hold(desk.registry, desk.log, number, present, who=whoami(), why=desk.why, gates=gates)
     return receipt

@@ -1,17 +1,22 @@
-"""Runs all gates over all candidates and picks the winner. Pure."""
+"""Runs all gates over all candidates and picks the winner. Pure.
+
+The validation split orders the candidates, the test split only lets them pass or not: a figure that was picked because
+it is high is no measurement any more (Cawley and Talbot, JMLR 11:2079, 2010).
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from qatflow.errors import ParamsError, lookup, nearest
-from qatflow.release.base import Candidate, Context, Gate, GateResult
-from qatflow.release.gates import GATES
+from qatflow.release.base import Candidate, Context, GateResult
+from qatflow.release.gates import COMPARISONS, GATES, INVARIANT, LABELLED
+from qatflow.release.judging import ask, withdrawn_before
+from qatflow.release.preference import preferred, shares
+from qatflow.release.settings import Settings, check_settings
 
-Settings = Mapping[str, Mapping[str, float]]
+Results = dict[str, tuple[GateResult, ...]]
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,7 @@ class Verdict:
 
     Attributes:
         winner: Variant to release; None if every candidate was refused.
-        gates: Variant -> results in the order of the parameters.
+        gates: Variant -> results, invariants first, then in the order of the parameters.
         reasons: Plain sentences, one for each candidate, the winner's first.
     """
 
@@ -28,72 +33,94 @@ class Verdict:
     gates: Mapping[str, tuple[GateResult, ...]]
     reasons: tuple[str, ...]
 
+    def with_notes(self, *notes: str) -> Verdict:
+        """Return the verdict with further reasons, the empty ones left out."""
+        return replace(self, reasons=(*self.reasons, *filter(None, notes)))
+
     def report(self) -> dict[str, list[dict[str, Any]]]:
         """Return variant -> gate results as JSON-like values."""
         return {variant: [result.to_dict() for result in results] for variant, results in self.gates.items()}
 
 
 def select(candidates: Mapping[str, Candidate], context: Context, settings: Settings) -> Verdict:
-    """Judge every candidate; the winner passed all gates and has the highest score, then fewest bytes, then latency.
+    """Judge every candidate; the winner is the first in the order of `preference.preferred` that passes everything.
+
+    That it was not withdrawn, and repeats its golden answers, is asked of each candidate whatever `settings` say.
+    Comparisons with other models share their level among the candidates, see `preference.shares`.
 
     Args:
         candidates: By variant.
         context: What the gates compare with.
-        settings: Gate name -> its settings, as in params.release.gates.
+        settings: Gate name -> its settings, as in params.release.gates; None for one that is switched off.
 
     Raises:
-        ParamsError: If a gate or setting is unknown, missing or out of range.
+        ParamsError: If nothing is asked, the invariant is switched off, or a gate or setting is unknown, missing or out
+            of range.
     """
-    gates = check_settings(settings)
-    results = {
-        variant: tuple(gate(candidate, context, settings[name]) for name, gate in gates.items())
-        for variant, candidate in candidates.items()
+    asked = check_settings(settings)
+    bounds = {name: given for name, given in asked.items() if name not in COMPARISONS}
+    results: Results = {
+        variant: (withdrawn_before(one, context), *(ask(GATES[n], n, one, context, s) for n, s in bounds.items()))
+        for variant, one in candidates.items()
     }
-    passed = [candidates[variant] for variant, verdicts in results.items() if all(gate.passed for gate in verdicts)]
-    passed.sort(key=lambda c: (-c.score, c.size_bytes, c.latency_us, c.variant))
-    refused = [_refusal(variant, verdicts) for variant, verdicts in results.items() if variant not in _names(passed)]
-    return Verdict(passed[0].variant if passed else None, results, (*_praise(passed), *refused))
+    order = _order(candidates, results, context.objective)
+    context = replace(context, sound=frozenset(name for name, found in results.items() if _passes(found)))
+    for variant, share in shares(order).items():
+        compared = (
+            ask(GATES[name], name, candidates[variant], context, _at(given, share))
+            for name, given in asked.items()
+            if name in COMPARISONS
+        )
+        results[variant] = _in_order(asked, (*results[variant], *compared))
+    passed = [candidates[variant] for variant in order if _passes(results[variant])]
+    refused = [_refusal(variant, found) for variant, found in results.items() if not _passes(found)]
+    praise = _praise(passed, context.objective)
+    return Verdict(passed[0].variant if passed else None, results, (*praise, *refused))
 
 
-def check_settings(settings: Settings) -> dict[str, Gate]:
-    """Return the gates that `settings` names.
+def _order(candidates: Mapping[str, Candidate], results: Results, objective: str) -> list[str]:
+    """Return all variants as they are offered; those that bounds without labels refuse come last, whatever they are."""
 
-    Raises:
-        ParamsError: If a gate or setting is unknown, missing or out of range.
-    """
-    gates = {name: lookup("gate", name, GATES) for name in settings}
-    for name, gate in gates.items():
-        _check_names(name, gate.settings, settings[name])
-        for setting, (low, high) in gate.settings.items():
-            value = settings[name][setting]
-            if not (math.isfinite(value) and low <= value <= high):
-                raise ParamsError(f"release.gates.{name}.{setting} is {value}; it must be from {low:g} to {high:g}")
-    return gates
+    def is_offered(variant: str) -> bool:
+        return _passes(tuple(result for result in results[variant] if result.gate not in LABELLED))
+
+    ranked = [one.variant for one in preferred(candidates.values(), objective)]
+    return [*filter(is_offered, ranked), *(variant for variant in ranked if not is_offered(variant))]
 
 
-def _check_names(gate: str, known: Mapping[str, Any], given: Mapping[str, float]) -> None:
-    takes = f"The gate takes: {', '.join(sorted(known))}."
-    for setting in given:
-        if setting not in known:
-            raise ParamsError(f"Unknown setting release.gates.{gate}.{setting}. {takes}{nearest(setting, known)}")
-    for setting in known:
-        if setting not in given:
-            raise ParamsError(f"release.gates.{gate} lacks {setting}. {takes}")
+def _at(settings: Mapping[str, float], share: float) -> Mapping[str, float]:
+    return {**settings, "alpha": settings["alpha"] * share}
 
 
-def _names(candidates: list[Candidate]) -> set[str]:
-    return {candidate.variant for candidate in candidates}
+def _passes(results: tuple[GateResult, ...]) -> bool:
+    """An empty list of results is none that passes."""
+    return bool(results) and all(result.passed for result in results)
 
 
-def _praise(passed: list[Candidate]) -> list[str]:
+def _in_order(settings: Settings, results: tuple[GateResult, ...]) -> tuple[GateResult, ...]:
+    places = {name: place for place, name in enumerate(["withdrawn", INVARIANT, *settings])}
+    return tuple(sorted(results, key=lambda result: places[result.gate]))
+
+
+def _praise(passed: list[Candidate], objective: str) -> list[str]:
     """Say which candidate wins among those that passed, and which stand behind it."""
     if not passed:
         return []
     winner, *others = passed
-    figures = f"score {winner.score:.4f}, {winner.size_bytes} bytes"
-    rank = "the only one that passes all gates" if not others else f"the best of {len(passed)} that pass all gates"
-    behind = [f"{c.variant}: passes all gates, behind with score {c.score:.4f}, {c.size_bytes} bytes" for c in others]
-    return [f"{winner.variant}: wins as {rank}: {figures}", *behind]
+    how = "best" if objective == "quality" else f"first by {objective} within noise of the best"
+    rank = (
+        "the only one that passes all gates"
+        if not others
+        else (f"the {how} on the validation split, of {len(passed)} that pass all gates")
+    )
+    behind = [f"{one.variant}: passes all gates, behind with {_figures(one)}" for one in others]
+    return [f"{winner.variant}: wins as {rank}: {_figures(winner)}", *behind]
+
+
+def _figures(one: Candidate) -> str:
+    val = one.answers["val"].score if "val" in one.answers else None
+    validated = "" if val is None else f", {val:.4f} on validation"
+    return f"score {one.score:.4f}{validated}, {one.size_bytes} bytes"
 
 
 def _refusal(variant: str, results: tuple[GateResult, ...]) -> str:

@@ -1,22 +1,65 @@
-"""Measures the present champion on the data of this release, so that challengers meet it on equal terms."""
+"""Measures the present champion, and the best of its line, on the data of this release: all meet on equal terms."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from qatflow.artifacts import Array
 from qatflow.data.prepared import PreparedData
-from qatflow.evaluation.metrics import correct, counts_samples, judged, measure, score_of
+from qatflow.errors import PromotionError
+from qatflow.evaluation.answers import Answers, answers
+from qatflow.evaluation.metrics import judged
 from qatflow.release.base import Champion
 from qatflow.release.bundle import Bundle, load_bundle
 from qatflow.release.bundle_runtime import column_order
 from qatflow.release.candidates import Inputs
+from qatflow.release.lineage import Best
 from qatflow.release.ports import Registry, Version
 from qatflow.tflite.runtime import Runner
 
 BATCH_SIZE = 1024
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What challengers are held against.
+
+    Attributes:
+        champion: The present champion; None before the first.
+        best: The best of its line, which may be the champion.
+        note: What a reader should know of it; mostly nothing.
+    """
+
+    champion: Champion | None = None
+    best: Champion | None = None
+    note: str = ""
+
+
+def measure_standing(registry: Registry, number: int, best: Best, inputs: Inputs, folder: Path) -> Standing:
+    """Return champion and best of its line, as `measure_champion` does; their bundles go into `folder`.
+
+    A best that is gone from the registry, or whose number is another model's now, can be compared with no more: the
+    champion stands for it, and the note says so.
+
+    Raises:
+        ArtifactError: If files are not those that were registered.
+        PromotionError: If the champion's version or files are gone.
+        ConversionError: If one does not run.
+    """
+    champion = measure_champion(registry, number, inputs, folder / "champion")
+    if best.sha256 == champion.sha256:
+        return Standing(champion, champion)
+    gone = f"version {best.version}, the best of the champion's line, is gone from the registry: "
+    try:
+        found = measure_champion(registry, best.version, inputs, folder / "best")
+    except PromotionError:
+        return Standing(champion, champion, f"{gone}candidates are held against version {number} alone")
+    if found.sha256 != best.sha256:
+        return Standing(champion, champion, f"{gone}candidates are held against version {number} alone")
+    return Standing(champion, found)
 
 
 def measure_champion(registry: Registry, number: int, inputs: Inputs, into: Path) -> Champion:
@@ -37,22 +80,19 @@ def measure_champion(registry: Registry, number: int, inputs: Inputs, into: Path
     bundle = load_bundle(registry.download(number, into))
     for candidate in inputs.candidates.values():
         if candidate.sha256 == version.sha256:
-            return _champion(version, bundle, candidate.score, candidate.correct)
+            return _champion(version, bundle, candidate.answers["test"])
     if not _is_comparable(bundle, inputs.data):
-        return _champion(version, bundle, None, None)
-    y, values = judge(bundle, inputs.data)
-    score = score_of(inputs.data.task, measure(inputs.data.task, y, values, inputs.data.class_names))
-    right = correct(inputs.data.task, y, values) if counts_samples(inputs.data.task) else None
-    return _champion(version, bundle, score, right)
+        return _champion(version, bundle, None)
+    return _champion(version, bundle, answers(inputs.data.task, *judge(bundle, inputs.data)))
 
 
-def _champion(version: Version, bundle: Bundle, score: float | None, right: Array | None) -> Champion:
+def _champion(version: Version, bundle: Bundle, found: Answers | None) -> Champion:
     return Champion(
         version=version.number,
         variant=version.variant,
         sha256=version.sha256,
-        score=score,
-        correct=right,
+        score=None if found is None else found.score,
+        answers=found,
         size_bytes=len(bundle.model),
         latency_us=version.latency_us,
     )
@@ -71,12 +111,10 @@ def _is_comparable(bundle: Bundle, data: PreparedData) -> bool:
 def judge(bundle: Bundle, data: PreparedData) -> tuple[Array, Array]:
     """Return labels (n, …) and what the task is judged by (n, …) of the champion on the test split."""
     runner = Runner(bundle.model)
-    labels, values = [], []
-    for x, y in data.test.batches(BATCH_SIZE):
-        inputs = _as_trained(x, bundle, data)
-        labels.append(y)
-        values.append(judged(data.task, inputs, runner.predict(inputs)))
-    return np.concatenate(labels), np.concatenate(values)
+    taken = ((_as_trained(x, bundle, data), y) for x, y in data.test.batches(BATCH_SIZE))
+    parts = [(y, judged(data.task, x, runner.predict(x))) for x, y in taken]
+    labels, values = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return labels, values
 
 
 def _as_trained(x: Array, bundle: Bundle, data: PreparedData) -> Array:

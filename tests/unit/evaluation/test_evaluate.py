@@ -21,6 +21,7 @@ EVALUATION = {
     "agreement_fake_quant",
     "agreement_kernels",
     "compression",
+    "validation",
     "lsb_histogram_fake_quant",
     "lsb_histogram_kernels",
     "size_bytes",

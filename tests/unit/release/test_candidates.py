@@ -6,20 +6,18 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from qatflow import artifacts
 from qatflow.data.prepare import prepare_data
-from qatflow.data.prepared import open_prepared
 from qatflow.ensemble.combine import COMBINERS
 from qatflow.ensemble.merge import merge
 from qatflow.errors import ArtifactError
+from qatflow.evaluation.answers import save_answers
 from qatflow.params import DataParams, Params, QuantizeParams, TransferParams
 from qatflow.release.base import Candidate
 from qatflow.release.candidates import metrics_of, read_inputs, uncommitted
-from qatflow.tflite.runtime import Runner
-from tests.unit.release.fabricate import candidate, changed, digits, flatbuffer, inputs
+from tests.unit.release.fabricate import candidate, changed, flatbuffer, inputs
 
 VARIANTS = ("ptq_w8a8", "qat_w4a8")
 PARAMS = Params(quantize=QuantizeParams(variants=VARIANTS))
@@ -34,7 +32,6 @@ def root(tmp_path: Path) -> Path:
     for stage in ("pretrain", "transfer"):
         with artifacts.stage_output(home / stage, stage) as out:
             (out / "model.tflite").write_bytes(flatbuffer("float32"))
-    x, _ = open_prepared(home / "prepare").test.arrays()
     for variant, model in zip(VARIANTS, (flatbuffer("int8"), flatbuffer("int4")), strict=True):
         with artifacts.stage_output(home / "quantize" / variant, "quantize") as out:
             artifacts.write_json(out / "recipe.json", {"strategy": variant, "trained": variant.startswith("qat")})
@@ -44,7 +41,7 @@ def root(tmp_path: Path) -> Path:
             measured = candidate(variant, model)
             artifacts.write_json(out / "evaluation.json", measured.evaluation)
             artifacts.write_json(out / "timings.json", measured.timings)
-            np.save(out / "outputs.npy", Runner(model).predict(x))
+            save_answers(out / "answers.npz", measured.answers)
     with artifacts.stage_output(home / "ensemble", "ensemble") as out:
         artifacts.write_json(out / "ensemble.json", {"members": {}, "reason": "switched off"})
     explained(tmp_path, {"ptq_w8a8": flatbuffer("int8"), "qat_w4a8": flatbuffer("int4")})
@@ -73,7 +70,7 @@ def combined(root: Path) -> Candidate:
         (out / "model.tflite").write_bytes(model)
         artifacts.write_json(out / "evaluation.json", measured.evaluation)
         artifacts.write_json(out / "timings.json", measured.timings)
-        np.save(out / "outputs.npy", Runner(model).predict(digits().test.arrays()[0]))
+        save_answers(out / "answers.npz", measured.answers)
         artifacts.write_json(out / "ensemble.json", {"members": members, "combine": "mean"})
     explained(root, {"ptq_w8a8": flatbuffer("int8"), "qat_w4a8": flatbuffer("int4"), "ensemble": model})
     return measured
@@ -87,8 +84,8 @@ def test_candidates_are_what_the_stages_measured(root: Path):
         read, measured = found.candidates[variant], candidate(variant, flatbuffer(name))
         assert (read.model, read.evaluation, read.timings) == (measured.model, measured.evaluation, measured.timings)
         assert read.trained == variant.startswith("qat")
-        assert read.correct is not None
-        assert read.correct.mean() == measured.score
+        assert read.answers["test"].score == measured.score
+        assert read.answers["val"].score == measured.answers["val"].score
 
 
 def test_lineage_names_data_parameters_and_every_stages_manifest(root: Path):
@@ -116,8 +113,7 @@ def test_the_ensemble_is_one_more_candidate(root: Path):
 
     assert (found.model, found.evaluation, found.trained) == (measured.model, measured.evaluation, False)
     assert list(found.members) == ["ptq_w8a8", "qat_w4a8"]
-    assert found.correct is not None
-    assert found.correct.mean() == measured.score
+    assert found.answers["test"].score == measured.score
 
 
 def test_its_lineage_is_that_of_its_members_and_their_bytes(root: Path):

@@ -4,10 +4,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from qatflow.adapters.in_memory import InMemoryRegistry
 from qatflow.errors import ParamsError, PromotionError
+from qatflow.evaluation.answers import Answers
 from qatflow.release.base import Candidate
 from qatflow.release.bundle import load_bundle
 from qatflow.release.log import PromotionLog
@@ -16,6 +18,13 @@ from qatflow.release.release import Desk, release_candidates
 from tests.unit.release.fabricate import PARAMS, candidate, changed, flatbuffer, inputs
 
 INT8, INT4 = candidate(), candidate("qat_w4a8", flatbuffer("int4"), trained=True)
+
+
+def wrong_more(answers: Answers, count: int) -> Answers:
+    """Make so many more answers wrong, or right where it is negative."""
+    merit = answers.merit.copy()
+    merit[np.flatnonzero(merit == (count > 0))[: abs(count)]] = float(count < 0)
+    return replace(answers, merit=merit)
 
 
 @pytest.fixture
@@ -36,19 +45,21 @@ def release(desk: Desk, folder: Path, *candidates: Candidate) -> dict:
 def test_the_first_winner_is_promoted_and_its_bundle_lies_beside_the_receipt(desk: Desk, tmp_path: Path):
     receipt = release(desk, tmp_path, INT8, INT4)
 
-    assert (receipt["decision"], receipt["variant"], receipt["version"]) == ("promoted", "ptq_w8a8", 1)
+    assert (receipt["decision"], receipt["variant"], receipt["version"]) == ("promoted", "qat_w4a8", 1)
     assert receipt["champion"] == {
         "version": 1,
-        "variant": "ptq_w8a8",
-        "sha256": INT8.sha256,
-        "score": INT8.score,
-        "size_bytes": INT8.size_bytes,
+        "variant": "qat_w4a8",
+        "sha256": INT4.sha256,
+        "score": INT4.score,
+        "size_bytes": INT4.size_bytes,
         "latency_us": 12.5,
     }
-    assert receipt["reasons"][0] == "promoted ptq_w8a8 as version 1, the first champion"
-    assert receipt["reasons"][2].startswith("qat_w4a8: refused by beats_ptq: ")
+    assert receipt["reasons"][0] == "promoted qat_w4a8 as version 1, the first champion"
+    assert receipt["reasons"][2].startswith(
+        "ptq_w8a8: passes all gates, behind with score 0.9805, 0.9777 on validation"
+    )
     assert set(receipt["gates"]) == {"ptq_w8a8", "qat_w4a8"}
-    assert [row["gate"] for row in receipt["gates"]["qat_w4a8"]] == list(PARAMS.gates)
+    assert {row["gate"] for row in receipt["gates"]["qat_w4a8"]} == {"withdrawn", *PARAMS.gates}
     assert desk.registry.aliases() == {"champion": 1}
 
 
@@ -73,7 +84,7 @@ def test_every_candidate_is_stored_but_only_the_winner_registered(desk: Desk, tm
     release(desk, tmp_path, INT8, INT4)
 
     assert sorted(desk.registry.models) == sorted(f"memory:/{one.sha256}" for one in (INT8, INT4))
-    assert list(desk.registry.versions.values()) == [f"memory:/{INT8.sha256}"]
+    assert list(desk.registry.versions.values()) == [f"memory:/{INT4.sha256}"]
 
 
 def test_the_same_winner_under_other_thresholds_is_kept_and_judged_anew(desk: Desk, tmp_path: Path):
@@ -84,7 +95,9 @@ def test_the_same_winner_under_other_thresholds_is_kept_and_judged_anew(desk: De
 
     assert receipt["decision"] == "kept"
     assert receipt["reasons"][0] == "kept version 1: it is the winner itself"
-    assert [row["threshold"] for row in receipt["gates"]["ptq_w8a8"]] == [9.0]
+    assert [(row["gate"], row["threshold"]) for row in receipt["gates"]["ptq_w8a8"]] == [
+        ("withdrawn", 0.0), ("golden", 0.0), ("size", 9.0)
+    ]  # fmt: skip
     assert len(desk.log.read()) == 1
 
 
@@ -109,6 +122,40 @@ def test_a_smaller_model_that_is_as_good_replaces_the_champion(desk: Desk, tmp_p
     assert desk.registry.aliases() == {"champion": 2, "previous": 1}
 
 
+def test_a_champion_that_was_as_good_and_smaller_is_not_what_the_next_is_held_against(desk: Desk, tmp_path: Path):
+    """The log notes the best of the line: the first, until one is surely better than it."""
+    first = candidate("ptq_w8a8", flatbuffer("int8", padding=600))
+    release(desk, tmp_path, first)
+    release(desk, tmp_path, INT8)
+    noted = [entry.gates["best"] for entry in desk.log.read()]
+    assert noted == [{"version": 1, "sha256": first.sha256}] * 2
+
+    worse = replace(INT4, answers={**INT4.answers, "test": wrong_more(INT8.answers["test"], 4)}, trained=False)
+    receipt = release(desk, tmp_path, worse)
+
+    assert receipt["decision"] == "kept"
+    assert "not shown to be as good as champion version 2" in receipt["reasons"][1]
+    lucky = replace(INT4, answers={**INT4.answers, "test": wrong_more(INT8.answers["test"], -7)}, trained=False)
+    release(desk, tmp_path, lucky)
+    assert desk.log.read()[-1].gates["best"] == {"version": 3, "sha256": INT4.sha256}
+
+
+def test_a_best_that_is_gone_from_the_registry_is_said_to_be(desk: Desk, tmp_path: Path):
+    release(desk, tmp_path, candidate("ptq_w8a8", flatbuffer("int8", padding=600)))
+    release(desk, tmp_path, INT8)
+    del desk.registry.versions[1]
+
+    receipt = release(desk, tmp_path, INT4)
+
+    assert "version 1, the best of the champion's line, is gone from the registry" in receipt["reasons"][-1]
+
+
+def test_what_is_switched_off_stands_in_the_receipt(desk: Desk, tmp_path: Path):
+    off = replace(desk, params=desk.params.model_copy(update={"gates": {"size": None, "golden": {"max_lsb": 0.0}}}))
+
+    assert release(off, tmp_path, INT8)["reasons"][-1] == "switched off in params.yaml: size"
+
+
 def test_rollback_restores_the_former_bundle_byte_for_byte(desk: Desk, tmp_path: Path):
     release(desk, tmp_path, candidate("ptq_w8a8", flatbuffer("int8", padding=600)))
     release(desk, tmp_path, INT8)
@@ -130,7 +177,7 @@ def test_what_was_rolled_back_does_not_come_back_with_the_next_run(desk: Desk, t
     receipt = release(desk, tmp_path, INT8)
 
     assert (receipt["decision"], receipt["version"]) == ("kept", 1)
-    assert "beats_champion: eve@host rolled it back (flaky)" in receipt["reasons"][1]
+    assert "refused by withdrawn: eve@host rolled it back (flaky)" in receipt["reasons"][1]
 
 
 def test_while_nothing_ever_passed_there_is_no_champion_and_no_bundle(desk: Desk, tmp_path: Path):

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from qatflow.adapters.in_memory import InMemoryRegistry
@@ -16,7 +17,7 @@ from qatflow.release.log import PromotionLog
 from qatflow.release.release import Desk, release_candidates
 from tests.unit.release.fabricate import GATES, candidate, changed, digits, flatbuffer, inputs, lineage
 
-GATED = ReleaseParams(name="digits", gates=GATES | {"beats_members": {"alpha": 0.05}})
+GATED = ReleaseParams(name="digits").model_copy(update={"gates": GATES | {"beats_members": {"alpha": 0.05}}})
 SINGLES = candidate(), candidate("qat_w4a8", flatbuffer("int4"), trained=True)
 
 
@@ -25,19 +26,24 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(GATED, InMemoryRegistry("digits"), PromotionLog(tmp_path, "digits"), "nightly")
 
 
-def ensemble(p: float) -> Candidate:
-    """Combine both; that it scores best is made up, the flatbuffer is real."""
+def ensemble(wrong: int) -> Candidate:
+    """Combine both; how many it gets wrong is made up, the flatbuffer is real."""
     members = {one.variant: {"weight": 0.5, "sha256": one.sha256, "score": one.score} for one in SINGLES}
     model = merge({one.variant: one.model for one in SINGLES}, COMBINERS["mean"], [0.5, 0.5])
     record = {
         "combine": "mean", "members": members, "best": "ptq_w8a8", "size_ratio": 1.9, "disagreement": 0.01,
-        "against": {one.variant: {"gain": 0.01, "p": p} for one in SINGLES},
+        "against": {one.variant: {"gain": 0.01, "p": 0.01} for one in SINGLES},
     }  # fmt: skip
-    return replace(changed(candidate("ensemble", model), score=0.999), ensemble=record)
+    made, single = candidate("ensemble", model), SINGLES[0].answers["test"]
+    merit = single.merit.copy()
+    merit[np.flatnonzero(merit == 0.0)[wrong:]] = 1.0
+    val = made.answers["val"]
+    answers = {"test": replace(single, merit=merit), "val": replace(val, merit=np.ones_like(val.merit))}
+    return replace(changed(made, score=float(merit.mean())), ensemble=record, answers={**made.answers, **answers})
 
 
-def release(desk: Desk, out: Path, p: float) -> dict:
-    combined = ensemble(p)
+def release(desk: Desk, out: Path, wrong: int) -> dict:
+    combined = ensemble(wrong)
     given = inputs(*SINGLES, combined)
     named = {name: member["sha256"] for name, member in combined.members.items()}
     lineages = {**given.lineage, "ensemble": lineage().model_copy(update={"members": named})}
@@ -46,7 +52,7 @@ def release(desk: Desk, out: Path, p: float) -> dict:
 
 
 def test_significantly_better_it_is_promoted_as_one_bundle(desk: Desk, tmp_path: Path):
-    receipt = release(desk, tmp_path / "out", 0.001)
+    receipt = release(desk, tmp_path / "out", 0)
     bundle = load_bundle(tmp_path / "out" / "bundle")
 
     assert (receipt["decision"], receipt["variant"]) == ("promoted", "ensemble")
@@ -57,9 +63,8 @@ def test_significantly_better_it_is_promoted_as_one_bundle(desk: Desk, tmp_path:
 
 
 def test_better_by_chance_a_single_model_ships(desk: Desk, tmp_path: Path):
-    receipt = release(desk, tmp_path / "out", 0.2)
+    receipt = release(desk, tmp_path / "out", 6)
 
     assert (receipt["decision"], receipt["variant"]) == ("promoted", "ptq_w8a8")
     refused = next(reason for reason in receipt["reasons"] if reason.startswith("ensemble: "))
-    assert "refused by beats_members: +0.0" in refused
-    assert "not significantly better (p = 0.2000" in refused
+    assert "refused by beats_members: not shown to be better than qat_w4a8, the best single model: +0.0" in refused

@@ -34,7 +34,7 @@ def test_its_score_is_measured_not_remembered(registry: InMemoryRegistry, tmp_pa
 
     assert (champion.version, champion.variant, champion.latency_us) == (1, "qat_w4a8", 9.0)
     assert (champion.score, champion.size_bytes) == (truth.score, truth.size_bytes)
-    assert np.array_equal(champion.correct, truth.correct)
+    assert np.array_equal(champion.answers.merit, truth.answers["test"].merit)
 
 
 def test_data_that_are_normalized_otherwise_are_brought_back_to_its_own_units(
@@ -64,7 +64,7 @@ def test_data_that_are_normalized_otherwise_are_brought_back_to_its_own_units(
 def test_one_made_for_other_inputs_or_labels_is_not_compared(registry: InMemoryRegistry, tmp_path: Path, change: dict):
     champion = measure(registry, tmp_path, replace(digits(), **change))
 
-    assert (champion.score, champion.correct) == (None, None)
+    assert (champion.score, champion.answers) == (None, None)
 
 
 def test_one_that_is_a_candidate_is_not_run_again(registry: InMemoryRegistry, tmp_path: Path):
@@ -72,7 +72,7 @@ def test_one_that_is_a_candidate_is_not_run_again(registry: InMemoryRegistry, tm
 
     champion = measure_champion(registry, 1, Inputs({"qat_w4a8": same}, {}, digits()), tmp_path / "champion")
 
-    assert champion.correct is same.correct
+    assert champion.answers is same.answers["test"]
     assert champion.score == same.score
 
 

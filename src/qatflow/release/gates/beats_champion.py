@@ -1,64 +1,53 @@
-"""Gate: noise promotes nobody. A challenger must be significantly better, or as good and smaller."""
+"""Gate: noise promotes nobody, and small losses do not add up. A challenger must be better, or as good and cheaper."""
 
 from collections.abc import Mapping
 
-from qatflow.evaluation.significance import mcnemar
 from qatflow.release.base import Candidate, Champion, Context, GateResult
-
-MARGIN = 0.01
-"""Where no sample is right or wrong (regression, anomaly detection), scores this close count as equal."""
+from qatflow.release.compared import RANGES, compared, in_words, saving
 
 
 class BeatsChampion:
-    """Passes if the candidate is significantly better, or not significantly worse and `min_saving` (a share) smaller.
+    """Passes if the candidate is surely better than the champion, or surely as good and `min_saving` (a share) cheaper.
 
-    Significant: McNemar's test on the same test samples gives p < `alpha`; without right and wrong answers, the scores
-    are more than `MARGIN` apart. Passes too if there is no champion, or one for other inputs or labels. A model that
-    was rolled back does not return by itself.
+    Surely better: on the same test samples the lower bound of the difference, at level `alpha`, is above 0. Surely as
+    good: it is not below -`margin` (non-inferiority). Besides, it must be as good as the best of the champion's line,
+    so that losses too small to be seen cannot add up from release to release ("biocreep": D'Agostino, Massaro and
+    Sullivan, Statistics in Medicine 22:169, 2003). Passes if there is no champion, or one for other inputs or labels.
     """
 
-    settings: Mapping[str, tuple[float, float]] = {"alpha": (0.0, 1.0), "min_saving": (0.0, 1.0)}
+    settings: Mapping[str, tuple[float, float]] = RANGES
 
     def __call__(self, candidate: Candidate, context: Context, settings: Mapping[str, float]) -> GateResult:
-        """Judge the candidate; `measured` is the p-value."""
-        alpha = settings["alpha"]
-        champion = context.champion
-        if candidate.sha256 in context.withdrawn:
-            return _result(False, None, alpha, context.withdrawn[candidate.sha256])
+        """Judge the candidate; `measured` is what it may lose against the champion, or the best of its line."""
+        champion, margin = context.champion, settings["margin"]
         if champion is None:
-            return _result(True, None, alpha, "there is no champion yet")
+            return _result(True, None, margin, "there is no champion yet")
         if champion.sha256 == candidate.sha256:
-            return _result(True, None, alpha, f"it is the champion, version {champion.version}")
-        if champion.score is None:
-            return _result(True, None, alpha, f"champion version {champion.version} is for other inputs or labels")
-        return _compare(candidate, champion, champion.score, settings)
+            return _result(True, None, margin, f"it is the champion, version {champion.version}")
+        if champion.answers is None:
+            return _result(True, None, margin, f"champion version {champion.version} is for other inputs or labels")
+        against = compared(candidate, champion.answers, settings)
+        saved = saving(candidate, champion, context.objective)
+        cheaper = saved is not None and saved >= settings["min_saving"]
+        passed = against.better or (against.as_good and cheaper)
+        reason = (
+            f"{against.judgement} champion version {champion.version}: {against.words()}; "
+            f"it saves {in_words(saved, context.objective)}"
+        )
+        best = _other_best(context, champion, candidate)
+        if not passed or best is None or best.answers is None:
+            return _result(passed, against.possible_loss, margin, reason)
+        beside = compared(candidate, best.answers, settings)
+        line = f"version {best.version}, the best of its line"
+        if beside.as_good:
+            return _result(True, against.possible_loss, margin, f"{reason}; as good as {line}: {beside.words()}")
+        return _result(False, beside.possible_loss, margin, f"not shown to be as good as {line}: {beside.words()}")
 
 
-def _compare(
-    candidate: Candidate, champion: Champion, champion_score: float, settings: Mapping[str, float]
-) -> GateResult:
-    p, significant, evidence = _significance(candidate, champion, champion_score, settings["alpha"])
-    saving = 1.0 - candidate.size_bytes / champion.size_bytes
-    better = significant and candidate.score > champion_score
-    worse = significant and candidate.score < champion_score
-    passed = better or (not worse and saving >= settings["min_saving"])
-    judgement = "better" if better else "worse" if worse else "not significantly different"
-    reason = (
-        f"score {candidate.score:.4f} against {champion_score:.4f} of champion version {champion.version}, "
-        f"{judgement} ({evidence}), and {saving:+.1%} of its bytes saved"
-    )
-    return _result(passed, p, settings["alpha"], reason)
-
-
-def _significance(
-    candidate: Candidate, champion: Champion, champion_score: float, alpha: float
-) -> tuple[float | None, bool, str]:
-    """Return the p-value if there is one, whether the scores differ significantly, and the evidence in words."""
-    if candidate.correct is None or champion.correct is None:
-        apart = abs(candidate.score - champion_score) > MARGIN
-        return None, apart, f"{'more' if apart else 'not more'} than {MARGIN:g} apart"
-    p = float(mcnemar(candidate.correct, champion.correct))
-    return p, p < alpha, f"McNemar p = {p:.4f}, alpha {alpha:g}"
+def _other_best(context: Context, champion: Champion, candidate: Candidate) -> Champion | None:
+    """Return the best of the line where that is neither champion nor candidate."""
+    best = context.best
+    return None if best is None or best.sha256 in {champion.sha256, candidate.sha256} else best
 
 
 def _result(passed: bool, measured: float | None, threshold: float, reason: str) -> GateResult:

@@ -1,31 +1,28 @@
-"""Gate: several models must pay. An ensemble ships only if it is significantly better than the best single one."""
+"""Gate: several models must pay. An ensemble ships only if it is surely better than the best single one."""
 
 from collections.abc import Mapping
 
 from qatflow.release.base import Candidate, Context, GateResult
+from qatflow.release.compared import compared
+from qatflow.release.preference import preferred
 
 
 class BeatsMembers:
-    """Passes if the ensemble's score is above that of the best single candidate, with p < `alpha` on the same samples.
+    """Passes if the lower bound, at level `alpha`, of the ensemble's gain over the best single candidate is above 0.
 
-    The p-value is that of ensemble.json: McNemar's test, for regression Wilcoxon's. Whatever is no ensemble passes.
+    Both on the same test samples; which single one is the best, the validation split says. What is no ensemble passes.
     """
 
-    settings: Mapping[str, tuple[float, float]] = {"alpha": (0.0, 1.0)}
+    settings: Mapping[str, tuple[float, float]] = {"alpha": (1e-6, 0.5)}
 
     def __call__(self, candidate: Candidate, context: Context, settings: Mapping[str, float]) -> GateResult:
-        """Judge the candidate; `measured` is the p-value."""
-        alpha = settings["alpha"]
+        """Judge the candidate; `measured` is the least that it gains."""
         if not candidate.members:
-            return GateResult("beats_members", True, None, alpha, "it is a single model")
-        singles = [other for other in context.candidates.values() if not other.members]
-        best = max(singles, key=lambda single: (single.score, -single.size_bytes, single.variant), default=None)
-        if best is None or best.variant not in candidate.ensemble["against"]:
-            return GateResult("beats_members", False, None, alpha, "it was not compared with the single candidates")
-        gain, p = candidate.score - best.score, float(candidate.ensemble["against"][best.variant]["p"])
-        passed = gain > 0 and p < alpha
-        judgement = "significantly better" if passed else "not significantly better"
-        reason = (
-            f"{gain:+.4f} against {best.variant}, the best single model: {judgement} (p = {p:.4f}, alpha {alpha:g})"
-        )
-        return GateResult("beats_members", passed, p, alpha, reason)
+            return GateResult("beats_members", True, None, 0.0, "it is a single model")
+        singles = preferred([one for one in context.candidates.values() if not one.members], "quality")
+        if not singles:
+            return GateResult("beats_members", False, None, 0.0, "there is no single candidate to compare it with")
+        against = compared(candidate, singles[0].answers["test"], settings)
+        judgement = "surely better than" if against.better else "not shown to be better than"
+        reason = f"{judgement} {singles[0].variant}, the best single model: {against.words()}"
+        return GateResult("beats_members", against.better, round(against.found.low, 9), 0.0, reason)

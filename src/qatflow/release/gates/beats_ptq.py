@@ -1,31 +1,38 @@
-"""Gate: training must pay. A QAT model ships only if it beats plain post-training quantization of the same model."""
+"""Gate: training must pay. A QAT model ships only if it gives more than plain post-training quantization does."""
 
 from collections.abc import Mapping
 
 from qatflow.release.base import Candidate, Context, GateResult
+from qatflow.release.compared import RANGES, compared, in_words, saving
 
 PTQ = "ptq_w8a8"
 
 
 class BeatsPtq:
-    """Passes if the score is more than `min_gain` above that of `ptq_w8a8`, or as good with fewer bytes.
+    """Passes if a trained candidate is surely better than `ptq_w8a8`, or surely as good and `min_saving` cheaper.
 
-    An untrained strategy passes, and so does every one when `ptq_w8a8` is not among the variants.
+    Surely: see `BeatsChampion`. Where `ptq_w8a8` is none of the candidates, or keeps its own bounds no more, it is the
+    smallest untrained one that does; where none does, only training gives a model that can ship. An untrained strategy
+    passes. With none among the candidates nobody knows whether training pays, and trained ones are refused.
     """
 
-    settings: Mapping[str, tuple[float, float]] = {"min_gain": (0.0, 1.0)}
+    settings: Mapping[str, tuple[float, float]] = RANGES
 
     def __call__(self, candidate: Candidate, context: Context, settings: Mapping[str, float]) -> GateResult:
-        """Judge the candidate."""
-        limit = settings["min_gain"]
-        ptq = context.candidates.get(PTQ)
-        if not candidate.trained or ptq is None:
-            reason = f"{PTQ} is not among the variants" if candidate.trained else "it is untrained itself"
-            return GateResult("beats_ptq", True, None, limit, reason)
-        gain = round(candidate.score - ptq.score, 9)
-        if gain >= 0 and candidate.size_bytes < ptq.size_bytes:
-            saved = ptq.size_bytes - candidate.size_bytes
-            return GateResult("beats_ptq", True, gain, limit, f"as good as {PTQ} with {saved} bytes less")
-        passed = gain > limit
-        reason = f"the gain over {PTQ} of {gain:+.4f} is {'more' if passed else 'not more'} than {limit:g}"
-        return GateResult("beats_ptq", passed, gain, limit, reason)
+        """Judge the candidate; `measured` is what it may lose against the untrained one."""
+        margin = settings["margin"]
+        if not candidate.trained:
+            return GateResult("beats_ptq", True, None, margin, "it is untrained itself")
+        untrained = [other for other in context.candidates.values() if not other.trained and not other.members]
+        if not untrained:
+            reason = f"no untrained variant to compare with: add {PTQ} to quantize.variants, or set this gate to null"
+            return GateResult("beats_ptq", False, None, margin, reason)
+        sound = [other for other in untrained if other.variant in context.sound]
+        if not sound:
+            return GateResult("beats_ptq", True, None, margin, "no untrained variant keeps its own bounds")
+        ptq = min(sound, key=lambda other: (other.variant != PTQ, other.size_bytes, other.variant))
+        against = compared(candidate, ptq.answers["test"], settings)
+        saved = saving(candidate, ptq, context.objective)
+        passed = against.better or (against.as_good and saved is not None and saved >= settings["min_saving"])
+        reason = f"{against.judgement} {ptq.variant}: {against.words()}; it saves {in_words(saved, context.objective)}"
+        return GateResult("beats_ptq", passed, against.possible_loss, margin, reason)
