@@ -527,6 +527,11 @@ class Params(Section):
     flow: FlowParams = FlowParams()
     sweep: SweepParams = SweepParams()
 
+    @property
+    def is_foreign(self) -> bool:
+        """Whether training begins with weights from elsewhere, so that nobody here knows what these were trained on."""
+        return self.model.name == "file" or self.transfer.source != "none"
+
     @model_validator(mode="after")
     def _transfer_names_its_model(self) -> Params:
         if self.transfer.source in {"registry", "applications"} and not self.transfer.model:

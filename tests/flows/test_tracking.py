@@ -18,8 +18,20 @@ def runs(trained: Project) -> dict[str, Any]:
     return {run.info.run_name: run for run in reversed(found)}
 
 
+def _parent(runs: dict[str, Any]) -> Any:
+    (found,) = (run for name, run in runs.items() if name.startswith("retrain promoted: "))
+    return found
+
+
+def test_parent_has_the_figures_and_the_verdict(runs: dict[str, Any]) -> None:
+    parent = _parent(runs)
+
+    assert {"accuracy", "float_accuracy", "size_bytes", "latency_us"} <= set(parent.data.metrics)
+    assert (parent.data.tags["verdict"], parent.data.tags["version"]) == ("promoted", "1")
+
+
 def test_every_stage_and_variant_is_a_child_of_one_parent(runs: dict[str, Any]) -> None:
-    parent = runs["retrain"].info.run_id
+    parent = _parent(runs).info.run_id
     children = {name for name, run in runs.items() if run.data.tags.get("mlflow.parentRunId") == parent}
     variants = ("ptq_w8a8", "qat_w8a8_per_channel")
     fanned = {f"{stage}@{variant}" for stage in ("quantize", "convert", "evaluate") for variant in variants}
@@ -30,7 +42,7 @@ def test_every_stage_and_variant_is_a_child_of_one_parent(runs: dict[str, Any]) 
 
 
 def test_parent_holds_parameters_reason_and_data(runs: dict[str, Any]) -> None:
-    parent = runs["retrain"]
+    parent = _parent(runs)
     tags = {tag.key: tag.value for entry in parent.inputs.dataset_inputs for tag in entry.tags}
 
     assert parent.data.params["data.path"] == DATA

@@ -18,6 +18,7 @@ from qatflow.release.ports import Version
 SHA256, MANIFEST_SHA256 = "model_sha256", "manifest_sha256"
 PLACES = frozenset({"", "abfss", "dbfs", "file", "gs", "hdfs", "mlflow-artifacts", "s3", "viewfs", "wasb", "wasbs"})
 """Kinds of addresses that files are fetched from."""
+DESCRIPTION = "Made by QATFlow. Each version is a verified bundle; the alias champion is the one that is deployed."
 _MISSING = "RESOURCE_DOES_NOT_EXIST"
 
 
@@ -141,7 +142,7 @@ class MlflowRegistry:
         from mlflow.exceptions import MlflowException
 
         try:
-            self._client.create_registered_model(self.name)
+            self._client.create_registered_model(self.name, description=DESCRIPTION)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise

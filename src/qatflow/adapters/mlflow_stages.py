@@ -16,6 +16,7 @@ from typing import Any
 from qatflow import artifacts, params_file
 from qatflow.adapters.dvc_lock import data_md5
 from qatflow.adapters.mlflow_tracking import MlflowTracker
+from qatflow.evaluation.metrics import SCORES
 from qatflow.params import Params
 
 PARENT = "QATFLOW_PARENT_RUN"
@@ -74,9 +75,26 @@ class RunTracker:
         card = _read(home / "prepare" / "data_card.json", None)
         if card:
             self.tracker.log_dataset(self._parent, card, data_md5(self._root, self._params.data.path))
+        if not failed:
+            self._log_outcome(self._parent, home)
         if not failed and (home / "report").exists():
             self.tracker.log_artifact(self._parent, home / "report", "report")
         self.tracker.finish(self._parent, "FAILED" if failed else "FINISHED")
+
+    def _log_outcome(self, run_id: str, home: Path) -> None:
+        """Give the parent run the champion's figures and the verdict, so that runs can be compared and sorted."""
+        receipt = _read(home / "release" / "receipt.json", None)
+        if receipt is None:
+            return
+        champion, task = receipt["champion"] or {}, _read(home / "prepare" / "data_card.json", {}).get("task", "")
+        reference = _read(next((home / "evaluate").glob("*/evaluation.json"), home / "none"), {})
+        score = SCORES.get(task, "score")
+        named = {score: champion.get("score"), **{key: champion.get(key) for key in ("size_bytes", "latency_us")}}
+        named[f"float_{score}"] = reference.get("float", {}).get("score")
+        self.tracker.log_metrics(run_id, {key: float(value) for key, value in named.items() if value is not None})
+        ships = f"{champion['variant']}, {score} {champion['score']:.4f}" if champion else "nothing ships"
+        tags = {"verdict": receipt["decision"], "why": receipt["reasons"][0], "version": str(champion.get("version"))}
+        self.tracker.describe(run_id, f"retrain {receipt['decision']}: {ships}", tags)
 
 
 @contextmanager

@@ -22,6 +22,8 @@ BATCH = 1000
 PARAMS_BATCH = 100
 PARAM_LENGTH = 6000
 SAMPLING_INTERVAL_S = 1
+KIND, TRAINING = "mlflow.experimentKind", "custom_model_development"
+"""Tag by which MLflow's pages open on the runs; without it they show traces of language models."""
 
 
 class MlflowTracker:
@@ -121,6 +123,13 @@ class MlflowTracker:
         with plain_errors(self.uri):
             self.client.log_inputs(run_id, [DatasetInput(dataset, tags)])
 
+    def describe(self, run_id: str, name: str, tags: Mapping[str, str]) -> None:
+        """Give a run a new name, and tags."""
+        with plain_errors(self.uri):
+            self.client.update_run(run_id, name=name)
+            for key, value in tags.items():
+                self.client.set_tag(run_id, key, value)
+
     def finish(self, run_id: str, status: Status) -> None:
         """End a run."""
         with plain_errors(self.uri):
@@ -151,11 +160,13 @@ def _experiment_id(client: Any, name: str, location: str | None) -> str:
     found = client.get_experiment_by_name(name)
     if found is None:
         try:
-            return str(client.create_experiment(name, artifact_location=location))
+            return str(client.create_experiment(name, artifact_location=location, tags={KIND: TRAINING}))
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
             found = client.get_experiment_by_name(name)
     if found.lifecycle_stage != "active":
         raise TrackingError(f"MLflow's experiment '{name}' was deleted; restore it, or set tracking.experiment")
+    if KIND not in found.tags:
+        client.set_experiment_tag(found.experiment_id, KIND, TRAINING)
     return str(found.experiment_id)

@@ -6,6 +6,7 @@ from rich.text import Text
 
 from qatflow.monitoring.drift_report import DriftReport
 from qatflow.monitoring.look import Seen
+from qatflow.report.wording import p_value
 
 FEATURES = 8
 
@@ -40,14 +41,14 @@ def _statistics(report: DriftReport) -> Table:
     table = Table("statistic", "value", "p, all corrections", box=None, pad_edge=True)
     for name, finding in report.statistics.items():
         style = "red" if finding.drifted else ""
-        table.add_row(name, f"{finding.value:.4f}", f"{finding.adjusted_p:.4f}", style=style)
+        table.add_row(name, f"{finding.value:.4f}", p_value(finding.adjusted_p), style=style)
     return table
 
 
 def _features(report: DriftReport) -> Table:
     table = Table("feature", "shift in deviations", "PSI", "p", box=None, pad_edge=True)
     for feature in sorted(report.features, key=lambda feature: -abs(feature.effect))[:FEATURES]:
-        values = (f"{feature.effect:+.2f}", f"{feature.psi:.3f}", f"{feature.adjusted_p:.4f}")
+        values = (f"{feature.effect:+.2f}", f"{feature.psi:.3f}", p_value(feature.adjusted_p))
         table.add_row(feature.name, *values, style="red" if feature.drifted else "")
     return table
 

@@ -84,8 +84,7 @@ def read_inputs(root: Path, params: Params, data_md5: str | None) -> Inputs:
     if ensemble is not None:
         candidates[ENSEMBLE] = ensemble
     candidates = _explained(home / EXPLAIN, candidates)
-    foreign = params.model.name == "file" or params.transfer.source != "none"
-    candidates = {name: replace(one, is_foreign=foreign) for name, one in candidates.items()}
+    candidates = {name: replace(one, is_foreign=params.is_foreign) for name, one in candidates.items()}
     origin = _Origin(root, artifacts.digest(params.model_dump(mode="json")), data.card["sha256"], data_md5)
     return Inputs(
         candidates=candidates,

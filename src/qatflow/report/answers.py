@@ -3,9 +3,6 @@
 from qatflow.report import summary, wording
 from qatflow.report.read import Run, Variant
 
-ALPHA = 0.05
-"""A difference that chance explains with less than this probability is called real."""
-
 
 def answers(run: Run) -> list[tuple[str, str]]:
     """Return questions with their answers, each in a sentence or two, about what ships or the best candidate."""
@@ -29,7 +26,7 @@ def compared_with_float(run: Run, variant: Variant) -> str:
     p = evaluation["mcnemar_float_p"]
     if p is None or run.task != "classification" or against.startswith("the same"):
         return f"{beside}."
-    chance = "more than chance explains" if p < ALPHA else "which may be chance"
+    chance = "which may be chance" if summary.is_chance(run, variant) else "more than chance explains"
     return f"{beside}, {chance} ({wording.chance(p)})."
 
 
@@ -46,9 +43,13 @@ def _score(run: Run, variant: Variant) -> str:
     evaluation, score = variant.evaluation, wording.SCORES[run.task]
     value, samples = score.value(evaluation["score"]), evaluation["samples"]
     if run.task != "classification":
-        return f"{score.name} {value} on {samples:,} samples that no training saw."
+        return f"{score.name} {value} on {samples:,} samples {_unseen(run)}."
     low, high = (score.value(bound) for bound in evaluation["score_interval"])
-    return f"It is right on {value} of {samples:,} samples that no training saw (95 % interval {low} to {high})."
+    return f"It is right on {value} of {samples:,} samples {_unseen(run)} (95 % interval {low} to {high})."
+
+
+def _unseen(run: Run) -> str:
+    return "held back here; what it was trained on before is not known" if run.is_foreign else "that no training saw"
 
 
 def _saved(run: Run, variant: Variant) -> str:
@@ -56,5 +57,5 @@ def _saved(run: Run, variant: Variant) -> str:
     smaller = wording.than_float(wording.smaller(evaluation["size_bytes"] / reference["size_bytes"]))
     faster = wording.than_float(wording.faster(timings["latency_ratio"]))
     sizes = f"{wording.size(evaluation['size_bytes'])} instead of {wording.size(reference['size_bytes'])}"
-    own, other = (wording.latency(timings[name]["p50"]) for name in ("latency_us", "float_latency_us"))
+    own, other = wording.latency(timings["latency_us"]["p50"]), wording.latency(summary.float_latency(run))
     return f"It is {smaller} ({sizes}) and {faster} ({own} instead of {other} a sample, on the machine of this run)."

@@ -19,6 +19,6 @@ def build_report(root: Path, params: Params, out: Path, course: CourseFigures | 
     Raises:
         ArtifactError: If an artifact is missing, half written or altered, or was made with other variants.
     """
-    run = replace(read_run(root, params.quantize.variants), course=course)
+    run = replace(read_run(root, params.quantize.variants), course=course, is_foreign=params.is_foreign)
     artifacts.write_text(out / "index.html", render(run, params.release.name))
     artifacts.write_json(out / "summary.json", summarize(run))

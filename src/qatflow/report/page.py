@@ -19,10 +19,16 @@ def render(run: Run, model: str) -> str:
     return environment().get_template("page.html.j2").render(**parts, sections=sections, model=model, task=run.task)
 
 
+def _breakable(name: object) -> Markup:
+    """Let a name break behind its underscores, and nowhere else."""
+    return Markup("_<wbr>").join(str(name).split("_"))
+
+
 def environment() -> Environment:
     """Return the templates, which escape all they are given.
 
-    They know the filter `short`, and `script` with its digest, by which the page's policy lets no other script run.
+    They know the filters `short`, `p_value` and `wbr`, and `script` with its digest, by which the page's policy lets no
+    other script run.
     """
     made = Environment(
         loader=PackageLoader("qatflow.report"),
@@ -36,4 +42,6 @@ def environment() -> Environment:
     made.globals["script"] = Markup(script)  # noqa: S704 (our own file)
     made.globals["script_hash"] = f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
     made.filters["short"] = wording.short
+    made.filters["p_value"] = wording.p_value
+    made.filters["wbr"] = _breakable
     return made

@@ -46,6 +46,8 @@ class Run:
     `home` is the folder `artifacts/`. `transfer` holds its `history` and its record, `ensemble` what was found about
     combining the variants, and its flatbuffer, if there is one, is the last of `variants`. `manifests` maps folder ->
     SHA-256 of its manifest; `bundle` is the manifest of the champion's bundle, empty while nothing was ever promoted.
+    `nights` are the releases before and this one, see `release.nights`. `is_foreign` says that training began with
+    weights from elsewhere.
     `course` is what was learned from a stream since; stage `report` knows of none, for its inputs are artifacts alone.
     """
 
@@ -59,6 +61,8 @@ class Run:
     bundle: Record
     manifests: dict[str, str]
     course: CourseFigures | None = None
+    nights: tuple[Record, ...] = ()
+    is_foreign: bool = False
 
     @property
     def lineage(self) -> Record:
@@ -116,6 +120,7 @@ def read_run(root: Path, variants: Sequence[str]) -> Run:
         variants=tuple(_read_variant(home, name) for name in [*variants, *combined]),
         ensemble=ensemble,
         receipt=receipt,
+        nights=tuple(_read_if_there(home / "release" / "nights.json", [])),
         bundle=_read_if_there(home / "release" / "bundle" / artifacts.MANIFEST, {}),
         manifests={
             folder: artifacts.sha256_file(home / folder / artifacts.MANIFEST) for folder in [*folders, "release"]

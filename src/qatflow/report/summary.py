@@ -6,6 +6,10 @@ from qatflow.report import wording
 from qatflow.report.course import course_summary
 from qatflow.report.read import Record, Run, Variant
 
+AS_GOOD = "as good as float"
+ALPHA = 0.05
+"""A difference that chance explains with less than this probability is called real."""
+
 
 def summarize(run: Run) -> Record:
     """Return `summary.json`: verdict, task, classes, float model, champion, variants and lineage.
@@ -28,13 +32,20 @@ def summarize(run: Run) -> Record:
 def float_summary(run: Run) -> Record:
     """Return the float model's figures; its latency is the median over the runs beside each variant."""
     model = run.float_model
-    latencies = [variant.timings["float_latency_us"]["p50"] for variant in run.variants]
     return {
         "accuracy": model["score"],
         "size_bytes": model["size_bytes"],
-        "latency_us": median(latencies),
+        "latency_us": float_latency(run),
         "sha256": model["sha256"],
     }
+
+
+def float_latency(run: Run, key: str = "p50") -> float:
+    """Return the float model's latency in microseconds, the same on the whole page.
+
+    It is timed in turns with each variant, which gives the ratios; the median of these runs speaks for itself.
+    """
+    return float(median(variant.timings["float_latency_us"][key] for variant in run.variants))
 
 
 def champion_summary(run: Run) -> Record | None:
@@ -71,9 +82,33 @@ def variant_summary(run: Run, variant: Variant) -> Record:
 def champion_variant(run: Run) -> Variant | None:
     """Return the variant of this run that is the champion, if one is; of an earlier run's the bytes differ."""
     champion = run.receipt["champion"]
-    identity = champion and (champion["variant"], champion["sha256"])
+    return _same(run, champion) if champion else None
+
+
+def _same(run: Run, described: Record) -> Variant | None:
+    identity = (described["variant"], described["sha256"])
     same = [variant for variant in run.variants if (variant.name, variant.evaluation["sha256"]) == identity]
     return same[0] if same else None
+
+
+def against_float(run: Run, score: float, variant: Variant | None) -> str:
+    """Return where a score stands against the float model's; `as good as float` where a test calls it chance.
+
+    Args:
+        run: Whose float model it is held against.
+        score: Of what is shown.
+        variant: The variant of this run that it is of, with its test; None for an earlier run's model.
+    """
+    said = wording.SCORES[run.task].against_float(score - run.float_model["score"])
+    if variant is None or not is_chance(run, variant) or said.startswith("the same"):
+        return said
+    return AS_GOOD
+
+
+def is_chance(run: Run, variant: Variant) -> bool:
+    """Whether chance explains that a classifier's score is not the float model's."""
+    p = variant.evaluation["mcnemar_float_p"]
+    return run.task == "classification" and p is not None and p >= ALPHA
 
 
 def focus(run: Run) -> Variant:
@@ -95,8 +130,9 @@ def verdict(run: Run) -> str:
     did = _DID[run.receipt["decision"]]
     score, reference = wording.SCORES[run.task], run.float_model
     size = wording.than_float(wording.smaller(shown["size_bytes"] / reference["size_bytes"]))
-    change = score.against_float(shown["score"] - reference["score"])
-    quality = f"{score.noun} {score.value(shown['score'])}, {change}"
+    against = against_float(run, shown["score"], _same(run, shown))
+    samples = f" ({run.variants[0].evaluation['samples']:,} samples)" if against == AS_GOOD else ""
+    quality = f"{score.noun} {score.value(shown['score'])}, {against}{samples}"
     return f"{did} {shown['variant']} as version {shown['version']}: {size}, {quality}."
 
 

@@ -114,6 +114,11 @@ def chance(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
+def p_value(p: float) -> str:
+    """Return a p-value for a table; one that rounds to nothing is told as a bound."""
+    return "< 0.0001" if p < 1e-4 else f"{p:.4f}"
+
+
 def number(value: object) -> str:
     """Return any measured value: four digits for floats, a dash for nothing."""
     if value is None:

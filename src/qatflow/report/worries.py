@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from qatflow.report import summary, wording
-from qatflow.report.answers import ALPHA
 from qatflow.report.read import Run, Variant
 
 RECALL_LOSS = 0.05
@@ -30,7 +29,7 @@ def worries(run: Run) -> list[str]:
 
 def _is_worse(run: Run, variant: Variant) -> Iterator[str]:
     lost, p = run.float_model["score"] - variant.evaluation["score"], variant.evaluation["mcnemar_float_p"]
-    if lost > 0 and p < ALPHA:
+    if lost > 0 and p < summary.ALPHA:
         yield f"It is really worse than the float model: {wording.percent(lost)} of the samples, {wording.chance(p)}."
 
 

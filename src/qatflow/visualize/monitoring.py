@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import Any
 
-from qatflow.monitoring.drift_report import DriftReport
+from qatflow.monitoring.drift_report import DriftReport, Feature
 from qatflow.monitoring.look import Seen
 from qatflow.report import wording
 from qatflow.report.figures import lines, rows
-from qatflow.report.figures.svg import Figure, add, hint, to_text
+from qatflow.report.figures.svg import Figure, add, hint, polyline, to_text
 from qatflow.report.page import environment
 
 MOST_ROWS = 24
 SMALLEST_P = 1e-6
+FLATTENS = 8
+"""An effect of more than so many times the median one would press the others flat."""
 Record = Mapping[str, Any]
 
 
@@ -69,18 +72,35 @@ def effects(report: DriftReport) -> Figure | None:
         return None
     moved = sum(feature.drifted for feature in report.features)
     title = f"{moved} of {len(report.features)} features of the inputs have moved"
-    widest = max(0.5, *(abs(feature.effect) for feature in shown)) * 1.08
+    widest = _widest([abs(feature.effect) for feature in shown])
     axis = rows.Axis(-widest, widest, "{:g}".format, "shift of the mean, in standard deviations")
     chart = rows.rows([feature.name for feature in shown], axis, f"Features. {title}.", height=20, head=24)
     rows.legend(chart.drawing, [("mark-refused", "moved"), ("mark-passed", "within chance")])
     for feature, y in zip(shown, chart.y, strict=True):
-        start, end = chart.scale(0), chart.scale(feature.effect)
+        inside = min(max(feature.effect, -widest), widest)
+        start, end = chart.scale(0), chart.scale(inside)
         add(chart.drawing, "line", x1=start, x2=end, y1=y, y2=y, class_="whisker")
         style = "mark-refused" if feature.drifted else "mark-passed"
-        mark = add(chart.drawing, "circle", cx=end, cy=y, r=4.5, class_=style)
+        if inside == feature.effect:
+            mark = add(chart.drawing, "circle", cx=end, cy=y, r=4.5, class_=style)
+        else:
+            back = end - math.copysign(9, inside)
+            tip = polyline([(back, y - 5), (end, y), (back, y + 5), (back, y - 5)])
+            mark = add(chart.drawing, "polyline", points=tip, class_=style)
         hint(mark, f"{feature.name}: {feature.effect:+.2f} deviations, PSI {feature.psi:.3f}")
     note = "A feature may move without its mean: what counts is the PSI in bins frozen on the training data."
-    return Figure(title, note, to_text(chart.drawing))
+    return Figure(title, note + _beyond(shown, widest), to_text(chart.drawing))
+
+
+def _widest(effects: Sequence[float]) -> float:
+    """Return where the axis ends: at the largest effect, unless it would press the typical ones flat."""
+    largest, typical = max(0.5, *effects), max(0.5, FLATTENS * median(effects))
+    return 1.08 * min(largest, typical)
+
+
+def _beyond(shown: Sequence[Feature], widest: float) -> str:
+    beyond = [f"{feature.name} ({feature.effect:+.3g})" for feature in shown if abs(feature.effect) > widest]
+    return f" An arrow goes beyond the axis: {', '.join(beyond)}." if beyond else ""
 
 
 def classes(report: DriftReport) -> Figure | None:

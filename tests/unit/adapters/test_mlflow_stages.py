@@ -1,6 +1,11 @@
 """Which figures of a stage's results become metrics."""
 
-from qatflow.adapters.mlflow_stages import figures, finished_stages
+from pathlib import Path
+
+import pytest
+
+from qatflow import artifacts
+from qatflow.adapters.mlflow_stages import RunTracker, figures, finished_stages
 from qatflow.params import Params, QuantizeParams
 
 
@@ -23,3 +28,27 @@ def test_a_release_rests_on_all_variants() -> None:
         "prepare", "pretrain", "transfer",
         "quantize@a", "quantize@b", "convert@a", "convert@b", "evaluate@a", "evaluate@b", "ensemble", "explain",
     ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_the_parent_run_carries_the_champions_figures_and_the_verdict(tmp_path: Path) -> None:
+    home, champion = tmp_path / "artifacts", {"variant": "ptq_w8a8", "version": 3, "score": 0.975}
+    receipt = {"decision": "kept", "reasons": ["kept version 3: it is the winner itself"]}
+    (home / "evaluate" / "ptq_w8a8").mkdir(parents=True)
+    artifacts.write_json(home / "evaluate" / "ptq_w8a8" / "evaluation.json", {"float": {"score": 0.98}})
+    (home / "release").mkdir()
+    (home / "prepare").mkdir()
+    card = {"task": "classification", "source": "digits", "sha256": "a" * 64, "files": [], "samples": {}}
+    artifacts.write_json(home / "prepare" / "data_card.json", card)
+    artifacts.write_json(home / "release" / "receipt.json", receipt | {"champion": champion | {"size_bytes": 5}})
+    run = RunTracker(tmp_path, Params(), "nightly")
+    parent = run.parent()
+
+    run.finish(failed=False)
+
+    found = run.tracker.client.get_run(parent)
+    assert found.info.run_name == "retrain kept: ptq_w8a8, accuracy 0.9750"
+    assert found.data.metrics == {"accuracy": 0.975, "float_accuracy": 0.98, "size_bytes": 5.0}
+    assert (found.data.tags["verdict"], found.data.tags["why"]) == ("kept", "kept version 3: it is the winner itself")
+    kind = run.tracker.client.get_experiment(run.tracker.experiment_id).tags["mlflow.experimentKind"]
+    assert kind == "custom_model_development"

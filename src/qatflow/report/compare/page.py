@@ -68,10 +68,11 @@ def _described(name: str, side: Side) -> dict[str, str]:
 def _figures(a: Side, b: Side) -> list[Figure]:
     shared = [name for name in a.model.recalls if name in b.model.recalls]
     before, after = ({name: side.model.recalls[name] for name in shared} for side in (a, b))
-    held = [(side, _layer_sizes(side)) for side in (a, b)]
+    held = [_layer_sizes(side) for side in (a, b)]
+    widest = max((layer.size_bytes for found in held for layer in found), default=0)
     return [
         *([recall("B", before, after, reference="A")] if shared else []),
-        *(sizes(found, f"{name.upper()}: ") for name, (_, found) in zip(SIDES, held, strict=True) if found),
+        *(sizes(found, f"{name.upper()}: ", widest) for name, found in zip(SIDES, held, strict=True) if found),
     ]
 
 

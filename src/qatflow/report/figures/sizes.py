@@ -30,13 +30,19 @@ class LayerSize:
         return (self.weights * self.bits + 7) // 8
 
 
-def sizes(layers: Sequence[LayerSize], of: str = "") -> Figure:
-    """Draw a bar for each layer's weights, in the colour of their width; the title begins with `of`."""
+def sizes(layers: Sequence[LayerSize], of: str = "", widest: int = 0) -> Figure:
+    """Draw a bar for each layer's weights, in the colour of their width.
+
+    Args:
+        layers: In their order.
+        of: What the title begins with.
+        widest: Bytes that the axis reaches at least, so that several figures have one axis.
+    """
     total = sum(layer.size_bytes for layer in layers)
     largest = max(layers, key=lambda layer: layer.size_bytes)
     title = f"{of}{largest.name} holds {wording.percent(largest.size_bytes / total)} of the weights' bytes"
     alt = f"{title}. " + "; ".join(f"{layer.name}: {wording.size(layer.size_bytes)}" for layer in layers) + "."
-    axis = rows.Axis(0, largest.size_bytes * 1.02, wording.round_size, "size of the weights as stored")
+    axis = rows.Axis(0, max(largest.size_bytes, widest) * 1.02, wording.round_size, "size of the weights as stored")
     chart = rows.rows([layer.name for layer in layers], axis, alt, height=20, room_right=9 * CHARACTER, head=24)
     widths = sorted({layer.bits for layer in layers})
     rows.legend(chart.drawing, [(STYLES[bits], f"{bits} bit") for bits in widths])

@@ -48,11 +48,11 @@ def _since(run: Run) -> list[tuple[str, str]]:
 def _measured(run: Run, variant: Variant) -> list[Tile]:
     evaluation, timings = variant.evaluation, variant.timings
     speed = wording.than_float(wording.faster(timings["latency_ratio"]))
-    speed = f"{speed} ({wording.latency(timings['float_latency_us']['p50'])})"
+    speed = f"{speed} ({wording.latency(summary.float_latency(run))})"
     same = "picks the same class as float" if run.task == "classification" else "of outputs as float gives them"
     return [
         _size(run, evaluation["size_bytes"]),
-        _score(run, evaluation["score"]),
+        _score(run, evaluation["score"], variant),
         Tile("Latency", wording.latency(timings["latency_us"]["p50"]), speed),
         Tile("Agreement", wording.percent(evaluation["agreement_float"]), same),
     ]
@@ -61,7 +61,7 @@ def _measured(run: Run, variant: Variant) -> list[Tile]:
 def _remembered(run: Run, champion: Record) -> list[Tile]:
     """A champion of an earlier run has the figures of the receipt only."""
     latency = Tile("Latency", wording.latency(champion["latency_us"]), "when it was promoted")
-    return [_size(run, champion["size_bytes"]), _score(run, champion["score"]), latency]
+    return [_size(run, champion["size_bytes"]), _score(run, champion["score"], None), latency]
 
 
 def _size(run: Run, size_bytes: int) -> Tile:
@@ -70,6 +70,7 @@ def _size(run: Run, size_bytes: int) -> Tile:
     return Tile("Size", wording.size(size_bytes), f"{ratio} ({wording.size(reference)})")
 
 
-def _score(run: Run, value: float) -> Tile:
+def _score(run: Run, value: float, variant: Variant | None) -> Tile:
     score, reference = wording.SCORES[run.task], run.float_model["score"]
-    return Tile(score.name, score.value(value), f"{score.against_float(value - reference)} ({score.value(reference)})")
+    against = summary.against_float(run, value, variant)
+    return Tile(score.name, score.value(value), f"{against} ({score.value(reference)})")

@@ -25,6 +25,7 @@ def quality(run: Run) -> Record:
     models = [("float", run.float_model["metrics"]), *((v.name, v.evaluation["metrics"]) for v in run.variants)]
     names = [name for name, value in models[0][1].items() if isinstance(value, int | float)]
     return {
+        "unseen": not run.is_foreign,
         "names": [name.replace("_", " ") for name in names],
         "rows": [(model, [wording.metric(metrics[name]) for name in names]) for model, metrics in models],
         **(_errors(run, models) if run.task == "classification" else {"figures": [], "confusions": [], "lost": None}),

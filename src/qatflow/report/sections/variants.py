@@ -15,7 +15,7 @@ def variants(run: Run) -> Record:
     """Return the rows of both tables and the two figures."""
     threads = run.variants[0].timings["threads"]
     timings = [_timing(variant.name, variant.timings["latency_us"]) for variant in run.variants]
-    reference = Timing("float", *(_float_latency(run, key) for key in ("p50", "p95")))
+    reference = Timing("float", *(summary.float_latency(run, key) for key in ("p50", "p95")))
     return {
         "score_name": wording.SCORES[run.task].name,
         "intervals": any(variant.evaluation["score_interval"] for variant in run.variants),
@@ -45,6 +45,7 @@ def _row(run: Run, variant: Variant) -> Record:
         "score": score.value(evaluation["score"]),
         "interval": _interval(evaluation["score_interval"], score),
         "change": score.change(evaluation["score"] - reference["score"]),
+        "chance": summary.is_chance(run, variant) and evaluation["score"] != reference["score"],
         "agreement": wording.percent(evaluation["agreement_float"]),
         "size": wording.size(evaluation["size_bytes"]),
         "smaller": wording.smaller(evaluation["size_bytes"] / reference["size_bytes"]),
@@ -61,8 +62,8 @@ def _float_row(run: Run) -> Record:
         "score": score.value(model["score"]),
         "size": wording.size(model["size_bytes"]),
         "compressed": wording.size(model["size_zstd_bytes"]),
-        "p50": wording.latency(_float_latency(run, "p50")),
-        "p95": wording.latency(_float_latency(run, "p95")),
+        "p50": wording.latency(summary.float_latency(run)),
+        "p95": wording.latency(summary.float_latency(run, "p95")),
     }
 
 
@@ -87,7 +88,7 @@ def _fronts(run: Run) -> list[Figure]:
     floats = {
         SIZE: model["size_bytes"],
         COMPRESSED: model["size_zstd_bytes"],
-        LATENCY: _float_latency(run, "p50"),
+        LATENCY: summary.float_latency(run),
     }
     return [
         tradeoff(
@@ -130,9 +131,3 @@ def _interval(interval: list[float] | None, score: wording.Score) -> str:
 
 def _timing(name: str, latency_us: Record) -> Timing:
     return Timing(name, latency_us["p50"], latency_us["p95"])
-
-
-def _float_latency(run: Run, key: str) -> float:
-    """The float model is timed beside each variant; the middle run speaks for it."""
-    ordered = sorted(variant.timings["float_latency_us"][key] for variant in run.variants)
-    return float(ordered[len(ordered) // 2])

@@ -1,4 +1,10 @@
+from dataclasses import replace
+
+import pytest
+
+from qatflow.report import summary
 from qatflow.report.sections.headline import headline
+from qatflow.report.sections.variants import variants
 from qatflow.report.wording import SPACE
 
 
@@ -13,7 +19,7 @@ def test_a_manager_sees_the_verdict_and_four_figures(run):
     assert part["candidate"] is None
     assert tiles(part) == [
         ("Size", "25.1 kB", "3.1\u00d7 smaller than float (78.2 kB)"),
-        ("Accuracy", "97.8 %", "0.3 points below float (98.1 %)"),
+        ("Accuracy", "97.8 %", "as good as float (98.1 %)"),
         ("Latency", "18.8 \u00b5s", "as fast as float (19.6 \u00b5s)"),
         ("Agreement", "99.2 %", "picks the same class as float"),
     ]
@@ -30,3 +36,36 @@ def test_the_best_candidate_stands_in_when_nothing_ships(build_run, load):
     part = headline(load(build_run(champion=None, refused=("ptq_w8a8", "qat_w8a8_per_channel", "qat_w4a8"))))
     assert part["candidate"] == "qat_w8a8_per_channel"
     assert len(part["tiles"]) == 4
+
+
+@pytest.mark.parametrize(("p", "says"), [(1.0, "as good as float"), (0.05, "as good as float"), (0.04, "points below")])
+def test_headline_tile_and_table_say_of_a_difference_what_its_test_says(run, p, says):
+    tested = tuple(replace(v, evaluation=v.evaluation | {"mcnemar_float_p": p}) for v in run.variants)
+    shown = replace(run, variants=tested)
+    row = next(row for row in variants(shown)["rows"] if row["status"] == "champion")
+
+    assert says in summary.verdict(shown).replace(SPACE, " ")
+    assert says in tiles(headline(shown))[1][2]
+    assert row["chance"] is (says == "as good as float")
+    assert ("may be chance" in dict(headline(shown)["answers"])["Is it good"]) is row["chance"]
+
+
+def test_the_float_model_has_one_latency_on_the_whole_page(run):
+    beside = [10.0, 20.0, 90.0]
+    timed = tuple(
+        replace(v, timings=v.timings | {"float_latency_us": {"p50": at, "p95": 2 * at, "p99": 3 * at}})
+        for v, at in zip(run.variants, beside, strict=True)
+    )
+    shown = replace(run, variants=timed)
+
+    assert "(20.0 \u00b5s)" in tiles(headline(shown))[2][2]
+    assert "instead of 20.0 \u00b5s" in dict(headline(shown)["answers"])["Is it smaller and faster"].replace(SPACE, " ")
+    assert variants(shown)["float"]["p50"].replace(SPACE, " ") == "20.0 \u00b5s"
+    assert summary.float_summary(shown)["latency_us"] == 20.0
+
+
+def test_of_a_model_from_elsewhere_no_page_says_what_it_never_saw(run):
+    said = dict(headline(replace(run, is_foreign=True))["answers"])["Is it good"]
+
+    assert "that no training saw" not in said
+    assert "is not known" in said
