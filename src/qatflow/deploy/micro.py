@@ -15,13 +15,14 @@ from qatflow import artifacts
 from qatflow.artifacts import Array, load_arrays, write_text
 from qatflow.deploy.base import Place
 from qatflow.deploy.c_text import identifier
+from qatflow.deploy.micro_needs import needs
 from qatflow.deploy.micro_operators import resolver_methods
 from qatflow.deploy.micro_source import Sources, render
 from qatflow.deploy.versions import put, tried
 from qatflow.errors import ConversionError, DeployError
 from qatflow.evaluation.arena import estimate_arena
 from qatflow.release.bundle import GOLDEN, Bundle, load_bundle
-from qatflow.tflite.inspect import inventory
+from qatflow.tflite.inspect import inventory, parse
 from qatflow.tflite.runtime import Runner
 
 MAX_MODEL_BYTES = 64 << 20
@@ -58,7 +59,8 @@ def sources_of(bundle: Bundle, symbol: str) -> Sources:
     if "FLOAT16" in inside["tensor_dtypes"]:
         raise DeployError("TFLite Micro has no 16-bit floats; deploy an integer or float32 model there")
     methods = resolver_methods(inside["operators"])
-    return Sources(symbol, bundle.manifest, bundle.model, methods, estimate_arena(bundle.model), *_golden(bundle))
+    needed, arena = needs(parse(bundle.model)), estimate_arena(bundle.model)
+    return Sources(symbol, bundle.manifest, bundle.model, methods, needed, arena, *_golden(bundle))
 
 
 def _golden(bundle: Bundle) -> tuple[Array, Array, float]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from qatflow.artifacts import Array, sha256_bytes
 from qatflow.deploy.c_text import C_TYPES, array, matrix, number, octets, string, values
+from qatflow.deploy.micro_needs import Need
 from qatflow.evaluation.arena import Arena
 from qatflow.release.manifest import BundleManifest, Tensor
 
@@ -17,6 +18,7 @@ class Sources:
     Attributes:
         symbol: What every name in them begins with; a C identifier.
         methods: Of MicroMutableOpResolver.
+        needs: What not every TFLite Micro has, newest first.
         inputs: Golden inputs (n, input size) as the input tensor stores them.
         outputs: What the model gives for them, (n, output size) as the output tensor stores it.
         tolerance: Steps that TFLite Micro's outputs may be off; of a float output the difference itself.
@@ -26,6 +28,7 @@ class Sources:
     manifest: BundleManifest
     model: bytes = field(repr=False)
     methods: list[str]
+    needs: list[Need]
     arena: Arena
     inputs: Array
     outputs: Array
@@ -50,6 +53,7 @@ def _header(s: Sources) -> str:
         "MODEL_STRATEGY": string(manifest.strategy),
         "MODEL_TASK": string(manifest.task),
         "MODEL_LEN": f"{len(s.model)}u",
+        "TFLM_SINCE": string(max((need.since for need in s.needs), default="")),
         "ARENA_BYTES": f"{s.arena.total}u",
         "ACTIVATION_BYTES": f"{s.arena.activations}u",
         "LABEL_COUNT": f"{len(manifest.labels)}",
@@ -65,10 +69,18 @@ def _header(s: Sources) -> str:
         upper=upper,
         defines=lines,
         calls=calls,
+        needs="".join(_need(need) for need in s.needs),
         input=C_TYPES[manifest.input.dtype],
         output=C_TYPES[manifest.output.dtype],
         labels=max(1, len(manifest.labels)),
         channels=len(manifest.preprocessing.scale),
+    )
+
+
+def _need(need: Need) -> str:
+    return (
+        f" * Needs TFLite Micro of {need.since} or newer for {need.what}\n"
+        f" * (tflite-micro pull request {need.pull}); {need.else_}.\n"
     )
 
 
@@ -129,7 +141,7 @@ _HEADER = """\
  * Model input: (x * input_scale[c] + input_offset[c]) / INPUT_SCALE + INPUT_ZERO_POINT, rounded and clipped, with c the
  * last axis. Model output: OUTPUT_SCALE * (q - OUTPUT_ZERO_POINT). A scale of 0 marks a float tensor: take it as it is.
  * ARENA_BYTES is an estimate from above; arena_used_bytes() tells what your device needs.
- */
+{needs} */
 #ifndef QATFLOW_{upper}_MODEL_H
 #define QATFLOW_{upper}_MODEL_H
 

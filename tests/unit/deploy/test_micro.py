@@ -4,17 +4,21 @@ import json
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from qatflow import artifacts
 from qatflow.deploy.base import Place
 from qatflow.deploy.micro import deploy_micro, sources_of
+from qatflow.deploy.micro_needs import needs
 from qatflow.deploy.micro_operators import METHODS, resolver_methods
 from qatflow.deploy.micro_source import render
 from qatflow.errors import ArtifactError, DeployError
 from qatflow.release.bundle import load_bundle
+from qatflow.tflite.inspect import operator_name, parse
 from qatflow.tflite.runtime import Runner
 from tests.unit.release.fabricate import bundle, digits, flatbuffer
 
@@ -171,3 +175,41 @@ def test_a_bundle_that_does_not_repeat_its_golden_outputs_leaves_the_former(depl
         deploy_micro(wrong, Place(tmp_path / "place", "digits"))
 
     assert deployed.readlink() == before
+
+
+def dense_of(tree: Any) -> Any:
+    graph = tree.subgraphs[0]
+    dense = next(operator for operator in graph.operators if operator_name(tree, operator) == "FULLY_CONNECTED")
+    return graph.tensors[dense.inputs[1]]
+
+
+def test_the_header_names_the_tflite_micro_that_a_scale_for_each_output_needs(tmp_path: Path):
+    text = render(sources_of(load_bundle(bundle(tmp_path)), "digits"))["digits_model.h"]
+
+    assert '#define DIGITS_TFLM_SINCE "2024-09"' in text
+    assert " * Needs TFLite Micro of 2024-09 or newer for FULLY_CONNECTED with a scale for each output\n" in text
+    assert "(tflite-micro pull request 2673)" in text
+
+
+def test_what_any_tflite_micro_runs_needs_none(tmp_path: Path):
+    loaded = load_bundle(bundle(tmp_path))
+    tree = parse(loaded.model)
+    dense_of(tree).quantization.scale = np.array([0.5], np.float32)
+
+    text = render(replace(sources_of(loaded, "digits"), needs=needs(tree)))["digits_model.h"]
+
+    assert needs(tree) == needs(parse(flatbuffer("float32"))) == []
+    assert '#define DIGITS_TFLM_SINCE ""' in text
+    assert "Needs" not in text
+
+
+def test_four_bits_and_newer_operators_are_named_newest_first():
+    tree = parse(flatbuffer("int4"))
+    code = tree.operatorCodes[tree.subgraphs[0].operators[-1].opcodeIndex]
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.BATCH_MATMUL
+    tree.subgraphs[0].operators[-1].inputs = tree.subgraphs[0].operators[-2].inputs
+
+    found = needs(tree)
+
+    assert [need.since for need in found] == sorted((need.since for need in found), reverse=True)
+    assert {need.pull for need in found} >= {2147, 1547}
