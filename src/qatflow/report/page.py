@@ -7,6 +7,7 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from qatflow.release.card_text import visible
 from qatflow.report import wording
 from qatflow.report.read import Run
 from qatflow.report.sections import SECTIONS
@@ -25,7 +26,7 @@ def _breakable(name: object) -> Markup:
 
 
 def environment() -> Environment:
-    """Return the templates, which escape all they are given.
+    """Return the templates, which escape all they are given, and show what is not seen but acts.
 
     They know the filters `short`, `p_value` and `wbr`, and `script` with its digest, by which the page's policy lets no
     other script run.
@@ -33,6 +34,7 @@ def environment() -> Environment:
     made = Environment(
         loader=PackageLoader("qatflow.report"),
         autoescape=True,
+        finalize=lambda value: type(value)(visible(value)) if isinstance(value, str) else value,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

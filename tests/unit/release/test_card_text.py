@@ -13,6 +13,10 @@ from qatflow.release.card_text import NOT_STATED, code, plain, stated, table
         ("[x](javascript:1) ![y]", r"\[x\]\(javascript:1\) \!\[y\]"),
         ("*a* _b_ `c` \\", r"\*a\* \_b\_ \`c\` " + r"\\"),
         (7, "7"),
+        ("\x1b[31mred\x07", r"\\u001b\[31mred\\u0007"),
+        ("abc\u202ecba", r"abc\\u202ecba"),
+        ("a\u2028b\ufeff", r"a b\\ufeff"),
+        ("é 猫 👩\u200d🔬", "é 猫 👩\u200d🔬"),
     ],
 )
 def test_nothing_in_a_text_is_markup(text, shown):

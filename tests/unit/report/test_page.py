@@ -4,8 +4,9 @@ import re
 from itertools import pairwise
 
 import pytest
+from markupsafe import Markup
 
-from qatflow.report.page import render
+from qatflow.report.page import environment, render
 
 pytestmark = pytest.mark.slow
 
@@ -104,3 +105,9 @@ def test_the_contents_list_every_section(page, parse):
     sections = [node.attributes["id"] for node in nodes if node.tag == "section"]
     contents = re.search(r"<nav.*?</nav>", page, re.DOTALL).group(0)
     assert re.findall(r'href="#([\w-]+)"', contents) == ["summary", *sections]
+
+
+def test_what_is_not_seen_but_acts_is_shown():
+    page = environment().from_string("{{ name }}<{{ drawing }}")
+
+    assert page.render(name="a\u202eb<", drawing=Markup("<b>\x1b[1m</b>")) == r"a\u202eb&lt;<<b>\u001b[1m</b>"
