@@ -16,7 +16,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from qatflow.errors import ServingError
-from qatflow.serving.replies import CLOSE, RefusalError
+from qatflow.serving.replies import CLOSE, JSON, RefusalError
 
 MIN_TOKEN = 16
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -69,7 +69,8 @@ def check_home(headers: Mapping[bytes, bytes]) -> None:
         raise RefusalError(403, "web pages may not ask this server without --token-file", (CLOSE,))
     if headers.get(b"sec-fetch-site", b"none") not in {b"none", b"same-origin"}:
         raise RefusalError(403, "web pages may not ask this server without --token-file", (CLOSE,))
-    if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() in UNASKED:
+    kind = headers.get(b"content-type", JSON)
+    if kind != JSON and kind.partition(b";")[0].strip().lower() in UNASKED:
         raise RefusalError(415, "give the body's type: content-type: application/json", (CLOSE,))
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -98,7 +97,7 @@ class Inference:
     ) -> None:
         self.name, self.models, self._limits, self._meter, self._record = name, models, limits, meter, record
         self.pool = ThreadPoolExecutor(limits.threads, "inference")
-        self._boot = secrets.token_hex(4)
+        self._ids = _random_ids(secrets.token_hex(4))
         self._comparing: set[asyncio.Future[None]] = set()
 
     async def respond(self, request: Request, form: Form, version: str | None = None) -> Reply:
@@ -112,7 +111,7 @@ class Inference:
             self._meter.failure(model.version, "refused")
             raise
         model, answer = await self._answered(model, question, trial)
-        request_id = f"{self._boot}-{os.urandom(8).hex()}"  # labels are given by it: it may not be guessed
+        request_id = next(self._ids)
         reply = form.render(self.name, question, answer, model, request_id)
         request.after = partial(
             self._afterwards, model, question, answer, request_id, time.perf_counter() - started, trial
@@ -181,3 +180,10 @@ class Inference:
             trial.failed()
         else:
             trial.compare(*both)
+
+
+def _random_ids(boot: str) -> Iterator[str]:
+    """Yield ids of requests, `boot` and 64 random bits each: labels are given by them, so none may be guessed."""
+    while True:
+        digits = secrets.token_hex(8 * 512)  # 512 at once: asking the system each time takes 1 µs
+        yield from (f"{boot}-{digits[start : start + 16]}" for start in range(0, len(digits), 16))
