@@ -1,0 +1,139 @@
+"""What must hold for whatever a stranger brings, by every strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qatflow.errors import ParamsError, QATFlowError
+from qatflow.params import CompressionParams, CorrectionParams, MixedParams, QatParams, QuantizeParams
+from qatflow.quantization import STRATEGIES
+from qatflow.quantization.run import Made, make
+from qatflow.search.inputs import Inputs, take_inputs
+from qatflow.search.options import Options
+from qatflow.tflite.convert import convert_float
+from qatflow.tflite.inspect import inventory
+from qatflow.tflite.runtime import Runner
+from tests.fuzz.drawing import Array
+from tests.fuzz.stranger import Stranger
+
+SETTINGS = QuantizeParams(
+    calibration_samples=120,
+    corrections=CorrectionParams(adaround=False),
+    training=QatParams(epochs=1, batch_size=48, learning_rate=2e-4),
+    mixed=MixedParams(probe_samples=16, size_ratio=0.95),
+    compression=CompressionParams(epochs=1, channels=0.2, multiple_of=2, energy=0.5, sparsity=0.3),
+)
+"""Small enough to try thousands of models; learned rounding, 1,000 steps a layer, has tests of its own."""
+
+
+@dataclass(frozen=True)
+class Find:
+    """Something that does not hold.
+
+    Attributes:
+        seed: Draws the model again.
+        strategy: Or `float32`, where the float flatbuffer is wrong already.
+        kind: Name of the invariant.
+        figure: What was measured, in words.
+    """
+
+    seed: int
+    strategy: str
+    kind: str
+    figure: str
+
+
+ALWAYS = ("ptq_w8a8", "ptq_w4a8")
+IN_TURN = tuple(name for name in STRATEGIES if name not in {*ALWAYS, "float32"})
+
+
+def turn(seed: int) -> tuple[str, ...]:
+    """Return the strategies whose turn it is: the cheap ones always, of the others one, by seed."""
+    return (*ALWAYS, IN_TURN[seed % len(IN_TURN)])
+
+
+def finds(brought: Stranger, strategies: tuple[str, ...]) -> Iterator[Find]:
+    """Quantize what was brought by each strategy and yield what does not hold."""
+    try:
+        inputs = take_inputs(brought.model, brought.data, Options(task=brought.task, settings=SETTINGS))
+        float_model = convert_float(inputs.model)
+    except Exception as error:  # noqa: BLE001 (whatever it is, it is the find)
+        yield Find(brought.seed, "float32", _kind(error), f"{error!r:.300}")
+        return
+    reference = Runner(float_model).predict(brought.x_test)
+    told = brought.told()
+    if not np.allclose(_flat(reference), told, atol=1e-3 * (1 + np.abs(told).max()), rtol=1e-2):
+        yield Find(brought.seed, "float32", "float", f"differs by {np.abs(_flat(reference) - told).max():.3g}")
+        return
+    sizes: dict[str, int] = {"float32": len(float_model)}
+    for strategy in strategies:
+        try:
+            made = make(strategy, inputs.model, inputs.data, SETTINGS, seed=brought.seed)
+        except Exception as error:  # noqa: BLE001 (whatever it is, it is the find)
+            if _kind(error) != EXPECTED:
+                yield Find(brought.seed, strategy, _kind(error), f"{error!r:.300}")
+            continue
+        sizes[strategy] = len(made.flatbuffer)
+        for kind, figure in _broken(made, brought, inputs, reference):
+            yield Find(brought.seed, strategy, kind, figure)
+    for narrow, wide in (("ptq_w4a8", "ptq_w8a8"), ("qat_w4a8", "qat_w8a8_per_channel"), ("ptq_w8a8", "float32")):
+        if sizes.get(narrow, 0) > sizes.get(wide, 1 << 60) + SLACK_BYTES:
+            yield Find(brought.seed, narrow, "size", f"{sizes[narrow]} bytes, {wide} {sizes[wide]}")
+
+
+EXPECTED = "expected"
+"""A refusal that is right: no mixture of widths meets the budget of a model this small."""
+SLACK_BYTES = 3000
+"""What scales and zero points of many small tensors may cost where there are few weights to save."""
+
+
+def _kind(error: Exception) -> str:
+    if isinstance(error, ParamsError) and "budget" in str(error):
+        return EXPECTED
+    return f"refused: {type(error).__name__}" if isinstance(error, QATFlowError) else f"crash: {type(error).__name__}"
+
+
+def _broken(made: Made, brought: Stranger, inputs: Inputs, reference: Array) -> Iterator[tuple[str, str]]:
+    x = brought.x_test
+    runner = Runner(made.flatbuffer)
+    y = runner.predict(x)
+    if not np.isfinite(y).all():
+        yield "finite", "the flatbuffer gives NaN or infinity"
+        return
+    if not np.array_equal(y, Runner(made.flatbuffer, batch_size=1).predict(x)):
+        yield "batch", "a batch is answered otherwise than one by one"
+    yield from _integer(made)
+    yield from _parity(made, runner, x, y)
+    yield from _quality(made, brought, reference, y)
+
+
+def _integer(made: Made) -> Iterator[tuple[str, str]]:
+    floats = inventory(made.flatbuffer)["tensor_dtypes"].get("FLOAT32", 0)
+    if floats and "a8" in made.strategy and not any("float" in note for note in made.notes):
+        yield "integer", f"{floats} tensors are float and nothing says so"
+
+
+def _parity(made: Made, runner: Runner, x: Array, y: Array) -> Iterator[tuple[str, str]]:
+    """The flatbuffer is its fake-quant twin, but for roundings."""
+    untreated = any("quantized by the converter" in note or "stay float" in note for note in made.notes)
+    if not made.quantized.plan.outputs or not runner.output.scale or untreated:
+        return
+    steps = np.abs(_flat(y) - _flat(made.model.predict(x, verbose=0))) / runner.output.scale
+    share = float(np.mean(steps < 1.5))
+    if share < 0.9:
+        yield "parity", f"{share:.1%} of the outputs within one step of the fake-quant model"
+
+
+def _quality(made: Made, brought: Stranger, reference: Array, y: Array) -> Iterator[tuple[str, str]]:
+    before, after = brought.score(_flat(reference)), brought.score(_flat(y))
+    allowed = 0.08 if "w8" in made.strategy else 0.25
+    if after < before - allowed - 2 / np.sqrt(len(y)) * (brought.task == "classification"):
+        yield "quality", f"{before:.3f} in float, {after:.3f} quantized; {brought.faults}; notes {made.notes}"
+
+
+def _flat(y: Any) -> Array:
+    return np.asarray(y).reshape(len(y), -1)
