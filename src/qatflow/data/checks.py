@@ -11,7 +11,7 @@ from qatflow.errors import DataError
 MIN_SAMPLES = 2
 
 
-def check_splits(splits: Array, y: Array, task: str, class_names: Sequence[str]) -> None:
+def check_splits(splits: Array, y: Array, task: str, class_names: Sequence[str], repeated: int = 0) -> None:
     """Check sizes and classes of all splits.
 
     Args:
@@ -19,6 +19,7 @@ def check_splits(splits: Array, y: Array, task: str, class_names: Sequence[str])
         y: (n,) class ids or 0/1, or (n, d) targets.
         task: Decides which rules apply.
         class_names: Name of each class id.
+        repeated: Samples that are equal to another one.
 
     Raises:
         DataError: If a split is too small, the classes do not suffice, or a class is absent from a split.
@@ -35,6 +36,7 @@ def check_splits(splits: Array, y: Array, task: str, class_names: Sequence[str])
             raise DataError(
                 f"Split '{name}' has {count} of {len(y)} samples, each needs at least {MIN_SAMPLES}: bring more data, "
                 f"or change data.val_fraction, data.test_fraction or data.max_samples"
+                f"{f'. Equal samples count once: {repeated} of these repeat another one' if repeated else ''}"
             )
         if task == "classification":
             _check_classes(name, y[splits == split], y[splits != UNUSED], class_names)

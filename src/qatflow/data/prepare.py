@@ -54,7 +54,7 @@ def prepare_data(
     files = hash_files(raw)
     index = build_index(raw, data.task, progress)
     rng = np.random.default_rng(seed)
-    splits, duplicates = plan_splits(index, raw, data, rng)
+    splits, duplicates = plan_splits(index, raw, data, seed)
     train = write_splits(raw, index, splits, rng, out, progress)
     check_unchanged(raw, files)
     kind = choose_normalization(normalization, raw.full_scale, index.x_shape)
@@ -70,7 +70,7 @@ def prepare_data(
     return card
 
 
-def plan_splits(index: Index, raw: RawData, data: DataParams, rng: np.random.Generator) -> tuple[Array, Duplicates]:
+def plan_splits(index: Index, raw: RawData, data: DataParams, seed: int) -> tuple[Array, Duplicates]:
     """Decide the split of every sample: drawn or given, without duplicates across splits, capped, checked.
 
     Returns:
@@ -79,8 +79,8 @@ def plan_splits(index: Index, raw: RawData, data: DataParams, rng: np.random.Gen
     Raises:
         DataError: If duplicates are refused, or a split does not hold what it must.
     """
-    splits, duplicates = resolve_duplicates(index, assign_splits(index, data, rng), data.duplicates)
+    splits, duplicates = resolve_duplicates(index, assign_splits(index, data, seed), data.duplicates)
     if data.max_samples is not None:
-        splits = cap(splits, strata_of(index.y), data.max_samples, rng)
-    check_splits(splits, index.y, data.task, raw.class_names)
+        splits = cap(splits, strata_of(index.y), data.max_samples, np.random.default_rng(seed))
+    check_splits(splits, index.y, data.task, raw.class_names, duplicates.within + duplicates.dropped)
     return splits, duplicates

@@ -1,4 +1,4 @@
-"""Draws the splits: deterministic from the seed, stratified by class, given splits kept."""
+"""Draws the splits: by the content of each sample, so that a sample keeps its side; given splits are kept."""
 
 from collections.abc import Iterator
 
@@ -13,23 +13,38 @@ TRAIN, VAL, TEST = range(3)
 UNUSED = -1
 
 
-def assign_splits(index: Index, data: DataParams, rng: np.random.Generator) -> Array:
+def assign_splits(index: Index, data: DataParams, seed: int) -> Array:
     """Return the split of each sample, (n,) int8.
 
     A source's own splits are kept; a missing `val` is carved from its `train`. For anomaly detection every anomaly
     of an unsplit source goes to `test`.
     """
-    strata = strata_of(index.y)
+    strata, places = strata_of(index.y), places_of(index.digests, seed)
     if "all" in index.counts:
-        splits = carve(strata, rng, data.val_fraction, data.test_fraction)
+        splits = carve(strata, places, data.val_fraction, data.test_fraction)
         if data.task == "anomaly":
             splits[index.y == 1] = TEST
         return splits
     splits = np.repeat([SPLITS.index(name) for name in index.counts], list(index.counts.values())).astype(np.int8)
     if "val" not in index.counts:
         train = splits == TRAIN
-        splits[train] = carve(strata[train], rng, data.val_fraction, 0.0)
+        splits[train] = carve(strata[train], places[train], data.val_fraction, 0.0)
     return splits
+
+
+def places_of(digests: Array, seed: int) -> Array:
+    """Return a place in [0, 1) for each sample, (n,) float64, that its content and the seed alone decide.
+
+    Args:
+        digests: (n,) 16-byte digests of the samples' bytes.
+        seed: Another one gives every sample another place: SplitMix64 (Steele, Lea, Flood 2014) of digest and seed.
+    """
+    with np.errstate(over="ignore"):
+        z = digests.view(np.uint64)[::2] + np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z ^= z >> np.uint64(31)
+    return np.asarray((z >> np.uint64(11)) * 2.0**-53)
 
 
 def strata_of(y: Array) -> Array:
@@ -37,24 +52,34 @@ def strata_of(y: Array) -> Array:
     return np.zeros(len(y), np.int64) if y.ndim > 1 else y
 
 
-def carve(strata: Array, rng: np.random.Generator, val_fraction: float, test_fraction: float) -> Array:
-    """Split samples so that each stratum has the asked shares, and at least one sample where a share is not 0.
+def carve(strata: Array, places: Array, val_fraction: float, test_fraction: float) -> Array:
+    """Split samples by their places: below `test_fraction` TEST, then VAL, the rest TRAIN.
+
+    A sample's split depends on no other sample, so that data which grow, shrink or come in another order move none
+    from one split to another: a model never meets samples in a later test that it was trained on. Shares are met as
+    drawing lots meets them. Only where a stratum would have no sample in a split, the nearest one to spare goes there.
 
     Args:
         strata: (n,) int64.
-        rng: Decides which samples go where.
+        places: (n,) float64 in [0, 1).
         val_fraction: Share of VAL.
-        test_fraction: Share of TEST; the rest is TRAIN.
+        test_fraction: Share of TEST.
 
     Returns:
         (n,) int8.
     """
-    splits = np.full(len(strata), TRAIN, np.int8)
-    for members in _draw_by_stratum(strata, rng):
-        test = _share(len(members), test_fraction)
-        val = test + _share(len(members), val_fraction)
-        splits[members[:test]] = TEST
-        splits[members[test:val]] = VAL
+    bounds = {TEST: (0.0, test_fraction), VAL: (test_fraction, test_fraction + val_fraction)}
+    bounds[TRAIN] = (bounds[VAL][1], 1.0)
+    splits = np.empty(len(strata), np.int8)
+    for split, (low, high) in bounds.items():
+        splits[(places >= low) & (places < high)] = split
+    for members in _by_stratum(strata):
+        for split, (low, high) in bounds.items():
+            held = np.bincount(splits[members], minlength=len(SPLITS))
+            spare = members[held[splits[members]] > 1]
+            if high > low and not held[split] and len(spare):
+                distance = np.maximum(low - places[spare], places[spare] - high)
+                splits[spare[np.argmin(distance)]] = split
     return splits
 
 
@@ -73,13 +98,13 @@ def cap(splits: Array, strata: Array, limit: int, rng: np.random.Generator) -> A
     return capped
 
 
-def _share(size: int, fraction: float) -> int:
-    return max(round(size * fraction), 1 if fraction > 0 else 0)
-
-
 def _draw_by_stratum(strata: Array, rng: np.random.Generator) -> Iterator[Array]:
     """Yield the positions of each stratum's samples in random order."""
-    order = np.argsort(strata, kind="stable")
-    starts = np.flatnonzero(np.diff(strata[order])) + 1
-    for members in np.split(order, starts):
+    for members in _by_stratum(strata):
         yield rng.permutation(members)
+
+
+def _by_stratum(strata: Array) -> list[Array]:
+    """Return the positions of each stratum's samples."""
+    order = np.argsort(strata, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(strata[order])) + 1)

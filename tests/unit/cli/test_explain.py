@@ -99,7 +99,7 @@ def test_an_index_out_of_range_writes_nothing(place: Path, tmp_path: Path, monke
         monkeypatch=monkeypatch,
     )
 
-    assert said == "Error: There is no sample 5000: the test split has 359, 0 to 358"
+    assert said == "Error: There is no sample 5000: the test split has 360, 0 to 359"
     assert list(tmp_path.iterdir()) == []
 
 

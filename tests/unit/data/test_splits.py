@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.stats import kstest
 
 from qatflow.artifacts import Array
 from qatflow.data.index import DIGEST, Index
-from qatflow.data.splits import TEST, TRAIN, UNUSED, VAL, assign_splits, cap, carve, strata_of
+from qatflow.data.splits import TEST, TRAIN, UNUSED, VAL, assign_splits, cap, carve, places_of, strata_of
 from qatflow.params import DataParams
 
 
@@ -14,57 +15,82 @@ def _rng(seed: int = 0) -> np.random.Generator:
 
 
 def _index(y: Array, task: str = "classification", **counts: int) -> Index:
-    return Index(task, counts or {"all": len(y)}, y, np.zeros(len(y), DIGEST), (1,), np.dtype(np.float32))
+    return Index(task, counts or {"all": len(y)}, y, *_described(len(y)))
+
+
+def _described(count: int) -> tuple[Array, tuple[int, ...], np.dtype[np.float32]]:
+    return np.frombuffer(_rng(1).bytes(16 * count), DIGEST), (1,), np.dtype(np.float32)
 
 
 def _table(splits: Array, y: Array) -> list[list[int]]:
     return [[int(((splits == split) & (y == name)).sum()) for name in np.unique(y)] for split in (TRAIN, VAL, TEST)]
 
 
+def _places(count: int, seed: int = 0) -> Array:
+    return places_of(np.frombuffer(_rng(1).bytes(16 * count), DIGEST), seed)
+
+
+def test_places_are_uniform_and_each_seed_has_its_own() -> None:
+    a, b = _places(20_000), _places(20_000, 1)
+
+    assert kstest(a, "uniform").pvalue > 0.01
+    assert kstest(b, "uniform").pvalue > 0.01
+    assert abs(np.corrcoef(a, b)[0, 1]) < 0.03
+    assert np.array_equal(a, _places(20_000))
+
+
 def test_carve_gives_each_class_its_shares() -> None:
-    y = np.repeat([0, 1], [1000, 10])
+    y = np.repeat([0, 1], [10_000, 100])
+    train, val, test = np.array(_table(carve(y, _places(len(y)), 0.15, 0.2), y)) / [10_000, 100]
 
-    assert _table(carve(y, _rng(), 0.15, 0.2), y) == [[650, 6], [150, 2], [200, 2]]
+    assert train == pytest.approx([0.65, 0.65], abs=0.1)
+    assert val == pytest.approx([0.15, 0.15], abs=0.1)
+    assert test == pytest.approx([0.2, 0.2], abs=0.1)
 
 
-def test_carve_gives_each_split_one_of_a_rare_class() -> None:
+def test_a_sample_keeps_its_side_whatever_comes_and_goes() -> None:
+    y, places = np.arange(900) % 3, _places(900)
+    before, order = carve(y, places, 0.15, 0.2), _rng().permutation(900)[:500]
+
+    assert np.array_equal(carve(y[order], places[order], 0.15, 0.2), before[order])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_carve_gives_each_split_one_of_a_rare_class(seed: int) -> None:
     y = np.repeat([0, 1], [300, 3])
+    table = _table(carve(y, _places(len(y), seed), 0.01, 0.01), y)
 
-    assert _table(carve(y, _rng(), 0.01, 0.01), y) == [[294, 1], [3, 1], [3, 1]]
+    assert [row[1] for row in table] == [1, 1, 1]
 
 
 def test_carve_leaves_out_a_split_of_share_0() -> None:
     y = np.zeros(10, int)
 
-    assert _table(carve(y, _rng(), 0.0, 0.2), y) == [[8], [0], [2]]
-
-
-def test_carve_is_decided_by_the_seed() -> None:
-    y = np.arange(300) % 3
-
-    assert np.array_equal(carve(y, _rng(1), 0.2, 0.2), carve(y, _rng(1), 0.2, 0.2))
-    assert not np.array_equal(carve(y, _rng(1), 0.2, 0.2), carve(y, _rng(2), 0.2, 0.2))
+    assert not (carve(y, _places(10), 0.0, 0.2) == VAL).any()
 
 
 def test_given_splits_are_kept_and_val_is_carved_from_train() -> None:
-    y = np.arange(60) % 2
-    splits = assign_splits(_index(y, train=40, test=20), DataParams(val_fraction=0.2, test_fraction=0.5), _rng())
+    y = np.arange(600) % 2
+    index = Index("classification", {"train": 400, "test": 200}, y, *_described(600))
+    splits = assign_splits(index, DataParams(val_fraction=0.2, test_fraction=0.5), 0)
 
-    assert (splits[40:] == TEST).all()
-    assert _table(splits[:40], y[:40]) == [[16, 16], [4, 4], [0, 0]]
+    assert (splits[400:] == TEST).all()
+    assert not (splits[:400] == TEST).any()
+    assert np.mean(splits[:400] == VAL) == pytest.approx(0.2, abs=0.06)
 
 
 def test_given_val_is_kept() -> None:
-    splits = assign_splits(_index(np.zeros(9, int), train=4, val=3, test=2), DataParams(), _rng())
+    splits = assign_splits(_index(np.zeros(9, int), train=4, val=3, test=2), DataParams(), 0)
 
     assert splits.tolist() == [TRAIN] * 4 + [VAL] * 3 + [TEST] * 2
 
 
 def test_anomalies_go_to_test() -> None:
-    y = np.repeat([0, 1], [20, 5])
-    splits = assign_splits(_index(y, "anomaly"), DataParams(task="anomaly", val_fraction=0.2), _rng())
+    y = np.repeat([0, 1], [200, 5])
+    splits = assign_splits(_index(y, "anomaly"), DataParams(task="anomaly", val_fraction=0.2), 0)
 
-    assert _table(splits, y) == [[12, 0], [4, 0], [4, 5]]
+    assert (splits[200:] == TEST).all()
+    assert np.mean(splits[:200] == VAL) == pytest.approx(0.2, abs=0.08)
 
 
 def test_regression_has_one_stratum() -> None:

@@ -46,7 +46,7 @@ class TestChoice:
     def test_auto_says_how_it_chose(self, diverse, digits):
         choice = choose(wanted(), diverse, digits)
 
-        assert "chosen greedily, weights fitted, on 269 validation samples" in choice.reason
+        assert "chosen greedily, weights fitted, on 251 validation samples" in choice.reason
 
     def test_auto_takes_no_more_than_asked_for(self, diverse, digits):
         assert [len(choose(wanted(size=size), diverse, digits).weights) for size in (2, 3)] == [2, 3]
