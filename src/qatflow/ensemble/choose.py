@@ -56,9 +56,7 @@ def choose(wanted: EnsembleParams, models: Models, data: PreparedData, progress:
         return Choice({}, f"there is only {', '.join(asked)} to combine", {})
     truth, outputs = _validated(asked, data, progress)
     losses = {name: loss(data.task, truth, output) for name, output in zip(asked, outputs, strict=True)}
-    picked = list(range(len(asked)))
-    if wanted.members == "auto":
-        picked = _pick(data.task, truth, outputs, combiner, wanted.size)
+    picked = _pick(data.task, truth, outputs, combiner, wanted)
     if len(picked) < 2:
         best = min(losses, key=lambda name: losses[name])
         return Choice({}, f"on the validation split no combination is better than {best} alone", losses)
@@ -66,7 +64,7 @@ def choose(wanted: EnsembleParams, models: Models, data: PreparedData, progress:
     combined = combiner.combine(outputs[picked], [np.float32(weight) for weight in weights])
     losses["ensemble"] = loss(data.task, truth, combined)
     named = {list(asked)[place]: float(weight) for place, weight in zip(picked, weights, strict=True)}
-    return Choice(named, _reason(wanted, combiner, len(truth)), losses)
+    return Choice(named, _reason(wanted, combiner, len(truth), set(asked) - set(named)), losses)
 
 
 def find_combiner(name: str, task: str) -> Combiner:
@@ -99,14 +97,18 @@ def find_members(members: tuple[str, ...] | str, models: Models) -> dict[str, by
     return {name: model for name, model in sorted(models.items()) if name in members}
 
 
-def _reason(wanted: EnsembleParams, combiner: Combiner, samples: int) -> str:
+def _reason(wanted: EnsembleParams, combiner: Combiner, samples: int, left: set[str]) -> str:
     chosen = "chosen greedily" if wanted.members == "auto" else "named in the parameters"
-    return f"members {chosen}, weights {'fitted' if combiner.weighs else 'equal'}, on {samples} validation samples"
+    reason = f"members {chosen}, weights {'fitted' if combiner.weighs else 'equal'}, on {samples} validation samples"
+    idle = left if wanted.members != "auto" else ()
+    return f"{reason}; without {', '.join(sorted(idle))}, whose weight is 0" if idle else reason
 
 
-def _pick(task: str, truth: Array, outputs: Array, combiner: Combiner, size: int) -> list[int]:
-    """Return the positions of the chosen models but for those that would get next to no weight."""
-    picked = sorted(select(task, truth, outputs, combiner, size))
+def _pick(task: str, truth: Array, outputs: Array, combiner: Combiner, wanted: EnsembleParams) -> list[int]:
+    """Return the positions of the chosen or named models but for those that would get next to no weight."""
+    picked = list(range(len(outputs)))
+    if wanted.members == "auto":
+        picked = sorted(select(task, truth, outputs, combiner, wanted.size))
     weights = _weights(task, truth, outputs[picked], combiner)
     return [place for place, weight in zip(picked, weights, strict=True) if weight >= MIN_WEIGHT]
 

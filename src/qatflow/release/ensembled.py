@@ -73,7 +73,7 @@ def _combined(
     models = {name: bundle.model for name, bundle in bundles.items()}
     choice = choose(wanted, models, data, progress)
     if not choice.weights:
-        raise ModelError(f"There is nothing to combine: {choice.reason}")
+        raise ModelError(f"There is nothing to combine: {choice.reason}; use its bundle as it is")
     model = merged(choice, models, wanted.combine)
     progress("measuring", 0, 1)
     return _measured(model, choice, models, data, wanted.combine)

@@ -52,11 +52,22 @@ class TestChoice:
         assert [len(choose(wanted(size=size), diverse, digits).weights) for size in (2, 3)] == [2, 3]
 
     def test_auto_leaves_out_what_does_not_help(self, classifiers, digits):
-        """The 4-bit model was trained on from the float one; mixing the former ones in makes it worse."""
-        choice = choose(wanted(), classifiers, digits)
+        pair = {name: classifiers[name] for name in ("int8", "float32")}
+        choice = choose(wanted(), pair, digits)
 
         assert dict(choice.weights) == {}
-        assert choice.reason == "on the validation split no combination is better than int4 alone"
+        assert choice.reason == "on the validation split no combination is better than float32 alone"
+
+    def test_a_named_member_without_weight_goes(self, classifiers, digits):
+        choice = choose(wanted(members=tuple(classifiers)), classifiers, digits)
+
+        assert list(choice.weights) == ["float16", "float32", "int4"]
+        assert choice.reason.endswith("; without int8, whose weight is 0")
+
+    def test_named_members_of_which_one_has_all_the_weight_make_no_ensemble(self, classifiers, digits):
+        choice = choose(wanted(members=("int8", "float32")), classifiers, digits)
+
+        assert dict(choice.weights) == {}
 
     @pytest.mark.parametrize("combine", ["mean", "vote"])
     def test_without_fitted_weights_all_count_the_same(self, classifiers, digits, combine):
@@ -66,7 +77,7 @@ class TestChoice:
         assert "named in the parameters, weights equal" in choice.reason
 
     def test_members_come_in_the_order_of_their_names(self, classifiers, digits):
-        assert list(choose(wanted(members=("int8", "float32")), classifiers, digits).weights) == ["float32", "int8"]
+        assert list(choose(wanted(members=("int4", "float32")), classifiers, digits).weights) == ["float32", "int4"]
 
     def test_equal_models_make_none(self, golden, digits):
         choice = choose(wanted(), {"a": golden["int8"], "b": golden["int8"]}, digits)
