@@ -156,14 +156,18 @@ def squeeze_and_excite(draw: Draw, x: Any) -> Any:
     rank, width = len(x.shape) - 2, x.shape[-1]
     seen = draw.layer(f"GlobalAveragePooling{rank}D", x, keepdims=True)
     seen = draw.layer(f"Conv{rank}D", seen, filters=max(2, width // 2), kernel_size=1, activation="relu")
-    gate = draw.layer(f"Conv{rank}D", seen, filters=width, kernel_size=1, activation=draw.pick("sigmoid", "hard_sigmoid"))
+    gate = draw.layer(
+        f"Conv{rank}D", seen, filters=width, kernel_size=1, activation=draw.pick("sigmoid", "hard_sigmoid")
+    )
     return draw.layer("Multiply", x, gate)
 
 
 def called_twice(draw: Draw, x: Any) -> Any:
     """One layer with one set of weights, called twice."""
     rank, width = len(x.shape) - 2, x.shape[-1]
-    kind, settings = ("Dense", {"units": width}) if rank == 0 else (f"Conv{rank}D", {"filters": width, "kernel_size": 1})
+    kind, settings = (
+        ("Dense", {"units": width}) if rank == 0 else (f"Conv{rank}D", {"filters": width, "kernel_size": 1})
+    )
     draw.recipe.append(f"{kind}, called twice")
     shared = getattr(draw.keras.layers, kind)(activation="relu", **settings)
     return shared(shared(x))
@@ -195,7 +199,8 @@ def layer_norm(draw: Draw, x: Any) -> Any:
 
 def dense(draw: Draw, x: Any) -> Any:
     """A dense layer, on sequences too."""
-    x = draw.layer("Dense", x, units=channels(draw), use_bias=draw.chance(0.8), activation=draw.pick("relu", None, "tanh"))
+    activated = {"activation": draw.pick("relu", None, "tanh")}
+    x = draw.layer("Dense", x, units=channels(draw), use_bias=draw.chance(0.8), **activated)
     return normalized(draw, x) if draw.chance(0.3) else x
 
 
