@@ -61,7 +61,7 @@ def finds(brought: Stranger, strategies: tuple[str, ...]) -> Iterator[Find]:
     try:
         inputs = take_inputs(brought.model, brought.data, Options(task=brought.task, settings=SETTINGS))
         float_model = convert_float(inputs.model)
-    except Exception as error:  # noqa: BLE001 (whatever it is, it is the find)
+    except Exception as error:
         yield Find(brought.seed, "float32", _kind(error), f"{error!r:.300}")
         return
     reference = Runner(float_model).predict(brought.x_test)
@@ -73,7 +73,7 @@ def finds(brought: Stranger, strategies: tuple[str, ...]) -> Iterator[Find]:
     for strategy in strategies:
         try:
             made = make(strategy, inputs.model, inputs.data, SETTINGS, seed=brought.seed)
-        except Exception as error:  # noqa: BLE001 (whatever it is, it is the find)
+        except Exception as error:
             if _kind(error) != EXPECTED:
                 yield Find(brought.seed, strategy, _kind(error), f"{error!r:.300}")
             continue
