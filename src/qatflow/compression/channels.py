@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qatflow.backend import keras
+from qatflow.models.activations import activation_of
 
 layers = keras.layers
 Numbers = npt.NDArray[np.int64]
@@ -110,7 +111,7 @@ def _passed(layer: Any, sources: list[Numbers], found: _Found) -> Numbers:
     if isinstance(layer, PER_CHANNEL) and len(first) == count and _last_axis(layer):
         found.inputs[layer.name] = first
         return first
-    if isinstance(layer, PASSING) and layer.get_config().get("activation") != "softmax":
+    if isinstance(layer, PASSING) and activation_of(layer) != "softmax":
         return first
     if isinstance(layer, MERGING) and all(len(source) == count for source in sources):
         for source in sources[1:]:

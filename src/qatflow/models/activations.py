@@ -34,7 +34,11 @@ def activation_name(activation: Any) -> Any:
 
 
 def activation_of(layer: Any) -> str:
-    """Return the name of a layer's activation; `linear` if it has none."""
+    """Return the name of a layer's activation; `linear` if it has none. All that ask for it ask here.
+
+    tf_keras writes a function that it does not know itself as a dict, and a layer given as activation too: that has no
+    name among the activations, and `split` makes it a layer of the model.
+    """
     if isinstance(layer, keras.layers.Softmax):
         return "softmax"
     return str(activation_name(layer.get_config().get("activation", "linear")))

@@ -12,6 +12,7 @@ import numpy as np
 
 from qatflow.artifacts import Array
 from qatflow.backend import keras
+from qatflow.models.activations import activation_of
 from qatflow.models.kernels import KERNELS
 from qatflow.models.rebuild import Part, copied, rebuild
 
@@ -28,7 +29,7 @@ def normalizes(layer: Any, kinds: tuple[type, ...]) -> bool:
     """Tell whether `layer` normalizes nothing but the linear output of a layer of one of `kinds`."""
     if not isinstance(layer, layers.BatchNormalization) or type(before := source_of(layer)) not in kinds:
         return False
-    linear = before.get_config()["activation"] == "linear"
+    linear = activation_of(before) == "linear"
     return linear and len(before.outbound_nodes) == 1 and list(layer.axis) == [len(before.output_shape) - 1]
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from qatflow.artifacts import Array
 from qatflow.backend import keras
+from qatflow.models.activations import activation_of
 
 SAMPLES = 64
 NAMED = 3
@@ -57,9 +58,8 @@ def _is_constant(values: Array) -> bool:
 
 
 def _saturates(layer: Any, values: Array) -> bool:
-    config = layer.get_config()
-    kind = "relu6" if config.get("max_value") == 6.0 else config.get("activation")
-    if not isinstance(kind, str) or kind not in BOUNDS:
+    kind = "relu6" if layer.get_config().get("max_value") == 6.0 else activation_of(layer)
+    if kind not in BOUNDS:
         return False
     low, high = BOUNDS[kind]
     return bool(np.mean((values <= low + NEAR) | (values >= high - NEAR)) > SATURATED_SHARE)

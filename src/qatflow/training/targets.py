@@ -13,6 +13,7 @@ import numpy as np
 from qatflow.artifacts import Array
 from qatflow.backend import keras
 from qatflow.data.prepared import PreparedData
+from qatflow.models.activations import activation_of
 
 InUnits = Callable[[Array], Array]
 """Changes targets (n, d) on their way to the model."""
@@ -46,7 +47,7 @@ def standardized(model: keras.Model, data: PreparedData) -> Iterator[InUnits]:
 
 def _applies(model: keras.Model, data: PreparedData) -> bool:
     layer = model.layers[-1]
-    linear = type(layer) is keras.layers.Dense and layer.use_bias and layer.get_config()["activation"] == "linear"
+    linear = type(layer) is keras.layers.Dense and layer.use_bias and activation_of(layer) == "linear"
     return data.task == "regression" and linear
 
 

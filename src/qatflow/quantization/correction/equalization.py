@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qatflow.backend import keras
+from qatflow.models.activations import activation_of
 from qatflow.models.kernels import kernel_of
 from qatflow.quantization.correction.graph import (
     copied,
@@ -105,7 +106,7 @@ def _links(model: keras.Model, weights: dict[str, list[Float64]]) -> Iterator[Li
 
 def _linked(model: keras.Model, layer: Any) -> Any:
     """Return the layer whose weights can take over the factors of `layer`'s outputs, or None."""
-    if not has_plain_kernel(layer) or layer.get_config()["activation"] not in HOMOGENEOUS:
+    if not has_plain_kernel(layer) or activation_of(layer) not in HOMOGENEOUS:
         return None
     reader = only_reader(model, layer)
     while reader is not None and _passes_factors(reader):
@@ -117,5 +118,5 @@ def _passes_factors(layer: Any) -> bool:
     if isinstance(layer, layers.ReLU):
         return layer.max_value is None and float(layer.threshold) == 0.0
     if isinstance(layer, layers.Activation):
-        return layer.get_config()["activation"] in HOMOGENEOUS
+        return activation_of(layer) in HOMOGENEOUS
     return type(layer) in CHANNELWISE and is_channels_last(layer)

@@ -8,6 +8,7 @@ import numpy as np
 
 from qatflow.artifacts import Array
 from qatflow.backend import keras
+from qatflow.models.activations import activation_of
 from qatflow.models.kernels import kernel_of
 from qatflow.quantization.correction.graph import only_reader
 from qatflow.quantization.correction.patches import Window, patches
@@ -85,9 +86,9 @@ class Grouped:
 
     def limits(self) -> tuple[float, float]:
         """Return what the activation in or behind the layer leaves of its outputs."""
-        activation, reader = self.layer.get_config()["activation"], only_reader(self.rounded_model, self.layer)
+        activation, reader = activation_of(self.layer), only_reader(self.rounded_model, self.layer)
         if isinstance(reader, layers.Activation) and activation == "linear":
-            activation = reader.get_config()["activation"]
+            activation = activation_of(reader)
         if (
             activation == "linear"
             and isinstance(reader, layers.ReLU)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from qatflow.backend import keras
+from qatflow.models.activations import hard_sigmoid_keras3, hard_swish
 from qatflow.quantization.correction.graph import copied
 from qatflow.quantization.correction.grouped import Grouped
 
@@ -36,6 +37,8 @@ def test_a_layer_in_groups_gives_the_outputs_of_the_layer(stack, samples, name):
         ("relu6", layers.Flatten, (0, 6)),
         ("linear", lambda: layers.ReLU(negative_slope=0.1), (-np.inf, np.inf)),
         ("tanh", layers.ReLU, (-np.inf, np.inf)),
+        (hard_swish, layers.ReLU, (-np.inf, np.inf)),
+        ("linear", lambda: layers.Activation(hard_sigmoid_keras3), (-np.inf, np.inf)),
         ("linear", layers.Softmax, (-np.inf, np.inf)),
     ],
 )
