@@ -20,12 +20,13 @@ Replace = Callable[[Any], Sequence[Part]]
 """What stands for a layer: new layers, one behind the other; none leaves the layer's first input as it is."""
 
 
-def rebuild(model: keras.Model, replace: Replace) -> keras.Model:
+def rebuild(model: keras.Model, replace: Replace, *, shared: bool = True) -> keras.Model:
     """Return a new Functional model in which `replace(layer)` stands for each layer; no model is inside it.
 
     Args:
         model: A Functional or built Sequential model, with others inside it if it likes. Stays as it is.
         replace: Is asked once for each layer object, so that layers called twice stay shared.
+        shared: Whether layers without weights of their own stay shared too, or become one for each call.
 
     Raises:
         ModelError: If the model has no graph, because it is subclassed or knows no input shape.
@@ -33,7 +34,7 @@ def rebuild(model: keras.Model, replace: Replace) -> keras.Model:
     if not holds_graph(model):
         raise ModelError(f"{model.name} is no Functional or Sequential model with a known input shape; build it first")
     inputs = [type(x.node.layer).from_config(x.node.layer.get_config()).output for x in model.inputs]
-    memory = _Memory(replace)
+    memory = _Memory(replace, set() if shared else {layer.name for layer in model.layers})
     outputs = _inline(model, inputs, memory, {})
     rebuilt = keras.Model(*(x[0] if len(x) == 1 else x for x in (inputs, outputs)), name=model.name)
     for part in memory.parts():
@@ -68,6 +69,11 @@ def holds_graph(layer: Any) -> bool:
     return isinstance(layer, keras.Model) and bool(getattr(layer, "inputs", None)) and bool(layer.outputs)
 
 
+def is_stateless(layer: Any) -> bool:
+    """Tell whether two copies of a layer do for good what the one does; adapted statistics are settings here."""
+    return not layer.weights or isinstance(layer, keras.layers.Normalization)
+
+
 def unique(name: str, taken: set[str]) -> str:
     """Return the name, with a running number where it is taken, and add it to `taken`."""
     number, free = 0, name
@@ -79,16 +85,18 @@ def unique(name: str, taken: set[str]) -> str:
 
 
 class _Memory:
-    """Remembers what stands for each layer object."""
+    """Remembers what stands for each layer object; of layers without weights only if there are no names `taken`."""
 
-    def __init__(self, replace: Replace) -> None:
-        self._replace = replace
+    def __init__(self, replace: Replace, taken: set[str]) -> None:
+        self._replace, self._taken = replace, taken
         self._chains: dict[int, Sequence[Part]] = {}
 
     def chain(self, layer: Any) -> Sequence[Part]:
         """Return what stands for a layer."""
         if id(layer) not in self._chains:
             self._chains[id(layer)] = self._replace(layer)
+        elif self._taken and is_stateless(layer):
+            return [copied(part.layer, name=unique(part.layer.name, self._taken)) for part in self._replace(layer)]
         return self._chains[id(layer)]
 
     def parts(self) -> list[Part]:

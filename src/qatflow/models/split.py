@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from qatflow.backend import keras
-from qatflow.models.rebuild import Part, copied, rebuild, unique
+from qatflow.models.activations import activation_of
+from qatflow.models.rebuild import Part, copied, is_stateless, rebuild, unique
 
 layers = keras.layers
 
@@ -33,8 +34,9 @@ OF_KERNEL = ("initializer", "regularizer", "constraint")
 def split(model: keras.Model) -> keras.Model:
     """Return a model that computes the same, with new layers of the same weights.
 
-    An activation inside a layer, other than linear and relu, becomes a layer behind it: `conv`, `conv_sigmoid`. A
-    separable convolution becomes two: `conv_depthwise`, and `conv` with its bias and activation.
+    A layer without weights that is called several times becomes one for each call. An activation inside a layer, other
+    than linear and relu, becomes a layer behind it: `conv`, `conv_sigmoid`. A separable convolution becomes two:
+    `conv_depthwise`, and `conv` with its bias and activation.
 
     Args:
         model: Flat, see `flatten`.
@@ -45,14 +47,19 @@ def split(model: keras.Model) -> keras.Model:
     taken = {layer.name for layer in model.layers}
 
     def replace(layer: Any) -> Sequence[Part]:
-        if type(layer) not in ACTIVATED or layer.get_config()["activation"] in FUSED:
+        if type(layer) is layers.Activation and isinstance(layer.activation, layers.Layer):
+            return [copied(layer.activation, name=layer.name)]
+        if type(layer) not in ACTIVATED or activation_of(layer) in FUSED:
             return _pieces(layer, taken)
         *before, last = _pieces(layer, taken, activation="linear")
         behind = _activation(layer, taken)
         own = len(last.weights) - len(behind.weights)  # an activation that is a layer has its weights in the layer's
         return [*before, last._replace(weights=last.weights[:own]), behind]
 
-    return rebuild(model, replace)
+    parts = rebuild(model, replace)
+    if not any(len(layer.inbound_nodes) > 1 and is_stateless(layer) for layer in parts.layers):
+        return parts
+    return rebuild(parts, lambda layer: [copied(layer)], shared=False)
 
 
 def _pieces(layer: Any, taken: set[str], **changes: Any) -> list[Part]:

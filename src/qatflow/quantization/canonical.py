@@ -12,6 +12,7 @@ from qatflow.models.kernels import KERNELS
 from qatflow.models.rebuild import Part, copied, rebuild
 from qatflow.models.split import split
 from qatflow.models.unroll import takes_ids, unroll
+from qatflow.quantization.affine import merged
 from qatflow.quantization.fold import fold
 
 layers = keras.layers
@@ -24,8 +25,8 @@ def canonical(model: keras.Model, *, folded: bool = True) -> keras.Model:
     """Return a flat copy of a model that computes the same.
 
     Activations other than ReLU are layers of their own, and the input passes through a layer `input_grid`, unless an
-    embedding reads it. A pooling over the whole map becomes global: as AVERAGE_POOL_2D it would have to keep its
-    input's scale, as MEAN it has a finer one of its own.
+    embedding reads it. Scales and offsets are `Rescaling`s, one for each chain. A pooling over the whole map becomes
+    global: as AVERAGE_POOL_2D it would have to keep its input's scale, as MEAN it has a finer one of its own.
 
     Args:
         model: Functional or Sequential, with others inside it if it likes.
@@ -36,7 +37,7 @@ def canonical(model: keras.Model, *, folded: bool = True) -> keras.Model:
         ModelError: If the model has no graph, holds a layer that cannot be copied, or weights that are not finite.
     """
     check_finite(model)
-    flat = split(unroll(flatten(_with_input_grid(flatten(model)))))
+    flat = merged(split(unroll(flatten(_with_input_grid(flatten(model))))))
     return rebuild(fold(flat, tuple(KERNELS) if folded else (layers.Dense,)), _pooled)
 
 

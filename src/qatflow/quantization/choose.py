@@ -7,7 +7,7 @@ from qatflow.models.kernels import KERNELS, quantizable
 from qatflow.quantization.base import Work
 from qatflow.quantization.calibration import ranges
 from qatflow.quantization.correction.graph import copied
-from qatflow.quantization.deployed import Deployable
+from qatflow.quantization.deployed import Deployable, settled
 from qatflow.quantization.emit import to_int8
 from qatflow.quantization.fake_quant import Grids, initial_steps, own_outputs
 from qatflow.quantization.fold import fold
@@ -74,4 +74,4 @@ def _flatbuffer(flat: keras.Model, plan: Plan, grids: Grids, work: Work, widths:
         for name, width in bits.items()
     }
     quantized = Deployable(copied(flat), Plan(bits, plan.outputs), Grids(steps, grids.ranges))
-    return to_int8("INT8", quantized, work.calibration())
+    return to_int8("INT8", settled(quantized), work.calibration())

@@ -17,11 +17,12 @@ from qatflow.artifacts import Array
 from qatflow.backend import keras
 from qatflow.compression.base import Promises
 from qatflow.models.kernels import KERNELS, columns, kernel_of
+from qatflow.quantization.absorb import AFFINE_BITS, gains_of, operators_of, scales_of_kernels, settle
 from qatflow.quantization.correction.bias import correct_biases
 from qatflow.quantization.dense import as_converted, without_left
 from qatflow.quantization.fake_quant import NO_GRIDS, Grids, build
 from qatflow.quantization.fold import fold, gain_of, norms_of
-from qatflow.quantization.grid import alive, short, short_range
+from qatflow.quantization.grid import alive, levels, short, short_range
 from qatflow.quantization.plan import NO_PLAN, Fixed, Plan, Tied, plan_outputs
 from qatflow.quantization.quantizers import TwoSteps
 from qatflow.quantization.wiring import fuses_into_reader, grid_of, reader_of
@@ -112,9 +113,10 @@ def device_form(quantized: Deployable) -> keras.Model:
 
 
 def folded(quantized: Deployable) -> Deployable:
-    """Return the same model with batch normalization folded into weights, steps and biases.
+    """Return the same model with batch normalization and scales folded into weights, steps and biases.
 
-    Per channel the kernel is multiplied by one factor; its grid too, so that every weight keeps its q.
+    Per channel the kernel is multiplied by one factor; its grid too, so that every weight keeps its q. Scales that no
+    kernel absorbs become operators, see `absorb`.
     """
     norms = norms_of(quantized.model, tuple(KERNELS))
     model = fold(quantized.model, tuple(KERNELS))
@@ -124,8 +126,21 @@ def folded(quantized: Deployable) -> Deployable:
     }
     ends = {norm.name: name for name, norm in norms.items()}
     ranges = {ends.get(name, name): found for name, found in quantized.grids.ranges.items()}
-    plan = Plan(quantized.plan.weights, plan_outputs(model) if quantized.plan.outputs else {})
-    return replace(quantized, model=model, plan=plan, grids=Grids(steps, ranges))
+    return settled(replace(quantized, model=model, grids=replace(quantized.grids, steps=steps, ranges=ranges)))
+
+
+def settled(quantized: Deployable) -> Deployable:
+    """Return the same model, without batch normalization behind kernels, in the form of `absorb.settle`."""
+    model, steps, weights = quantized.model, dict(quantized.grids.steps), dict(quantized.plan.weights)
+    kernels = settle(model, {name: (steps[name], bits) for name, bits in weights.items()})
+    for name, scale in scales_of_kernels(model).items():
+        if name in steps:
+            steps[name] = np.asarray(steps[name] * np.float32(scale.factor), np.float32)
+    for name in operators_of(model):
+        weights[name] = AFFINE_BITS
+        steps[name] = alive(np.abs(gains_of(model.get_layer(name))[0]) / levels(AFFINE_BITS))
+    plan = Plan(weights, plan_outputs(kernels) if quantized.plan.outputs else {})
+    return replace(quantized, model=kernels, plan=plan, grids=Grids(steps, quantized.grids.ranges))
 
 
 def shortened(quantized: Deployable) -> Deployable:

@@ -9,12 +9,13 @@ from qatflow.compression import COMPRESSIONS
 from qatflow.compression.base import Compression
 from qatflow.compression.promise import require_kept
 from qatflow.params import QatParams
+from qatflow.quantization.absorb import settle
 from qatflow.quantization.base import History, Trained, Work
 from qatflow.quantization.calibration import ranges
 from qatflow.quantization.canonical import canonical
 from qatflow.quantization.compressed import code_rules, compress, on_few_levels, promises_of, rules_for
 from qatflow.quantization.correction.equalization import equalize
-from qatflow.quantization.deployed import Deployable, bias_corrected, folded, on_converters_grid, shortened
+from qatflow.quantization.deployed import Deployable, bias_corrected, folded, on_converters_grid, settled, shortened
 from qatflow.quantization.fake_quant import Grids, Learn, build, grids_of, initial_steps, own_outputs, weights_of
 from qatflow.quantization.parity import ParityMonitor
 from qatflow.quantization.plan import Fixed, Plan, plan_outputs
@@ -75,7 +76,8 @@ class FakeQuantized:
             prepared = with_learned_rounding(prepared, work)
         if self.trained:
             return prepared
-        return on_converters_grid(replace(prepared, reference=flat if wanted.bias else None))
+        reference = settle(flat, {}) if wanted.bias else None
+        return on_converters_grid(settled(replace(prepared, reference=reference)))
 
     def train(self, prepared: Deployable, model: keras.Model, work: Work) -> Trained:
         """Train; see `Strategy`."""

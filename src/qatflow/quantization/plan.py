@@ -7,6 +7,7 @@ from typing import Any
 from qatflow.backend import keras
 from qatflow.models.activations import activation_of, is_relu
 from qatflow.models.kernels import KERNELS
+from qatflow.quantization.absorb import absorbed
 from qatflow.quantization.fold import source_of
 from qatflow.quantization.wiring import ARITHMETIC, fuses_into_reader, grid_of
 
@@ -22,14 +23,16 @@ COMPUTING = (
     layers.GlobalAveragePooling2D,
     layers.LeakyReLU,
     layers.PReLU,
+    layers.Rescaling,
 )
 """Layers whose output has a scale of its own."""
 SAME_SCALE = (layers.AveragePooling1D, layers.AveragePooling2D)
 """Layers that round, but whose output must have their input's scale."""
 FIXED = {"softmax": (0.0, 255 / 256), "sigmoid": (0.0, 255 / 256), "tanh": (-1.0, 127 / 128)}
 """Activations whose output range TFLite prescribes."""
-OPEN = frozenset({"swish", "silu", "gelu"})
-"""Activations whose output range is measured."""
+
+OPEN = frozenset({"gelu", "hard_sigmoid", "hard_sigmoid_keras3", "hard_swish", "leaky_relu", "selu", "silu", "swish"})
+"""Activations whose output range is measured. Of some the last step is a factor, which no kernel behind may get."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,9 @@ NO_PLAN = Plan({}, {})
 def plan_outputs(model: keras.Model) -> dict[str, Output]:
     """Return what the outputs of the layers of a flat model are quantized to; others have no tensor of their own."""
     outputs: dict[str, Output] = {}
+    passed = absorbed(model)
     for layer in model.layers:
-        if len(layer.inbound_nodes) == 1 and not fuses_into_reader(layer):
+        if len(layer.inbound_nodes) == 1 and layer.name not in passed and not fuses_into_reader(layer):
             found = _tied(layer, outputs) if isinstance(layer, SAME_SCALE) else _output(layer)
             outputs |= {layer.name: found} if found else {}
     return outputs

@@ -43,7 +43,7 @@ def fuses_into_reader(layer: Any) -> bool:
     if normalizes(reader, tuple(KERNELS)):
         return True
     linear = type(layer) in KERNELS and activation_of(layer) == "linear"
-    return is_relu(reader) and (linear or isinstance(layer, (*ARITHMETIC, layers.BatchNormalization)))
+    return is_relu(reader) and (linear or isinstance(layer, (*ARITHMETIC, layers.BatchNormalization, layers.Rescaling)))
 
 
 def grid_of(layer: Any) -> Any:

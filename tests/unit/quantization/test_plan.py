@@ -33,7 +33,7 @@ def test_softmax_as_a_layer(sequence):
     assert plan_outputs(sequence((4,), layers.Softmax(name="end"))) == {"end": Fixed(0, 255 / 256)}
 
 
-@pytest.mark.parametrize("name", ["swish", "gelu"])
+@pytest.mark.parametrize("name", ["swish", "gelu", "selu", "hard_sigmoid_keras3"])
 def test_ranges_that_are_measured(sequence, name):
     assert plan_outputs(sequence((4,), layers.Activation(name, name="end"))) == {"end": Own()}
 
