@@ -8,11 +8,11 @@ from qatflow.adapters.mlflow_registry import MlflowRegistry
 from qatflow.adapters.mlflow_tracking import MlflowTracker
 from qatflow.errors import PromotionError
 from qatflow.release.log import PromotionLog
-from qatflow.release.promote import promote, rollback
+from qatflow.release.promote import champion, promote, rollback
 
 
-def open_registry(root: Path) -> MlflowRegistry:
-    return MlflowRegistry(MlflowTracker("sqlite:///mlflow.db", "qatflow", root), "digits")
+def open_registry(root: Path, uri: str = "sqlite:///mlflow.db") -> MlflowRegistry:
+    return MlflowRegistry(MlflowTracker(uri, "qatflow", root), "digits")
 
 
 def try_to_promote(root: Path, version: int, expected: int | None, together: int = 1) -> str:
@@ -32,6 +32,31 @@ def try_to_roll_back(root: Path, together: int = 1) -> str:
     wait_for_others(root / "ready", together)
     try:
         rollback(registry, PromotionLog(root, "digits"), who="rollback", why="race")
+    except PromotionError as error:
+        return str(error)
+    return "won"
+
+
+def race(meeting: Path, clone: int, clones: int, uri: str, rounds: int) -> list[tuple[int, str]]:
+    """Promote, in each round, another version than the other clones do, in place of the champion that all know.
+
+    Returns:
+        For each round the version, and "won" or why not.
+    """
+    registry, log = open_registry(meeting, uri), PromotionLog(meeting / f"clone{clone}", "digits")
+    outcomes = []
+    for number in range(rounds):
+        expected = champion(registry, log)
+        mine = [version for version in range(1, clones + 2) if version != expected][clone]
+        wait_for_others(meeting / f"round{number}", clones)
+        outcomes.append((mine, promoted(registry, log, mine, expected)))
+        wait_for_others(meeting / f"end{number}", clones)
+    return outcomes
+
+
+def promoted(registry: MlflowRegistry, log: PromotionLog, version: int, expected: int | None) -> str:
+    try:
+        promote(registry, log, version, expected, who=f"{log.path.parents[2].name}", why="race", gates={})
     except PromotionError as error:
         return str(error)
     return "won"

@@ -1,6 +1,7 @@
 """Promotion and deployment when processes race, die at any step, or find the disk full."""
 
 import multiprocessing
+import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import count
@@ -9,11 +10,14 @@ from pathlib import Path
 import pytest
 
 from qatflow.adapters.in_memory import InMemoryRegistry
+from qatflow.adapters.mlflow_registry import MlflowRegistry
 from qatflow.artifacts import write_text
 from qatflow.deploy.local import current, deploy_local
 from qatflow.release.bundle import load_bundle
 from qatflow.release.log import Change, PromotionLog
-from qatflow.release.promote import champion, promote, succession
+from qatflow.release.past import succession
+from qatflow.release.ports import SharedLog
+from qatflow.release.promote import champion, promote
 from tests.faults.killing import killed_before, without_disk
 from tests.faults.promoter import open_registry, open_together, try_to_promote, try_to_roll_back
 from tests.unit.release.fabricate import bundle, flatbuffer
@@ -33,7 +37,11 @@ def processes() -> ProcessPoolExecutor:
 
 def versions(root: Path, number: int) -> list[int]:
     """Register `number` models in a fresh MLflow database."""
-    registry = open_registry(root)
+    return register(open_registry(root), root, number)
+
+
+def register(registry: MlflowRegistry, root: Path, number: int) -> list[int]:
+    """Register `number` models."""
     found = []
     for index in range(number):
         made = bundle(root / f"model{index}", flatbuffer("int8", padding=4 * (index + 1)))
@@ -68,7 +76,7 @@ def test_promotions_and_rollbacks_at_once_leave_log_and_registry_in_step(
     won = sum(future.result() == "won" for future in [*promotions, *rollbacks])
 
     entries = PromotionLog(tmp_path, "digits").read()
-    line = succession(entries)
+    line = [link.version for link in succession(entries)]
     assert len(entries) == 1 + won >= 2
     aliases = {"champion": line[-1]} | ({"previous": line[-2]} if len(line) > 1 else {})
     assert open_registry(tmp_path).aliases() == aliases
@@ -105,7 +113,7 @@ def test_killed_anywhere_a_deployment_leaves_the_former_or_the_new_model_whole(t
 
 @dataclass
 class SharedRegistry(InMemoryRegistry):
-    """A registry whose aliases outlive the process that sets them, as those of a server do."""
+    """A registry whose aliases and log outlive the process that sets them, as those of a server do."""
 
     home: Path = Path()
 
@@ -117,6 +125,24 @@ class SharedRegistry(InMemoryRegistry):
 
     def delete_alias(self, alias: str) -> None:
         (self.home / alias).unlink(missing_ok=True)
+
+    def shared_log(self) -> SharedLog:
+        found = sorted((int(path.name), path.read_text()) for path in self.home.glob("[0-9]*"))
+        return SharedLog(tuple(line for _, line in found), max([0, *(int(p.name[1:]) for p in self.home.glob("=*"))]))
+
+    def claim(self, seq: int, line: str) -> bool:
+        aside, place = self.home / f".{os.getpid()}", self.home / str(seq)
+        write_text(aside, line)
+        try:
+            os.link(aside, place)
+        except FileExistsError:
+            return place.read_text() == line
+        finally:
+            aside.unlink()
+        return True
+
+    def mark_published(self, seq: int) -> None:
+        (self.home / f"={seq}").touch()
 
 
 def test_killed_anywhere_a_promotion_is_done_or_not_done(tmp_path: Path):
@@ -159,12 +185,12 @@ def test_a_full_disk_leaves_the_log_as_it_was(tmp_path: Path):
     log = PromotionLog(tmp_path, "digits")
     change = Change("promote", 1, None, "0" * 64, "ada", "test", {"note": "x" * 1000})
     with log.locked():
-        log.append(change)
+        log.write(log.draft(change, log.read()))
     size = log.path.stat().st_size
 
     def append() -> None:
         with log.locked():
-            log.append(change)
+            log.write(log.draft(change, log.read()))
 
     assert without_disk(size + 500, append) == 1
     assert log.path.stat().st_size == size

@@ -20,7 +20,8 @@ from qatflow.deploy.local import current
 from qatflow.errors import ArtifactError, PromotionError, QATFlowError, TrackingError
 from qatflow.release.bundle import load_bundle
 from qatflow.release.log import PromotionLog
-from qatflow.release.promote import champion, promote, rollback, succession
+from qatflow.release.past import succession
+from qatflow.release.promote import champion, promote, rollback
 from tests.faults import proxy as proxies
 from tests.faults.promoter import open_registry
 from tests.faults.proxy import Proxy
@@ -296,7 +297,7 @@ def test_an_alias_that_flips_every_ten_milliseconds_never_leaves_log_or_deployme
         stop.set()
         thread.join()
 
-    assert champion(registry, log) == registry.aliases()["champion"] == succession(log.read())[-1]
+    assert champion(registry, log) == registry.aliases()["champion"] == succession(log.read())[-1].version
     assert seen <= {load_bundle(registry.download(n, project / f"v{n}")).sha256 for n in (1, 2)}
 
 

@@ -16,7 +16,7 @@ from qatflow.monitoring.look import Errors
 from qatflow.params import CanaryParams, DeployParams, Params, ReleaseParams, ServingParams
 from qatflow.release import approval
 from qatflow.release.bundle import load_bundle
-from qatflow.release.promote import pending
+from qatflow.release.past import pending
 from tests.serving.running import Running, serving
 from tests.unit.release import fabricate
 

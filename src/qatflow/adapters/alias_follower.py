@@ -18,6 +18,7 @@ from pathlib import Path
 
 from qatflow.adapters.mlflow_registry import MlflowRegistry
 from qatflow.adapters.mlflow_tracking import MlflowTracker
+from qatflow.adapters.promotions import refuse_withdrawn
 from qatflow.deploy.local import current, deploy_local
 from qatflow.deploy.rollout import set_name
 from qatflow.errors import PromotionError, QATFlowError
@@ -46,7 +47,7 @@ def mirror(registry: MlflowRegistry, alias: str, root: Path) -> int:
     """Make the deploy root hold what the alias points at, and return the version's number.
 
     Raises:
-        PromotionError: If the alias is missing, or what it points at is gone.
+        PromotionError: If the alias is missing, or what it points at is gone or was withdrawn.
         ArtifactError: If the files are not those that were registered.
         DeployError: If they do not run here; what was deployed stays.
         TrackingError: If the registry does not answer.
@@ -55,6 +56,8 @@ def mirror(registry: MlflowRegistry, alias: str, root: Path) -> int:
     if number is None:
         raise PromotionError(f"{registry.name} has no alias {alias}")
     version = registry.version(number)
+    if _deployed(root) != version.sha256:
+        refuse_withdrawn(registry, number)
     set_name(root, version.sha256, str(number))
     if _deployed(root) != version.sha256:
         with tempfile.TemporaryDirectory(prefix="qatflow-mirror-") as folder:

@@ -21,7 +21,7 @@ from qatflow.monitoring.look import Errors, errors_of
 from qatflow.params import Params
 from qatflow.release.bundle import load_bundle
 from qatflow.release.log import Entry
-from qatflow.release.promote import pending
+from qatflow.release.past import pending
 
 POLL_S, ANSWER_S, UNREACHABLE_S = 0.5, 5.0, 30.0
 LEAST_LABELS = 30

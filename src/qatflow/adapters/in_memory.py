@@ -8,19 +8,21 @@ from pathlib import Path
 
 from qatflow.errors import ArtifactError, PromotionError
 from qatflow.release.bundle import load_bundle
-from qatflow.release.ports import Version
+from qatflow.release.ports import SharedLog, Version
 
 Files = dict[str, bytes]
 
 
 @dataclass
 class InMemoryRegistry:
-    """See `qatflow.release.ports.Registry`. `models` and `versions` may be looked at, and broken, by a test."""
+    """See `qatflow.release.ports.Registry`. All that is not private may be looked at, and broken, by a test."""
 
     name: str
     models: dict[str, tuple[Files, Mapping[str, str]]] = field(default_factory=dict)
     versions: dict[int, str] = field(default_factory=dict)
     _aliases: dict[str, int] = field(default_factory=dict)
+    lines: dict[int, str] = field(default_factory=dict)
+    published: int = 0
 
     def log_model(
         self, bundle: Path, facts: Mapping[str, str], _metrics: Mapping[str, float], _float_model: Path | None = None
@@ -60,6 +62,22 @@ class InMemoryRegistry:
     def delete_alias(self, alias: str) -> None:
         """Remove an alias."""
         self._aliases.pop(alias, None)
+
+    def shared_log(self) -> SharedLog:
+        """Return the promotion log."""
+        return SharedLog(tuple(self.lines[number] for number in range(1, len(self.lines) + 1)), self.published)
+
+    def claim(self, seq: int, line: str) -> bool:
+        """Write an entry if its number is free; `setdefault` is atomic among threads."""
+        return self.lines.setdefault(seq, line) == line
+
+    def mark_published(self, seq: int) -> None:
+        """Note that the aliases say what an entry says."""
+        self.published = max(self.published, seq)
+
+    def renew_log(self) -> None:
+        """Begin an empty promotion log."""
+        self.lines, self.published = {}, 0
 
     def download(self, number: int, into: Path) -> Path:
         """Write a version's bundle to the new folder `into` and verify it."""

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from qatflow.adapters.mlflow_log import MlflowLog
 from qatflow.adapters.mlflow_pyfunc import BUNDLE, save_pyfunc
 from qatflow.adapters.mlflow_store import plain_errors
 from qatflow.adapters.mlflow_tracking import MlflowTracker
 from qatflow.errors import ArtifactError, PromotionError
 from qatflow.release.bundle import load_bundle
-from qatflow.release.ports import Version
+from qatflow.release.ports import SharedLog, Version
 
 SHA256, MANIFEST_SHA256 = "model_sha256", "manifest_sha256"
 PLACES = frozenset({"", "abfss", "dbfs", "file", "gs", "hdfs", "mlflow-artifacts", "s3", "viewfs", "wasb", "wasbs"})
@@ -31,6 +32,7 @@ class MlflowRegistry:
         self._tracker = tracker
         self._client = tracker.client
         self._parent_id = parent_id
+        self._log = MlflowLog(tracker, name)
 
     def log_model(
         self, bundle: Path, facts: Mapping[str, str], metrics: Mapping[str, float], float_model: Path | None = None
@@ -95,6 +97,22 @@ class MlflowRegistry:
         """Remove an alias."""
         with plain_errors(self._tracker.uri):
             self._client.delete_registered_model_alias(self.name, alias)
+
+    def shared_log(self) -> SharedLog:
+        """Return the promotion log."""
+        return self._log.read()
+
+    def claim(self, seq: int, line: str) -> bool:
+        """Write an entry of the promotion log if its number is free."""
+        return self._log.claim(seq, line)
+
+    def mark_published(self, seq: int) -> None:
+        """Note that the aliases say what an entry says."""
+        self._log.mark(seq)
+
+    def renew_log(self) -> None:
+        """Set the promotion log aside."""
+        self._log.renew()
 
     def download(self, number: int, into: Path) -> Path:
         """Copy a version's bundle to the new folder `into` and verify it."""

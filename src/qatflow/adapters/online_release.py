@@ -21,7 +21,7 @@ from qatflow.release import promote as promotion
 from qatflow.release.base import Candidate
 from qatflow.release.bundle import build_bundle
 from qatflow.release.candidates import git_commit, log_candidate
-from qatflow.release.log import PromotionLog
+from qatflow.release.log import PromotionLog, whoami
 from qatflow.release.manifest import Lineage
 from qatflow.release.ports import Registry
 from qatflow.tflite.convert import convert_float
@@ -73,7 +73,7 @@ class ProjectRelease:
             number = registry.register(log_candidate(registry, candidate, bundle))
         why = f"online: {judged.learned} samples of {self.stream} learned, window {judged.window:.4f}"
         gates = {"online": judged.to_dict()}
-        promotion.promote(registry, log, number, present, who=promotion.whoami(), why=why, gates=gates)
+        promotion.promote(registry, log, number, present, who=whoami(), why=why, gates=gates, by_hand=False)
         return number
 
     def _bundle(self, judged: Judged, model: bytes, folder: Path) -> tuple[Path, Candidate]:

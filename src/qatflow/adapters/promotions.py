@@ -14,12 +14,15 @@ from qatflow.adapters.targets import deploy
 from qatflow.deploy import rollout
 from qatflow.deploy.local import current, point_to
 from qatflow.deploy.rollout import Mode, set_name
-from qatflow.errors import ArtifactError, DeployError
+from qatflow.errors import ArtifactError, DeployError, PromotionError
 from qatflow.params import Params
 from qatflow.release import approval
 from qatflow.release import promote as promotion
 from qatflow.release.bundle import load_bundle
-from qatflow.release.log import Entry, PromotionLog
+from qatflow.release.log import Entry, PromotionLog, whoami
+from qatflow.release.past import changes, former
+from qatflow.release.shared import repair as repair_log
+from qatflow.release.shared import withdrawn_anywhere
 
 
 def open_registry(params: Params, root: Path) -> MlflowRegistry:
@@ -45,12 +48,12 @@ def promote(params: Params, root: Path, version: int, expected: int | None, why:
         DeployError: If the champion cannot be deployed; the promotion stands.
     """
     registry, log = open_registry(params, root), open_log(params, root)
-    who, gates = promotion.whoami(), {"by": "hand"}
+    who, gates = whoami(), {"by": "hand"}
     if params.release.require_approval:
         waiting = {**gates, approval.APPROVED: gates}
         return approval.hold(registry, log, version, expected, who=who, why=why, gates=waiting)
     entry = promotion.promote(registry, log, version, expected, who=who, why=why, gates=gates)
-    deploy_champion(params, root, registry, entry.version)
+    _deploy_present(params, root, registry, log, entry)
     return entry
 
 
@@ -63,8 +66,8 @@ def approve(params: Params, root: Path, version: int | None, why: str) -> Entry:
         DeployError: If the champion cannot be deployed; the promotion stands.
     """
     registry, log = open_registry(params, root), open_log(params, root)
-    entry = approval.approve(registry, log, version, who=promotion.whoami(), why=why)
-    deploy_champion(params, root, registry, entry.version)
+    entry = approval.approve(registry, log, version, who=whoami(), why=why)
+    _deploy_present(params, root, registry, log, entry)
     return entry
 
 
@@ -76,7 +79,7 @@ def reject(params: Params, root: Path, version: int | None, why: str) -> Entry:
         TrackingError: If the registry does not answer.
     """
     registry, log = open_registry(params, root), open_log(params, root)
-    return approval.reject(registry, log, version, who=promotion.whoami(), why=why)
+    return approval.reject(registry, log, version, who=whoami(), why=why)
 
 
 def rollback(params: Params, root: Path, why: str) -> Entry:
@@ -93,16 +96,29 @@ def rollback(params: Params, root: Path, why: str) -> Entry:
     log = open_log(params, root)
     with _pointed_back(params, root, log):
         registry = open_registry(params, root)
-        entry = promotion.rollback(registry, log, who=promotion.whoami(), why=why)
-    deploy_champion(params, root, registry, entry.version)
+        entry = promotion.rollback(registry, log, who=whoami(), why=why)
+    _deploy_present(params, root, registry, log, entry)
     return entry
+
+
+def repair(params: Params, root: Path) -> tuple[int, Path | None]:
+    """Make this project's promotion log and the registry's agree again; see `qatflow.release.shared.repair`.
+
+    Returns:
+        The number of entries, and where the former log lies now, if it was set aside.
+
+    Raises:
+        TrackingError: If the registry does not answer.
+    """
+    entries, aside = repair_log(open_registry(params, root), open_log(params, root), whoami())
+    return len(entries), aside
 
 
 def challenge(params: Params, root: Path, version: int, mode: Mode, share: float) -> None:
     """Let servers that follow this project's deploy root try a registered version beside the champion.
 
     Raises:
-        PromotionError: If there is no such version.
+        PromotionError: If there is no such version, or its model was withdrawn and would answer requests.
         TrackingError: If the registry does not answer.
         DeployError: If the target is not `local`, the share is none, nothing is deployed, or the version does not run.
     """
@@ -112,6 +128,8 @@ def challenge(params: Params, root: Path, version: int, mode: Mode, share: float
         raise DeployError(f"A challenger cannot answer a share of {share:g}; expected more than 0, at most 1")
     path, registry = root / params.deploy.path, open_registry(params, root)
     current(path)
+    if mode == "canary":
+        refuse_withdrawn(registry, version)
     with tempfile.TemporaryDirectory(prefix="qatflow-challenge-") as folder:
         bundle = registry.download(version, Path(folder) / "bundle")
         set_name(path, load_bundle(bundle).sha256, str(version))
@@ -121,13 +139,13 @@ def challenge(params: Params, root: Path, version: int, mode: Mode, share: float
 @contextmanager
 def _pointed_back(params: Params, root: Path, log: PromotionLog) -> Iterator[None]:
     """Point a local deploy root to the champion before this one, until the block fails."""
-    path, former = root / params.deploy.path, promotion.former(log.read())
-    if params.deploy.target != "local" or former is None:
+    path, back = root / params.deploy.path, former(log.read())
+    if params.deploy.target != "local" or back is None:
         yield
         return
     try:
         present = load_bundle(current(path)).sha256
-        point_to(path, former)
+        point_to(path, back)
     except (DeployError, ArtifactError):  # not deployed here: what follows deploys it
         yield
         return
@@ -136,6 +154,34 @@ def _pointed_back(params: Params, root: Path, log: PromotionLog) -> Iterator[Non
     except BaseException:
         point_to(path, present)
         raise
+
+
+def refuse_withdrawn(registry: MlflowRegistry, version: int) -> None:
+    """Raise if the registry's promotion log says that a version's model was withdrawn.
+
+    Raises:
+        PromotionError: If it was, or there is no such version.
+        TrackingError: If the registry does not answer.
+    """
+    reason = withdrawn_anywhere(registry).get(registry.version(version).sha256)
+    if reason is not None:
+        raise PromotionError(f"Version {version} of {registry.name} was withdrawn: {reason}")
+
+
+def _deploy_present(params: Params, root: Path, registry: MlflowRegistry, log: PromotionLog, entry: Entry) -> None:
+    """Deploy what an entry made champion.
+
+    Raises:
+        PromotionError: If another clone changed the champion meanwhile; that one is deployed then.
+    """
+    deploy_champion(params, root, registry, entry.version)
+    present = promotion.champion(registry, log)
+    if present not in {None, entry.version}:
+        deploy_champion(params, root, registry, present)
+        raise PromotionError(
+            f"Version {entry.version} of {registry.name} became champion, but version {present} took its place while "
+            f"it was deployed; version {present} is deployed. `qatflow history` shows who made it champion"
+        )
 
 
 def deploy_champion(params: Params, root: Path, registry: MlflowRegistry, version: int) -> None:
@@ -157,7 +203,7 @@ def take_back(params: Params, root: Path, since: int) -> None:
     """
     log = open_log(params, root)
     shutil.rmtree(root / "artifacts" / "release", ignore_errors=True)
-    made = promotion.changes(log.read()[since:])
-    if made and made[-1].from_version is not None:
+    made = changes(log.read()[since:])
+    if made and made[-1].from_version is not None and made[-1].who == whoami():  # not another clone's
         why = "its deployment failed"
-        promotion.rollback(open_registry(params, root), log, who=promotion.whoami(), why=why, withdraw=False)
+        promotion.rollback(open_registry(params, root), log, who=whoami(), why=why, withdraw=False)

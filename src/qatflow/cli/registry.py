@@ -12,7 +12,8 @@ from qatflow.errors import PromotionError
 from qatflow.params import Params
 from qatflow.release.bundle import load_bundle
 from qatflow.release.log import CHANGES, Entry, PromotionLog
-from qatflow.release.promote import champion, changes
+from qatflow.release.past import changes
+from qatflow.release.promote import pointed_at
 
 Why = Annotated[str, typer.Option(help="Kept in the promotion log.")]
 WhyOrNone = Annotated[str | None, typer.Option(help="Kept in the promotion log.")]
@@ -47,7 +48,7 @@ def _promote(params: Params, root: Path, version: int | None, why: str | None, r
             "Name a version: `qatflow promote VERSION`; or answer the one that waits by --approve or --reject"
         )
     registry, log = promotions.open_registry(params, root), promotions.open_log(params, root)
-    expected = champion(registry, log) if replaces is None else replaces
+    expected = pointed_at(registry, log) if replaces is None else replaces
     return promotions.promote(params, root, version, expected, why or "by hand")
 
 
@@ -77,12 +78,26 @@ def rollback(why: Why = "by hand") -> None:
     typer.echo(f" {params.release.name}: back to version {entry.version} from {entry.from_version}; deployed")
 
 
-def history() -> None:
-    """List who made which version champion, when and why; newest first."""
+def history(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="First make this project's log and the registry's agree again.")
+    ] = False,
+) -> None:
+    """List who made which version champion, when and why; newest first, as far as this project heard."""
     root, params = _project()
+    if repair:
+        _repair(params, root)
     for entry in reversed(PromotionLog(root, params.release.name).read()):
         change = f"{entry.from_version or '-'} → {entry.version}" if entry.action in CHANGES else f"{entry.version}"
         typer.echo(f" {entry.seq:4} {entry.when}  {entry.action:8} {change:9} {entry.who}  {entry.why}")
+
+
+def _repair(params: Params, root: Path) -> None:
+    from qatflow.adapters import promotions
+
+    entries, aside = promotions.repair(params, root)
+    former = "nothing had to be set aside" if aside is None else f"the former log is {aside}"
+    typer.echo(f" {params.release.name}: log and registry agree, {entries} entries; {former}")
 
 
 def lineage(bundle: BundleFolder = None) -> None:

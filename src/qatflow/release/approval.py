@@ -10,9 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from qatflow.errors import PromotionError
+from qatflow.release import kept
+from qatflow.release.aliases import State, settle
 from qatflow.release.log import Change, Entry, PromotionLog
+from qatflow.release.past import pending
 from qatflow.release.ports import Registry
-from qatflow.release.promote import apply, checked, named, pending, reconcile
+from qatflow.release.promote import checked, named
 
 APPROVED = "approved"
 """Name in a held entry's gates of what the entry of its promotion will hold."""
@@ -27,20 +30,25 @@ def hold(  # noqa: PLR0913 (a compare-and-swap, and who answers for it)
     who: str,
     why: str,
     gates: Mapping[str, Any],
+    by_hand: bool = True,
 ) -> Entry:
     """Let `version` wait for approval; the champion stays. One that waited before waits no more.
 
     Args:
         expected: Version that the caller judged it against; None for no champion.
         gates: What the decision rests on; `gates["approved"]` becomes the gates of its promotion.
+        by_hand: As `qatflow.release.promote.promote`.
 
     Raises:
         PromotionError: If another version is champion, or `version` is it already or does not exist.
         TrackingError: If the registry does not answer.
     """
-    with log.locked():
-        sha256 = checked(registry, log, version, expected)
-        return apply(registry, log, Change("hold", version, expected, sha256, who, why, gates))
+
+    def decide(state: State) -> Change:
+        sha256 = checked(registry, log, state, version, expected, by_hand=by_hand)
+        return Change("hold", version, expected, sha256, who, why, gates)
+
+    return settle(registry, log, decide)
 
 
 def approve(registry: Registry, log: PromotionLog, version: int | None, *, who: str, why: str) -> Entry:
@@ -53,18 +61,22 @@ def approve(registry: Registry, log: PromotionLog, version: int | None, *, who: 
         PromotionError: If none or another waits, its bytes are others now, or the champion changed since.
         TrackingError: If the registry does not answer.
     """
-    with log.locked():
-        present = reconcile(registry, log)
-        held = _held(registry, log, version)
-        if present != held.from_version:
+
+    def decide(state: State) -> Change:
+        held = _held(registry, state, version)
+        if state.problem or state.alias != held.from_version:
             raise PromotionError(
                 f"Version {held.version} of {registry.name} was judged against {named(held.from_version)}, but the "
-                f"champion is {named(present)} now; run `qatflow run` to judge it again, or reject it"
+                f"champion is {named(state.alias)} now; run `qatflow run` to judge it again, or reject it"
             )
-        if registry.version(held.version).sha256 != held.model_sha256:
+        found = registry.version(held.version)
+        if found.sha256 != held.model_sha256:
             raise PromotionError(f"Version {held.version} of {registry.name} is not the model that was judged")
+        kept.keep(registry, log, found)
         gates = {**held.gates.get(APPROVED, {}), "approves": held.seq, "held_by": held.who}
-        return apply(registry, log, Change("promote", held.version, present, held.model_sha256, who, why, gates))
+        return Change("promote", held.version, state.replaced, held.model_sha256, who, why, gates)
+
+    return settle(registry, log, decide)
 
 
 def reject(registry: Registry, log: PromotionLog, version: int | None, *, who: str, why: str) -> Entry:
@@ -74,15 +86,16 @@ def reject(registry: Registry, log: PromotionLog, version: int | None, *, who: s
         PromotionError: If none or another waits.
         TrackingError: If the registry does not answer.
     """
-    with log.locked():
-        present = reconcile(registry, log)
-        held = _held(registry, log, version)
-        change = Change("reject", held.version, present, held.model_sha256, who, why, {"rejects": held.seq})
-        return apply(registry, log, change)
+
+    def decide(state: State) -> Change:
+        held = _held(registry, state, version)
+        return Change("reject", held.version, state.alias, held.model_sha256, who, why, {"rejects": held.seq})
+
+    return settle(registry, log, decide)
 
 
-def _held(registry: Registry, log: PromotionLog, version: int | None) -> Entry:
-    held = pending(log.read())
+def _held(registry: Registry, state: State, version: int | None) -> Entry:
+    held = pending(state.entries)
     if held is None:
         raise PromotionError(f"Nothing of {registry.name} waits for approval")
     if version not in {None, held.version}:

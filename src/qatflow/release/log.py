@@ -1,12 +1,18 @@
-"""The append-only promotion log: who made which version champion, when and why. A hash chain over JSON lines."""
+"""The append-only promotion log: who made which version champion, when and why. A hash chain over JSON lines.
+
+The registry holds the same lines (`release.shared`): there an entry comes true, here it can be read without a server.
+"""
 
 from __future__ import annotations
 
 import fcntl
+import getpass
 import json
 import os
+import re
+import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +24,7 @@ from qatflow.errors import PromotionError
 Action = Literal["promote", "rollback", "adopt", "hold", "reject"]
 CHANGES = ("promote", "rollback", "adopt")
 """Actions that change the champion; the others say what waits to become it, and what no longer does."""
+REPAIR = "`qatflow history --repair` brings back the registry's copy and sets this one aside"
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,10 @@ class Entry:
         """Return all fields but the digest."""
         return {name: value for name, value in asdict(self).items() if name != "sha256"}
 
+    def line(self) -> str:
+        """Return the entry as it is written, without the line's end."""
+        return json.dumps(asdict(self), sort_keys=True, allow_nan=False)
+
 
 @dataclass(frozen=True)
 class Change:
@@ -66,15 +77,50 @@ class Change:
     gates: Mapping[str, Any]
 
 
+def parse(line: str | bytes, number: int, before: Entry | None, place: str) -> Entry:
+    """Return the entry of a line that follows `before`; `place` says where it stands.
+
+    Raises:
+        PromotionError: If it was altered, or does not follow.
+    """
+    entry = whole(line)
+    if entry is None:
+        raise PromotionError(f"{place} line {number} was altered; {REPAIR}")
+    if (entry.previous_sha256, entry.seq) != (before.sha256 if before else "", number):
+        raise PromotionError(f"{place}: what stood before line {number} was altered or removed; {REPAIR}")
+    return entry
+
+
+def whole(line: str | bytes) -> Entry | None:
+    """Return the entry of a line whose digest is right."""
+    try:
+        entry = Entry(**json.loads(line))
+        return entry if entry.sha256 == digest(entry.content()) else None
+    except (TypeError, ValueError, RecursionError):
+        return None
+
+
+def whoami() -> str:
+    """Return user@host for the log."""
+    user = str(os.getuid())
+    with suppress(OSError, KeyError):  # a container's user may have no name
+        user = getpass.getuser()
+    return f"{user}@{socket.gethostname()}"
+
+
 class PromotionLog:
-    """The log of one registered model, in `<root>/.qatflow/promotions/<name>.jsonl`."""
+    """The log of one registered model, in `<root>/.qatflow/promotions/<name>.jsonl`.
+
+    Beside it lies `<name>.published`, the digest of an entry that it must hold: what was cut off behind is missed.
+    """
 
     def __init__(self, root: Path, name: str) -> None:
         self.path = root / ".qatflow" / "promotions" / f"{name}.jsonl"
+        self._mark = self.path.with_suffix(".published")
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep every other process out until the block ends, however it ends."""
+        """Keep every other process of this project out until the block ends, however it ends."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.with_suffix(".lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -88,61 +134,76 @@ class PromotionLog:
         """
         entries: list[Entry] = []
         for number, line in enumerate(self._content().split(b"\n")[:-1], start=1):
-            entries.append(self._parse(line, number, entries[-1].sha256 if entries else ""))
+            entries.append(parse(line, number, entries[-1] if entries else None, str(self.path)))
+        mark = self.published()
+        if mark and all(entry.sha256 != mark for entry in entries):
+            raise PromotionError(
+                f"{self.path} lacks entry {mark[:12]}…, which it had: its end was cut off, or it was altered; {REPAIR}"
+            )
         return entries
 
-    def append(self, change: Change) -> Entry:
-        """Write an entry durably and return it. Call it under `locked`.
+    def salvaged(self) -> list[Entry]:
+        """Return the whole entries of a damaged log, up to the first that is not or does not follow."""
+        entries: list[Entry] = []
+        for number, line in enumerate(self._content().split(b"\n"), start=1):
+            try:
+                entries.append(parse(line, number, entries[-1] if entries else None, ""))
+            except PromotionError:
+                break
+        return entries
 
-        Raises:
-            PromotionError: If the log was altered.
-            OSError: If the disk is full; the log is then as before.
-        """
-        entries = self.read()
+    def draft(self, change: Change, entries: list[Entry]) -> Entry:
+        """Return the entry that would follow `entries`, all there are."""
         entry = Entry(
             seq=len(entries) + 1,
             previous_sha256=entries[-1].sha256 if entries else "",
-            when=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            when=datetime.now(UTC).isoformat(timespec="microseconds"),
             **vars(change),
         )
-        entry = Entry(**entry.content(), sha256=digest(entry.content()))
-        self._write(json.dumps(asdict(entry), sort_keys=True, allow_nan=False).encode() + b"\n")
-        return entry
+        return Entry(**entry.content(), sha256=digest(entry.content()))
 
-    def published(self) -> str:
-        """Return the digest of the last entry that reached the registry; empty if none did."""
-        path = self.path.with_suffix(".published")
-        return path.read_text() if path.exists() else ""
+    def write(self, entry: Entry) -> None:
+        """Write the next entry durably. What a crash tore off is cut away first, and so is a line that fails.
 
-    def set_published(self, entry: Entry) -> None:
-        """Record that the registry's aliases say what `entry` says."""
-        write_text(self.path.with_suffix(".published"), entry.sha256)
+        Call it under `locked`.
 
-    def _content(self) -> bytes:
-        return self.path.read_bytes() if self.path.exists() else b""
-
-    def _write(self, line: bytes) -> None:
-        """Append behind the last whole line; what a crash tore off is cut away first, and so is a line that fails."""
-        whole = self._content().rfind(b"\n") + 1
+        Raises:
+            OSError: If the disk is full; the log is then as before.
+        """
+        end = self._content().rfind(b"\n") + 1
         try:
             with self.path.open("ab") as file:
-                file.truncate(whole)
-                file.write(line)
+                file.truncate(end)
+                file.write(entry.line().encode() + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
         except OSError:
-            os.truncate(self.path, whole)
+            os.truncate(self.path, end)
             raise
         fsync_directory(self.path.parent)
 
-    def _parse(self, line: bytes, number: int, previous: str) -> Entry:
-        try:
-            entry = Entry(**json.loads(line))
-            whole = entry.sha256 == digest(entry.content())
-        except (TypeError, ValueError):
-            whole = False
-        if not whole:
-            raise PromotionError(f"{self.path} line {number} was altered; bring the file back from a backup")
-        if entry.previous_sha256 != previous or entry.seq != number:
-            raise PromotionError(f"{self.path}: what stood before line {number} was altered or removed; use a backup")
-        return entry
+    def published(self) -> str:
+        """Return the digest of the last entry that reached the registry's aliases; empty if none did.
+
+        Raises:
+            PromotionError: If the mark is damaged.
+        """
+        mark = self._mark.read_bytes() if self._mark.exists() else b""
+        if not re.fullmatch(rb"[0-9a-f]{64}|", mark):
+            raise PromotionError(f"{self._mark} is damaged (expected a SHA-256); {REPAIR}")
+        return mark.decode()
+
+    def set_published(self, entry: Entry) -> None:
+        """Record that the registry's aliases say what `entry` says."""
+        write_text(self._mark, entry.sha256)
+
+    def set_aside(self) -> Path | None:
+        """Rename the log and forget its mark; return where it lies now, None if there was none."""
+        self._mark.unlink(missing_ok=True)
+        aside = self.path.with_name(f"{self.path.name}.{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
+        with suppress(FileNotFoundError):
+            return self.path.rename(aside)
+        return None
+
+    def _content(self) -> bytes:
+        return self.path.read_bytes() if self.path.exists() else b""

@@ -29,11 +29,24 @@ class Version:
     latency_us: float
 
 
+@dataclass(frozen=True)
+class SharedLog:
+    """The promotion log as the registry holds it, for all clones of a project; see `qatflow.release.shared`.
+
+    Attributes:
+        lines: The line of entry 1, 2, and so on.
+        published: Number of the last entry that the aliases once said; 0 if there is none.
+    """
+
+    lines: tuple[str, ...]
+    published: int
+
+
 class Registry(Protocol):
-    """The versions of one registered model, and the aliases that point at them.
+    """The versions of one registered model, the aliases that point at them, and the log of their promotions.
 
     Every method may be repeated after a crash: a model with the same digest is stored and registered once. Aliases have
-    no compare-and-swap of their own; `qatflow.release.promote` is the one writer and holds a lock.
+    no compare-and-swap of their own; `claim` is one, and `qatflow.release.promote` decides by it.
     All methods raise TrackingError if the registry does not answer.
     """
 
@@ -76,6 +89,33 @@ class Registry(Protocol):
 
     def delete_alias(self, alias: str) -> None:
         """Remove an alias; nothing happens if there is none."""
+        ...
+
+    def shared_log(self) -> SharedLog:
+        """Return the promotion log; empty if there is none yet.
+
+        Raises:
+            PromotionError: If it was deleted or damaged; the message says what brings it back.
+        """
+        ...
+
+    def claim(self, seq: int, line: str) -> bool:
+        """Write entry number `seq`, unless there is one; atomic among all clones and machines.
+
+        Returns:
+            Whether that entry is `line` now.
+
+        Raises:
+            PromotionError: As `shared_log`.
+        """
+        ...
+
+    def mark_published(self, seq: int) -> None:
+        """Note that the aliases say what entry number `seq` says."""
+        ...
+
+    def renew_log(self) -> None:
+        """Set the promotion log aside and begin an empty one."""
         ...
 
     def download(self, number: int, into: Path) -> Path:

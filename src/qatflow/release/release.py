@@ -16,9 +16,10 @@ from qatflow.release.bundle import build_bundle
 from qatflow.release.candidates import Inputs, log_candidate
 from qatflow.release.golden import check_golden
 from qatflow.release.lineage import best_after, best_of
-from qatflow.release.log import Entry, PromotionLog
+from qatflow.release.log import Entry, PromotionLog, whoami
+from qatflow.release.past import changes, pending, withdrawn
 from qatflow.release.ports import Registry
-from qatflow.release.promote import champion, changes, pending, promote, whoami, withdrawn
+from qatflow.release.promote import champion, promote
 from qatflow.release.select import Verdict, select
 from qatflow.release.settings import check_settings
 from qatflow.release.standing import Standing, measure_standing
@@ -122,7 +123,9 @@ def _decide(desk: Desk, inputs: Inputs, present: int | None, key: str, folder: P
     gates = {"inputs": key, "receipt": receipt, **best.entry()}
     if desk.params.require_approval or (desk.params.canary and present is not None):
         return _hold(desk, verdict, gates, champ)
-    promote(desk.registry, desk.log, receipt["version"], present, who=whoami(), why=desk.why, gates=gates)
+    promote(
+        desk.registry, desk.log, receipt["version"], present, who=whoami(), why=desk.why, gates=gates, by_hand=False
+    )
     return receipt
 
 
@@ -149,7 +152,7 @@ def _hold(desk: Desk, verdict: Verdict, approved: dict[str, Any], standing: Cham
     receipt = _receipt("pending", reason, verdict, _standing(desk, standing)) | {"pending": waits}
     gates = {"inputs": approved["inputs"], "receipt": receipt, APPROVED: approved}
     present = None if standing is None else standing.version
-    hold(desk.registry, desk.log, number, present, who=whoami(), why=desk.why, gates=gates)
+    hold(desk.registry, desk.log, number, present, who=whoami(), why=desk.why, gates=gates, by_hand=False)
     return receipt
 
 

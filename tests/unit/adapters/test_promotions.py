@@ -78,10 +78,12 @@ def test_a_former_champion_that_was_removed_is_deployed_again(project, promoted)
 
 def test_a_challenger_stands_beside_the_champion(project, promoted):
     promotions.rollback(PARAMS, project, "a test")
-    promotions.challenge(PARAMS, project, 2, "canary", 0.25)
+    promotions.challenge(PARAMS, project, 2, "shadow", 0.25)
     rollout = read_rollout(project / "deployed")
-    assert (rollout.challenger, rollout.mode, rollout.share) == (promoted[1][1][:16], "canary", 0.25)
+    assert (rollout.challenger, rollout.mode, rollout.share) == (promoted[1][1][:16], "shadow", 0.25)
     assert deployed(project) == promoted[1][0]
+    with pytest.raises(PromotionError, match=r"Version 2 of digits was withdrawn: .* rolled it back"):
+        promotions.challenge(PARAMS, project, 2, "canary", 0.25)
 
 
 @pytest.mark.parametrize(("version", "share", "error"), [(7, 0.5, PromotionError), (2, 0.0, DeployError)])

@@ -10,7 +10,8 @@ from qatflow.adapters.in_memory import InMemoryRegistry
 from qatflow.errors import PromotionError, TrackingError
 from qatflow.release.approval import approve, hold, reject
 from qatflow.release.log import PromotionLog
-from qatflow.release.promote import champion, pending, rollback, succession, withdrawn
+from qatflow.release.past import pending, succession, withdrawn
+from qatflow.release.promote import champion, rollback
 from qatflow.release.release import Desk, release_candidates
 from tests.unit.release.fabricate import PARAMS, candidate, flatbuffer, inputs
 from tests.unit.release.test_promote import Office
@@ -210,7 +211,7 @@ def test_the_succession_knows_champions_only(office: Office):
     office.promote(3, 1)
     held(office, 4, 3)
 
-    assert succession(office.log.read()) == [1, 3]
+    assert [link.version for link in succession(office.log.read())] == [1, 3]
 
 
 class TestRelease:

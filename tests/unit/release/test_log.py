@@ -15,13 +15,17 @@ def change(version: int, from_version: int | None = None) -> Change:
     return Change("promote", version, from_version, f"{version:064x}", "ada@host", "nightly", {"note": "ä"})
 
 
+def append(log: PromotionLog, made: Change) -> None:
+    log.write(log.draft(made, log.read()))
+
+
 @pytest.fixture
 def log(tmp_path: Path) -> PromotionLog:
     log = PromotionLog(tmp_path, "digits")
     with log.locked():
-        log.append(change(1))
-        log.append(change(2, 1))
-        log.append(change(3, 2))
+        append(log, change(1))
+        append(log, change(2, 1))
+        append(log, change(3, 2))
     return log
 
 
@@ -54,7 +58,7 @@ def test_a_torn_last_line_does_not_count_and_is_cut_away(log: PromotionLog, cut:
 
     assert [entry.seq for entry in log.read()] == [1, 2]
     with log.locked():
-        log.append(change(4, 2))
+        append(log, change(4, 2))
     assert [(entry.seq, entry.version) for entry in log.read()] == [(1, 1), (2, 2), (3, 4)]
 
 
@@ -71,8 +75,8 @@ def test_an_altered_line_is_named(log: PromotionLog, number: int):
 def test_an_altered_line_with_a_fitting_digest_breaks_the_chain(log: PromotionLog, tmp_path: Path):
     other = PromotionLog(tmp_path / "other", "digits")
     with other.locked():
-        other.append(change(1))
-        other.append(change(9, 1))
+        append(other, change(1))
+        append(other, change(9, 1))
     log.path.write_bytes(lines(log)[0] + lines(other)[1] + lines(log)[2])
 
     with pytest.raises(PromotionError, match="before line 2 was altered or removed"):
@@ -105,7 +109,7 @@ def test_a_failed_append_leaves_the_log_as_it_was(log: PromotionLog, monkeypatch
 
     monkeypatch.setattr(os, "fsync", full)
     with log.locked(), pytest.raises(OSError, match="No space left"):
-        log.append(change(4, 3))
+        append(log, change(4, 3))
 
     assert log.path.read_bytes() == before
 

@@ -1,13 +1,15 @@
 """Promotion by compare-and-swap, rollback, and what happens after a crash or when others change the registry."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from qatflow.adapters.in_memory import InMemoryRegistry
-from qatflow.errors import PromotionError, TrackingError
-from qatflow.release.log import PromotionLog
-from qatflow.release.promote import champion, history, promote, rollback, whoami, withdrawn
+from qatflow.errors import PromotionError, QATFlowError, TrackingError
+from qatflow.release.log import PromotionLog, whoami
+from qatflow.release.past import withdrawn
+from qatflow.release.promote import champion, history, pointed_at, promote, rollback
 from tests.unit.release.fabricate import bundle, flatbuffer
 
 
@@ -30,8 +32,9 @@ class Office:
 
         return load_bundle(folder).sha256
 
-    def promote(self, version: int, expected: int | None):
-        return promote(self.registry, self.log, version, expected, who="ada@host", why="nightly", gates={"a": 1})
+    def promote(self, version: int, expected: int | None, **fields):
+        made = {"who": "ada@host", "why": "nightly", "gates": {"a": 1}}
+        return promote(self.registry, self.log, version, expected, **made, **fields)
 
     def rollback(self, **fields):
         return rollback(self.registry, self.log, who="eve@host", why="flaky", **fields)
@@ -109,14 +112,133 @@ def test_rollback_without_any_champion_is_refused(office: Office):
         office.rollback()
 
 
-def test_rollback_to_a_deleted_version_is_refused(office: Office):
+def test_a_former_champion_whose_version_was_deleted_is_registered_anew_from_the_copy(office: Office):
     office.promote(1, None)
+    former = office.registry.version(1).sha256
     office.promote(2, 1)
     del office.registry.versions[1]
 
-    with pytest.raises(PromotionError, match="digits has no version 1, or it was deleted"):
+    entry = office.rollback()
+
+    assert (entry.version, entry.model_sha256) == (5, former)
+    assert office.registry.version(entry.version).sha256 == former
+    assert champion(office.registry, office.log) == entry.version
+
+
+def test_without_version_and_copy_a_rollback_is_refused_and_nothing_changes(office: Office):
+    office.promote(1, None)
+    office.promote(2, 1)
+    del office.registry.versions[1]
+    shutil.rmtree(office.log.path.with_suffix(".kept"))
+
+    with pytest.raises(PromotionError, match=r"Nothing to roll back: .*version 1 of the log is no longer there"):
         office.rollback()
     assert office.state() == (2, 1)
+    assert len(office.log.read()) == 2
+
+
+def test_a_deleted_version_that_is_not_needed_stops_nothing(office: Office):
+    for version in (1, 2, 3):
+        office.promote(version, version - 1 or None)
+    del office.registry.versions[1]
+
+    assert office.rollback().version == 2
+    assert office.state() == (2, None)
+    assert champion(office.registry, office.log) == 2
+    office.promote(4, 2)
+    assert office.rollback().version == 2
+
+
+@pytest.mark.parametrize("deleted", ["version", "alias"])
+def test_a_champion_that_was_deleted_can_be_rolled_back(office: Office, deleted: str):
+    office.promote(1, None)
+    office.promote(2, 1)
+    office.registry.delete_alias("champion")
+    if deleted == "version":
+        del office.registry.versions[2]
+
+    entry = office.rollback()
+
+    assert (entry.version, entry.from_version) == (1, 2)
+    assert office.state() == (1, None)
+
+
+def test_a_number_that_means_another_model_now_is_not_the_former_champion(office: Office):
+    office.promote(1, None)
+    office.promote(2, 1)
+    former, present = (office.registry.version(number).sha256 for number in (1, 2))
+    office.registry.versions[1] = office.registry.versions[3]
+
+    entry = office.rollback()
+
+    assert entry.model_sha256 == former
+    assert office.registry.version(entry.version).sha256 == former
+    assert list(withdrawn(office.log.read())) == [present]
+
+
+def test_a_digest_that_was_altered_in_the_registry_is_refused(office: Office):
+    uri = office.registry.versions[1]
+    files, facts = office.registry.models[uri]
+    office.registry.models[uri] = files, {**facts, "model_sha256": "0" * 64}
+
+    with pytest.raises(QATFlowError, match=r"is not the model|somebody altered the tag"):
+        office.promote(1, None)
+    assert office.log.read() == []
+
+
+def test_an_alias_that_was_set_to_a_withdrawn_model_is_not_adopted_and_a_rollback_ends_it(office: Office):
+    office.promote(1, None)
+    office.promote(2, 1)
+    office.rollback()
+    office.registry.set_alias("champion", 2)
+
+    with pytest.raises(PromotionError, match=r"a model that was withdrawn: .*`qatflow rollback` brings back version 1"):
+        champion(office.registry, office.log)
+    assert office.state() == (2, None)
+    assert office.rollback().version == 1
+    assert champion(office.registry, office.log) == 1
+    assert list(withdrawn(office.log.read())) == [office.registry.version(2).sha256]
+
+
+def test_an_alias_that_points_nowhere_is_named_and_a_promotion_by_hand_ends_it(office: Office):
+    office.promote(1, None)
+    office.registry.set_alias("champion", 2)
+    del office.registry.versions[2]
+
+    with pytest.raises(PromotionError, match=r"points at version 2, which cannot be champion: digits has no version 2"):
+        champion(office.registry, office.log)
+    with pytest.raises(PromotionError, match="cannot be champion"):
+        office.promote(3, 2, by_hand=False)
+    office.promote(3, pointed_at(office.registry, office.log))
+    assert office.state() == (3, 1)
+    assert office.rollback().version == 1
+
+
+def test_a_machine_may_not_promote_what_was_withdrawn(office: Office):
+    office.promote(1, None)
+    office.promote(2, 1)
+    office.rollback()
+
+    with pytest.raises(PromotionError, match=r"Version 2 of digits was withdrawn: eve@host rolled it back \(flaky\)"):
+        office.promote(2, 1, by_hand=False)
+    assert office.state() == (1, None)
+
+
+def test_a_version_that_is_deleted_while_it_is_promoted_blocks_nothing(office: Office, monkeypatch: pytest.MonkeyPatch):
+    office.promote(1, None)
+    claim = office.registry.claim
+
+    def and_delete(seq: int, line: str) -> bool:
+        office.registry.versions.pop(2, None)
+        return claim(seq, line)
+
+    monkeypatch.setattr(office.registry, "claim", and_delete)
+    with pytest.raises(PromotionError, match=r"deleted while it was made champion; `qatflow rollback`"):
+        office.promote(2, 1)
+
+    assert champion(office.registry, office.log) == 1
+    office.promote(3, 1)
+    assert office.rollback().version == 1
 
 
 def test_history_is_newest_first(office: Office):
