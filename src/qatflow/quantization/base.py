@@ -5,12 +5,15 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+
 from qatflow.artifacts import Array
 from qatflow.backend import keras
 from qatflow.data.prepared import PreparedData
 from qatflow.params import QuantizeParams
 from qatflow.progress import Progress, silent
 from qatflow.quantization.deployed import Deployable
+from qatflow.quantization.reach import WHOLE, Reach, survey
 from qatflow.quantization.sensitivity import LayerSensitivity
 
 
@@ -25,6 +28,7 @@ class Work:
         label: Short phrase for progress.
         sensitivity: How much each layer suffers at 4 bits, once a strategy has measured that.
         compressed: What compression trained so far, for strategies that begin alike with the same model and data.
+        reach: Where ranges were cut: calibration samples are clipped to its limits.
     """
 
     data: PreparedData
@@ -34,10 +38,16 @@ class Work:
     progress: Progress = silent
     sensitivity: list[LayerSensitivity] = field(default_factory=list)
     compressed: dict[str, tuple[list[Array], "History"]] = field(default_factory=dict)
+    reach: Reach = WHOLE
 
     def calibration(self) -> Array:
         """Return the preprocessed samples that calibrate, (n, *shape) float32."""
-        return self.data.train.arrays(limit=self.settings.calibration_samples)[0]
+        return np.asarray(self.reach.clip(self.data.train.arrays(limit=self.settings.calibration_samples)[0]))
+
+    def surveyed(self, model: keras.Model, bits: int = 8) -> Reach:
+        """Return how far the grid of a float model's input is to reach; `bits` are those of the input."""
+        names = self.data.card.get("feature_names", ())
+        return survey(model, self.calibration(), self.data.task, bits, names)
 
 
 History = list[dict[str, float]]

@@ -69,10 +69,14 @@ def ranges(model: keras.Model, names: Sequence[str], samples: Array, method: str
         ModelError: If an output is NaN or infinite; the message names the layer.
         ParamsError: If there is no such method, or no sample.
     """
-    choose = lookup("calibration method", method, METHODS)
     if not len(samples):
         raise ParamsError("Calibration needs at least one sample")
-    observed = observe(model, names, samples)
+    return ranges_of(observe(model, names, samples), method)
+
+
+def ranges_of(observed: Mapping[str, Observed], method: str) -> dict[str, Range]:
+    """Return the range of each output that was observed; see `ranges`."""
+    choose = lookup("calibration method", method, METHODS)
     for name, found in observed.items():
         if not np.isfinite((found.low, found.high)).all():
             raise ModelError(f"outputs of layer '{name}' are not finite on the calibration samples")

@@ -5,7 +5,6 @@ from functools import partial
 from qatflow.backend import keras
 from qatflow.models.kernels import KERNELS, quantizable
 from qatflow.quantization.base import Work
-from qatflow.quantization.calibration import ranges
 from qatflow.quantization.correction.graph import copied
 from qatflow.quantization.deployed import Deployable, settled
 from qatflow.quantization.emit import to_int8
@@ -13,6 +12,7 @@ from qatflow.quantization.fake_quant import Grids, initial_steps, own_outputs
 from qatflow.quantization.fold import fold
 from qatflow.quantization.plan import Plan, plan_outputs
 from qatflow.quantization.sensitivity import LayerSensitivity, Probe, sensitivities
+from qatflow.quantization.spikes import calibrated
 from qatflow.quantization.widths import allocate
 from qatflow.tflite.convert import convert_float
 
@@ -56,15 +56,15 @@ def measured(model: keras.Model, work: Work) -> tuple[list[LayerSensitivity], by
     """
     flat = fold(model, tuple(KERNELS))
     outputs = plan_outputs(flat)
-    reach = ranges(flat, own_outputs(Plan({}, outputs)), work.calibration(), work.settings.calibration)
-    build = partial(_flatbuffer, flat, Plan({}, outputs), Grids({}, reach), work)
+    found, _ = calibrated(flat, own_outputs(Plan({}, outputs)), work, work.settings.calibration)
+    build = partial(_flatbuffer, flat, Plan({}, outputs), Grids({}, found), work)
     x, y = work.data.val.arrays(limit=work.settings.mixed.probe_samples)
     probe = Probe(x, y, work.data.task, convert_float(flat))
     names = [layer.name for layer in quantizable(flat)]
     base = build({})
-    found = sensitivities(lambda widths: build(dict(widths)) if widths else base, names, probe, progress=work.progress)
-    work.sensitivity[:] = found
-    return found, base
+    costs = sensitivities(lambda widths: build(dict(widths)) if widths else base, names, probe, progress=work.progress)
+    work.sensitivity[:] = costs
+    return costs, base
 
 
 def _flatbuffer(flat: keras.Model, plan: Plan, grids: Grids, work: Work, widths: Widths) -> bytes:

@@ -25,6 +25,7 @@ from qatflow.quantization.fold import fold, gain_of, norms_of
 from qatflow.quantization.grid import alive, levels, short, short_range
 from qatflow.quantization.plan import NO_PLAN, Fixed, Plan, Tied, plan_outputs
 from qatflow.quantization.quantizers import TwoSteps
+from qatflow.quantization.reach import WHOLE, Reach
 from qatflow.quantization.wiring import fuses_into_reader, grid_of, reader_of
 from qatflow.tflite.convert import convert_float
 
@@ -44,6 +45,7 @@ class Deployable:
         grids: What their grids are.
         reference: Float model whose mean outputs the biases of the flatbuffer are corrected to; None for no correction.
         promises: What compression gave the weights of each layer, for the flatbuffer to be held to.
+        reach: Where ranges were cut.
     """
 
     model: keras.Model
@@ -51,6 +53,7 @@ class Deployable:
     grids: Grids = NO_GRIDS
     reference: keras.Model | None = None
     promises: Promises = field(default_factory=dict)
+    reach: Reach = WHOLE
 
     def scale(self, name: str) -> np.float32 | None:
         """Return the step of a layer's output; None if it has no grid."""

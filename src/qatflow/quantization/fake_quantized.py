@@ -11,7 +11,6 @@ from qatflow.compression.promise import require_kept
 from qatflow.params import QatParams
 from qatflow.quantization.absorb import settle
 from qatflow.quantization.base import History, Trained, Work
-from qatflow.quantization.calibration import ranges
 from qatflow.quantization.canonical import canonical
 from qatflow.quantization.compressed import code_rules, compress, on_few_levels, promises_of, rules_for
 from qatflow.quantization.correction.equalization import equalize
@@ -20,7 +19,9 @@ from qatflow.quantization.fake_quant import Grids, Learn, build, grids_of, initi
 from qatflow.quantization.parity import ParityMonitor
 from qatflow.quantization.plan import Fixed, Plan, plan_outputs
 from qatflow.quantization.progressive import Descend
+from qatflow.quantization.reach import Reach
 from qatflow.quantization.rounding import with_learned_rounding
+from qatflow.quantization.spikes import calibrated
 from qatflow.quantization.statistics import reestimate
 from qatflow.quantization.trace import Trace
 from qatflow.quantization.training import Extras, fit_fake_quant, steps_of
@@ -67,11 +68,13 @@ class FakeQuantized:
         wanted = work.settings.corrections
         if self.trained:
             make_quantization_aware(work.settings.training, 1)  # to refuse unknown settings before the work begins
+        work = replace(work, reach=work.surveyed(model, 8 if self.activations else 16))
         flat = canonical(model, folded=self._folded(work))
         if not self.trained and wanted.equalize:
             flat = equalize(flat)
         plan = Plan(self.widths(flat, work), plan_outputs(flat) if self.activations else {})
-        prepared = self._promised(Deployable(flat, plan, self._calibrated(flat, plan, work)), work)
+        grids, reach = self._calibrated(flat, plan, work)
+        prepared = self._promised(Deployable(flat, plan, grids, reach=reach), work)
         if wanted.adaround and self.descent is None:
             prepared = with_learned_rounding(prepared, work)
         if self.trained:
@@ -83,6 +86,7 @@ class FakeQuantized:
         """Train; see `Strategy`."""
         if not self.trained:
             return Trained(prepared, [])
+        work = replace(work, reach=prepared.reach)
         network = student(prepared, work.settings.training)
         trace = Trace(network)
         callbacks = [
@@ -109,7 +113,7 @@ class FakeQuantized:
 
     def convert(self, quantized: Deployable, representative: Iterable[Array]) -> bytes:
         """Return the flatbuffer; see `Strategy`."""
-        samples = list(representative)
+        samples = list(quantized.reach.clip(representative))
         flatbuffer = bias_corrected(self.converter(quantized, samples), quantized, samples)
         if not quantized.promises:
             return flatbuffer
@@ -127,14 +131,15 @@ class FakeQuantized:
     def _folded(self, work: Work) -> bool:
         return not (self.trained and self.per_channel and work.settings.training.batch_norm != "fold")
 
-    def _calibrated(self, model: keras.Model, plan: Plan, work: Work) -> Grids:
+    def _calibrated(self, model: keras.Model, plan: Plan, work: Work) -> tuple[Grids, Reach]:
         steps = {
             name: initial_steps(
                 model.get_layer(name), bits, per_channel=self._has_channels(model.get_layer(name), bits, work)
             )
             for name, bits in plan.weights.items()
         }
-        return Grids(steps, ranges(model, own_outputs(plan), work.calibration(), work.settings.calibration))
+        found, reach = calibrated(model, own_outputs(plan), work, work.settings.calibration)
+        return Grids(steps, found), reach
 
     def _has_channels(self, layer: keras.layers.Layer, bits: int, work: Work) -> bool:
         """Tell whether a layer has a step a channel; with those of dense layers only 8 bits survive conversion.

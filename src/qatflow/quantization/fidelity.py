@@ -22,8 +22,13 @@ def kl_divergence(reference: Array, outputs: Array) -> float:
 
     Kullback and Leibler, Ann. Math. Statist. 22:79, 1951. Both arrays (n, k); 0 if they are equal.
     """
+    return float(np.mean(divergences(reference, outputs)))
+
+
+def divergences(reference: Array, outputs: Array) -> npt.NDArray[np.float64]:
+    """Return the KL divergence of each sample, (n,); see `kl_divergence`."""
     p, q = distributions(reference), distributions(outputs)
-    return float(np.mean(np.sum(p * np.log(p / q), axis=1)))
+    return np.asarray(np.sum(p * np.log(p / q), axis=1))
 
 
 def noise_ratio(reference: Array, outputs: Array) -> float:

@@ -1,15 +1,21 @@
 """Strategies that leave quantization to TFLite's converter, without training."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from qatflow.artifacts import Array
 from qatflow.backend import keras
+from qatflow.models.unroll import loops
 from qatflow.quantization.base import History, Trained, Work
 from qatflow.quantization.canonical import canonical, check_finite
 from qatflow.quantization.correction.equalization import equalize
 from qatflow.quantization.deployed import Deployable, bias_corrected
 from qatflow.quantization.emit import require_finite
+from qatflow.quantization.fake_quant import Grids, build, own_outputs
+from qatflow.quantization.plan import Own, Plan, plan_outputs
+from qatflow.quantization.spikes import calibrated
+
+INT8 = 8
 
 
 @dataclass(frozen=True)
@@ -18,11 +24,12 @@ class PostTraining:
 
     Attributes:
         converter: Makes the flatbuffer from a float model and representative samples.
-        corrected: Whether weights can be equalized before and biases corrected after, where the parameters say so.
+        bits: Of activations, 8 or 16; 0 if they are floats. Integer ones have ranges, which are cut where rare values
+            stretch them; weights can be equalized before and biases corrected after, where the parameters say so.
     """
 
     converter: Callable[[keras.Model, Iterable[Array]], bytes]
-    corrected: bool = False
+    bits: int = 0
     trained: bool = False
     compressions: tuple[str, ...] = ()
 
@@ -33,9 +40,12 @@ class PostTraining:
     def prepare(self, model: keras.Model, work: Work) -> Deployable:
         """Return the model without fake-quants; see `Strategy`."""
         check_finite(model)
+        if not self.bits:
+            return Deployable(model)
         wanted = work.settings.corrections
-        equal = equalize(canonical(model)) if self.corrected and wanted.equalize else model
-        return Deployable(equal, reference=equal if self.corrected and wanted.bias else None)
+        equal = equalize(canonical(model)) if wanted.equalize else model
+        prepared = Deployable(equal, reference=equal if wanted.bias else None, reach=work.surveyed(model, self.bits))
+        return prepared if self.bits > INT8 or loops(model) else _without_spikes(prepared, work)
 
     def train(self, prepared: Deployable, model: keras.Model, work: Work) -> Trained:  # noqa: ARG002
         """Return what `prepare` returned."""
@@ -43,7 +53,24 @@ class PostTraining:
 
     def convert(self, quantized: Deployable, representative: Iterable[Array]) -> bytes:
         """Return the flatbuffer; see `Strategy`."""
-        flatbuffer = self.converter(quantized.model, representative)
-        if self.corrected:
+        samples = quantized.reach.clip(representative)
+        flatbuffer = self.converter(_with_ranges(quantized), samples)
+        if self.bits:
             require_finite(flatbuffer)
-        return bias_corrected(flatbuffer, quantized, representative)
+        return bias_corrected(flatbuffer, quantized, samples)
+
+
+def _without_spikes(prepared: Deployable, work: Work) -> Deployable:
+    """Return the model, in the form that has ranges of its own if one has to be cut, and what was found."""
+    flat = canonical(prepared.model)
+    names = own_outputs(Plan({}, plan_outputs(flat)))
+    _, reach = calibrated(flat, names, replace(work, reach=prepared.reach), "min_max")
+    return replace(prepared, model=flat if reach.inner else prepared.model, reach=reach)
+
+
+def _with_ranges(quantized: Deployable) -> keras.Model:
+    """Return the model with fake-quants where ranges were cut: the converter takes theirs, and observes all others."""
+    inner = quantized.reach.inner
+    if not inner:
+        return quantized.model
+    return build(quantized.model, Plan({}, dict.fromkeys(inner, Own())), Grids({}, inner))

@@ -126,9 +126,11 @@ def quantized_by(strategy: Strategy, model: keras.Model, work: Work, teacher: ke
 
 
 def notes_on(quantized: Deployable, flatbuffer: bytes) -> tuple[str, ...]:
-    """Return a line for each layer whose weights had no fake-quants, and one for operators that stay float."""
+    """Return a line for each range that was cut, for each layer whose weights had no fake-quants, and one for operators
+    that stay float.
+    """
     if not quantized.plan.layers:
-        return ()
+        return quantized.reach.notes
     untreated = [
         f"{layer.name} ({type(layer).__name__}): trains in float, quantized by the converter"
         for layer in quantized.model.layers
@@ -137,6 +139,7 @@ def notes_on(quantized: Deployable, flatbuffer: bytes) -> tuple[str, ...]:
     ]
     floats = inventory(flatbuffer)["tensor_dtypes"].get("FLOAT32", 0)
     return (
+        *quantized.reach.notes,
         *untreated,
         *([f"{floats} tensors stay float: TFLite has no integer form of some operators"] if floats else []),
     )

@@ -10,6 +10,7 @@ from qatflow.models.store import load_model, save_model
 from qatflow.quantization.deployed import Deployable
 from qatflow.quantization.fake_quant import Grids
 from qatflow.quantization.plan import Fixed, Output, Own, Plan, Tied
+from qatflow.quantization.reach import WHOLE, Reach
 
 KINDS: dict[str, type[Own | Fixed | Tied]] = {kind.__name__.lower(): kind for kind in (Own, Fixed, Tied)}
 
@@ -21,7 +22,13 @@ def save_quantized(quantized: Deployable, directory: Path) -> None:
     save_model(quantized.model, directory)
     ranges = {name: list(found) for name, found in grids.ranges.items()}
     promises = {name: vars(promise) for name, promise in quantized.promises.items()}
-    kept = {"weights": dict(plan.weights), "outputs": outputs, "ranges": ranges, "promises": promises}
+    kept = {
+        "weights": dict(plan.weights),
+        "outputs": outputs,
+        "ranges": ranges,
+        "promises": promises,
+        "reach": vars(quantized.reach),
+    }
     write_json(directory / "plan.json", kept)
     save_arrays(directory / "steps.npz", grids.steps)
     if quantized.reference is not None:
@@ -44,6 +51,7 @@ def load_quantized(directory: Path) -> Deployable:
         )
         ranges = {str(name): (float(low), float(high)) for name, (low, high) in kept["ranges"].items()}
         promises = {str(name): Promise(**promise) for name, promise in kept["promises"].items()}
+        reach = _reach(**kept["reach"]) if "reach" in kept else WHOLE  # those of earlier versions were never cut
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ArtifactError(f"{directory / 'plan.json'} holds no plan: {error!r:.200}") from None
     return Deployable(
@@ -52,7 +60,13 @@ def load_quantized(directory: Path) -> Deployable:
         grids=Grids(load_arrays(directory / "steps.npz"), ranges),
         reference=load_model(reference) if reference.is_dir() else None,
         promises=promises,
+        reach=reach,
     )
+
+
+def _reach(limits: list[float] | None, inner: dict[str, list[float]], notes: list[str]) -> Reach:
+    spans = {str(name): (float(low), float(high)) for name, (low, high) in inner.items()}
+    return Reach((float(limits[0]), float(limits[1])) if limits else None, spans, tuple(map(str, notes)))
 
 
 def _output(kept: dict[str, Any]) -> Output:

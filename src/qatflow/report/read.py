@@ -24,6 +24,7 @@ class Variant:
         trace: How its grids moved while it trained, see `quantization.trace`; empty where that was not recorded.
         sensitivity: What each layer costs at other widths, one `quantization.sensitivity.LayerSensitivity` each; empty
             where that was not measured.
+        notes: What was treated otherwise than asked, or stands out in its ranges, a sentence each.
         converted: Verified folder that holds its model.tflite.
         measured: Verified folder that holds its outputs.npy.
     """
@@ -35,6 +36,7 @@ class Variant:
     recipe: Record
     trace: Record
     sensitivity: list[Record]
+    notes: list[str]
     converted: Path
     measured: Path
 
@@ -140,6 +142,7 @@ def _read_variant(home: Path, name: str) -> Variant:
         recipe={} if combined else artifacts.read_json(quantized / "recipe.json"),
         trace=_read_if_there(quantized / "trace.json", {}),
         sensitivity=_read_if_there(quantized / "sensitivity.json", []),
+        notes=_read_if_there(converted / "notes.json", []),
         converted=converted,
         measured=measured,
     )

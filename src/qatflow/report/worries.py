@@ -86,12 +86,16 @@ def _is_unbalanced(run: Run, _: Variant) -> Iterator[str]:
         yield f"Few {least}: {counts[least]:,} training samples, against {counts[most]:,} of {most}."
 
 
+def _was_noted(_: Run, variant: Variant) -> Iterator[str]:
+    yield from (f"{note[:1].upper()}{note[1:]}{'' if note.endswith(('.', '?')) else '.'}" for note in variant.notes)
+
+
 def _recalls(model: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]]) -> dict[str, float]:
     classes = model["metrics"]["per_class"]
     return {name: found["recall"] for name, found in classes.items() if found["support"] >= FEW_OF_CLASS}
 
 
-OF_ANY_TASK: tuple[Check, ...] = (_disagrees, _is_slower, _is_ambiguous, _is_unbalanced)
+OF_ANY_TASK: tuple[Check, ...] = (_disagrees, _was_noted, _is_slower, _is_ambiguous, _is_unbalanced)
 CHECKS: tuple[Check, ...] = (
     _is_worse,
     _loses_a_class,

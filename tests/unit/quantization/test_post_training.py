@@ -30,7 +30,7 @@ def test_corrections_are_made_where_wished_and_possible(sequence, work, samples)
     before = model.get_weights()
     wished = work((8, 8, 2), corrections=CorrectionParams(equalize=True, bias=True))
 
-    corrected = PostTraining(lambda *_: b"", corrected=True).prepare(model, wished)
+    corrected = PostTraining(lambda *_: b"", bits=8).prepare(model, wished)
     plain = PostTraining(lambda *_: b"").prepare(model, wished)
 
     def spread(each):
