@@ -16,20 +16,20 @@ SERIES_WINDOWS, EMBEDDING_WINDOWS = 16, 64
 WHOLE = ("mean", "std", "min", "max", "sharpness")
 
 
-def feature_names(shape: Sequence[int]) -> tuple[str, ...]:
+def feature_names(shape: Sequence[int], columns: Sequence[str] = ()) -> tuple[str, ...]:
     """Return the names of the features of one sample of `shape`.
 
-    A table's features are its columns. Images (h, w, c) and series (t, c) have five of the whole sample, in the data's
-    own units (`sharpness` is the mean absolute difference of neighbours), then the mean of each patch of a grid of at
-    most 4 by 4, or of each of at most 16 windows.
+    A table's features are its columns, called by their names where these are known. Images (h, w, c) and series (t, c)
+    have five of the whole sample, in the data's own units (`sharpness` is the mean absolute difference of neighbours),
+    then the mean of each patch of a grid of at most 4 by 4, or of each of at most 16 windows.
     """
     if _is_table(shape):
-        return tuple(f"column {index}" for index in range(shape[0]))
+        return tuple(columns) if len(columns) == shape[0] else tuple(f"column {index}" for index in range(shape[0]))
     height, width, _ = _canonical(shape)
-    rows, columns = _cells(height, width, GRID, SERIES_WINDOWS)
+    rows, across = _cells(height, width, GRID, SERIES_WINDOWS)
     if width == 1:
         return WHOLE + tuple(f"window {row}" for row in range(rows))
-    return WHOLE + tuple(f"patch {row},{column}" for row in range(rows) for column in range(columns))
+    return WHOLE + tuple(f"patch {row},{column}" for row in range(rows) for column in range(across))
 
 
 def describe(x: Array) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -95,7 +95,12 @@ def signals(task: str, scores: Array) -> Array:
 
 
 def build_reference(
-    about: Mapping[str, Any], inputs: Iterable[Array], scores: Array, labels: Array, held: Array
+    about: Mapping[str, Any],
+    inputs: Iterable[Array],
+    scores: Array,
+    labels: Array,
+    held: Array,
+    columns: Sequence[str] = (),
 ) -> Reference:
     """Describe what a model was trained on, and how it answers.
 
@@ -106,6 +111,7 @@ def build_reference(
         scores: (m, k) float32, the deployed model's answers to validation inputs.
         labels: (m, ...) of these; used where they are classes.
         held: See `Reference`.
+        columns: Names of a table's columns, where they are known.
 
     Raises:
         MonitoringError: If there is no training input or no answer.
@@ -120,7 +126,7 @@ def build_reference(
         about=About(
             **about,
             shape=shape,
-            features=feature_names(shape),
+            features=feature_names(shape, columns),
             score=float((predicted == labels).mean()) if classifies else None,
             saturated=float(saturated.mean()),
             samples=len(described),
@@ -217,5 +223,5 @@ def _check(path: Path, reference: Reference) -> None:
     for name, shape in wanted.items():
         if found[name].shape != shape or not len(reference.reservoir) or not len(reference.signals):
             raise MonitoringError(f"{path}: '{name}' has shape {found[name].shape}; expected {shape}")
-    if feature_names(reference.about.shape) != reference.about.features:
+    if feature_names(reference.about.shape, reference.about.features) != reference.about.features:
         raise MonitoringError(f"{path} watches other features than this version; release the model again")

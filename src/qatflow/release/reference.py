@@ -34,7 +34,7 @@ def reference_of(manifest: BundleManifest, model_sha256: str, data: PreparedData
     inputs = (data.train.raw(rows) for rows in _chunks(data.train, MAX_SAMPLES))
     answers = [_answer(manifest, data.val.take(rows)[0], runner) for rows in _chunks(data.val, MAX_ANSWERS)]
     scores = np.concatenate(answers)
-    return build_reference(about, inputs, scores, data.val.labels()[: len(scores)], held)
+    return build_reference(about, inputs, scores, data.val.labels()[: len(scores)], held, manifest.features)
 
 
 def _chunks(split: Split, limit: int) -> Iterator[Array]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from statistics import median
 from typing import Any
 
 from qatflow.monitoring.drift_report import DriftReport, Feature
@@ -16,8 +15,8 @@ from qatflow.report.page import environment
 
 MOST_ROWS = 24
 SMALLEST_P = 1e-6
-FLATTENS = 8
-"""An effect of more than so many times the median one would press the others flat."""
+FLATTENS, ALWAYS_SHOWN = 4, 5.0
+"""An effect beyond so many times the upper quartile would press the others flat; up to so many deviations none does."""
 Record = Mapping[str, Any]
 
 
@@ -94,8 +93,8 @@ def effects(report: DriftReport) -> Figure | None:
 
 def _widest(effects: Sequence[float]) -> float:
     """Return where the axis ends: at the largest effect, unless it would press the typical ones flat."""
-    largest, typical = max(0.5, *effects), max(0.5, FLATTENS * median(effects))
-    return 1.08 * min(largest, typical)
+    quartile = sorted(effects)[(3 * len(effects)) // 4 - 1] if len(effects) > 1 else effects[0]
+    return 1.08 * min(max(0.5, *effects), max(ALWAYS_SHOWN, FLATTENS * quartile))
 
 
 def _beyond(shown: Sequence[Feature], widest: float) -> str:

@@ -13,7 +13,7 @@ from qatflow.monitoring.reference import load_reference
 from qatflow.release.bundle import load_bundle
 from qatflow.release.reference import reference_of
 from qatflow.tflite.runtime import Runner
-from tests.unit.release.fabricate import bundle, digits, flatbuffer
+from tests.unit.release.fabricate import COLUMNS, bundle, digits, flatbuffer, regressor
 
 
 @pytest.fixture
@@ -60,3 +60,13 @@ def test_data_without_such_samples_give_none(made: Path, missing: str):
     data = replace(digits(), **{missing: SimpleNamespace(count=0, x_shape=(8, 8, 1))})
 
     assert reference_of(loaded.manifest, loaded.sha256, data, Runner(loaded.model)) is None
+
+
+def test_the_columns_of_a_table_are_watched_under_their_names(tmp_path: Path, brightness):
+    for folder, columns in (("named", COLUMNS), ("plain", ())):
+        (tmp_path / folder).mkdir()
+        made = regressor(tmp_path / folder, brightness, columns)
+
+        watched = load_reference(made / "reference.npz").about.features
+
+        assert watched == (columns or tuple(f"column {number}" for number in range(64)))
