@@ -1,5 +1,6 @@
 """What every stage shares: where its inputs and output lie, and how it runs as a program. No stage's own work."""
 
+import argparse
 import os
 import sys
 import tempfile
@@ -75,9 +76,11 @@ def execute(run: Callable[[Stage], None], variant: str, progress: Progress) -> N
 
 
 def main(run: Callable[[Stage], None]) -> None:
-    """Run a stage as a program: `python -m tasks.NAME [VARIANT]`; a user's mistake ends without a traceback."""
+    """Run a stage as a program: `python -m tasks.NAME [--variant NAME]`; a user's mistake ends without a traceback."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--variant", default="")
     try:
-        execute(run, sys.argv[1] if len(sys.argv) > 1 else "", _print_progress)
+        execute(run, parser.parse_args().variant, _print_progress)
     except QATFlowError as error:
         sys.exit(f"Error: {error}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -89,7 +90,7 @@ def _launch(stage: Stage, module: str) -> None:
 
 def _run_together(stage: Stage, module: str, clusters: list[Cluster]) -> None:
     """Run the stage in a process for each worker; the first that fails ends all."""
-    command = f"python3 -m {module} {stage.variant}"
+    command = shlex.join(["python3", "-m", module, *(["--variant", stage.variant] if stage.variant else [])])
     workers = [StageWorker(stage.root, stage.root / "logs" / f"worker{c.index}.log") for c in clusters]
     with ExitStack() as stack:  # left from the last line up: all are ended, waited for, and only then cleared away
         for worker in workers:

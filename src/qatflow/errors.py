@@ -1,14 +1,25 @@
 """Errors a user can cause. Each message says what was wrong, where, and what would be right."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 T = TypeVar("T")
+_SECRET = re.compile(r"(?<=://)[^\s'\"]+(?=@)|(?<=password=)[^&\s'\"]+|(?<=pwd=)[^&\s'\"]+", re.IGNORECASE)
+
+
+def hidden(text: str) -> str:
+    """Return a text without what may open something: who is before the @ of an address, and passwords in its query."""
+    return _SECRET.sub("…", text)
 
 
 class QATFlowError(Exception):
-    """Base of every error that is shown to a user without a traceback."""
+    """Base of every error that is shown to a user without a traceback. Its text holds no password of an address."""
+
+    def __str__(self) -> str:
+        """Return the message as it may be shown."""
+        return hidden(super().__str__())
 
 
 class ParamsError(QATFlowError):

@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from qatflow.errors import nearest
 
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+
+
+def _is_name(text: str) -> str:
+    """Refuse what could be more than a name where it becomes part of a command, a path or a format string."""
+    if re.fullmatch(r"[a-z][a-z0-9_]{0,63}", text) is None:
+        raise ValueError("expected a name of small letters, digits and _")
+    return text
+
+
+def _is_text(text: str) -> str:
+    """Refuse characters that no path and no title holds on purpose."""
+    if not text.isprintable():
+        raise ValueError("holds characters that cannot be printed")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_is_name)]
+"""Of a plug; which there are stands in `params_checks`."""
+PathText = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_is_text)]
 
 
 class Section(BaseModel):
@@ -32,8 +52,8 @@ class Section(BaseModel):
 class DataParams(Section):
     """Where samples come from and how they are split."""
 
-    source: str = "digits"
-    path: Annotated[str, Field(min_length=1, max_length=4096)] = "data"
+    source: Name = "digits"
+    path: PathText = "data"
     task: Literal["classification", "multi_label", "regression", "anomaly"] = "classification"
     label: str = "label"
     image_size: tuple[Count, Count] | None = None
@@ -53,8 +73,8 @@ class DataParams(Section):
 class ModelParams(Section):
     """Which architecture, or which file."""
 
-    name: str = "small_cnn"
-    path: Annotated[str, Field(min_length=1, max_length=4096)] = "models"
+    name: Name = "small_cnn"
+    path: PathText = "models"
     width: Annotated[float, Field(gt=0.0, le=16.0)] = 1.0
 
 
@@ -73,15 +93,15 @@ class TrainingParams(Section):
 
     epochs: Count = 30
     batch_size: Count = 64
-    optimizer: str = "adam"
-    optimizer_settings: Mapping[str, Setting] = {}
+    optimizer: Name = "adam"
+    optimizer_settings: Mapping[Name, Setting] = {}
     learning_rate: Rate = 0.001
-    schedule: str = "cosine"
-    schedule_settings: Mapping[str, float] = {}
+    schedule: Name = "cosine"
+    schedule_settings: Mapping[Name, float] = {}
     warmup: Share = 0.0
     clip_norm: Rate | None = None
     averaging: Share = 0.0
-    augment: tuple[str, ...] = ()
+    augment: tuple[Name, ...] = ()
 
 
 class DistributionParams(Section):
@@ -106,8 +126,8 @@ class TransferParams(TrainingParams):
     """
 
     source: Literal["none", "file", "registry", "applications"] = "none"
-    path: Annotated[str, Field(min_length=1, max_length=4096)] = "models"
-    model: Annotated[str, Field(max_length=512)] = ""
+    path: PathText = "models"
+    model: Annotated[str, Field(max_length=512), AfterValidator(_is_text)] = ""
     width: Annotated[float, Field(gt=0.0, le=16.0)] = 1.0
     cut: str | None = None
     head_epochs: Count = 10
@@ -121,7 +141,7 @@ class QatParams(TrainingParams):
     """Quantization-aware training; what each switch gains stands in docs/quantization.md."""
 
     epochs: Count = 10
-    grid_optimizer: str = "adam"
+    grid_optimizer: Name = "adam"
     grid_learning_rate: Rate = 0.001
     learn_ranges: bool = False
     distillation: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
@@ -183,7 +203,7 @@ class CompressionParams(Section):
 class QuantizeParams(Section):
     """The variants to make, and how they are calibrated, corrected and trained."""
 
-    variants: Annotated[tuple[str, ...], Field(min_length=1)] = ("ptq_w8a8", "qat_w8a8_per_channel", "qat_w4a8")
+    variants: Annotated[tuple[Name, ...], Field(min_length=1)] = ("ptq_w8a8", "qat_w8a8_per_channel", "qat_w4a8")
     calibration_samples: Count = 300
     calibration: Literal["min_max", "percentile", "mse"] = "mse"
     dense: Literal["per_tensor", "per_channel"] = "per_channel"
@@ -230,7 +250,7 @@ class EnsembleParams(Section):
 
     members: Annotated[Literal["auto", "none"] | tuple[str, ...], BeforeValidator(_known_members)] = "auto"
     size: Annotated[int, Field(ge=2)] = 3
-    combine: str = "weighted"
+    combine: Name = "weighted"
 
 
 class ExplainParams(Section):
@@ -303,7 +323,7 @@ class ReleaseParams(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] = "qatflow-digits"
     card: CardParams = CardParams()
     objective: Literal["size", "latency", "quality"] = "size"
-    gates: Annotated[Mapping[str, Mapping[str, float] | None], BeforeValidator(_gates_over_defaults)] = GATES
+    gates: Annotated[Mapping[Name, Mapping[Name, float] | None], BeforeValidator(_gates_over_defaults)] = GATES
     require_approval: bool = False
     canary: bool = False
 
@@ -320,14 +340,14 @@ class DeployParams(Section):
         key_file: Private key that archives are signed with; None signs nothing.
     """
 
-    target: str = "local"
-    path: Annotated[str, Field(min_length=1)] = "deployed"
+    target: Name = "local"
+    path: PathText = "deployed"
     url: Annotated[str, Field(pattern=r"^https?://[^/@?#]+(/[^@?#]*)?$", max_length=512)] | None = None
-    token_file: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
+    token_file: PathText | None = None
     token_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")] = "QATFLOW_TOKEN"  # noqa: S105 (a name)
     plain_http: bool = False
     timeout_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
-    key_file: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
+    key_file: PathText | None = None
 
 
 def _known_choices(value: Any) -> Any:
@@ -339,7 +359,7 @@ def _known_choices(value: Any) -> Any:
     return value
 
 
-Choices = Annotated[tuple[str, ...], BeforeValidator(_known_choices)]
+Choices = Annotated[tuple[Name, ...], BeforeValidator(_known_choices)]
 
 
 class CanaryParams(Section):
@@ -376,7 +396,7 @@ class ServingParams(Section):
     host: Annotated[str, Field(min_length=1, max_length=255)] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     threads: Annotated[int, Field(ge=1, le=256)] = 2
-    device: str = "cpu"
+    device: Name = "cpu"
     max_requests: Count = 256
     max_connections: Count = 4096
     max_body_bytes: Annotated[int, Field(ge=1024, le=2**30)] = 4 << 20
@@ -403,7 +423,7 @@ class MonitoringParams(Section):
         retrain_rows: Last labelled records that join the training data.
     """
 
-    path: Annotated[str, Field(min_length=1)] = "monitoring"
+    path: PathText = "monitoring"
     sample: Annotated[float, Field(gt=0, le=1)] = 1.0
     keep_inputs: bool = True
     keep_days: Annotated[float, Field(gt=0)] = 30.0
@@ -435,12 +455,12 @@ class OnlineParams(Section):
         max_per_s: Records read a second at most; None for no limit.
     """
 
-    strategy: str | None = None
+    strategy: Name | None = None
     batch_size: Count = 32
     replay: Annotated[int, Field(ge=0)] = 64
     reservoir: Count = 1000
-    optimizer: str = "adam"
-    optimizer_settings: Mapping[str, Setting] = {}
+    optimizer: Name = "adam"
+    optimizer_settings: Mapping[Name, Setting] = {}
     learning_rate: Rate = 0.0005
     grid_learning_rate: Rate = 0.0005
     learn_ranges: bool = True
@@ -450,7 +470,7 @@ class OnlineParams(Section):
     window: Annotated[int, Field(ge=20)] = 500
     max_holdout_drop: Annotated[float, Field(ge=0.0, le=1.0)] = 0.02
     min_window_gain: Annotated[float, Field(ge=-1.0, le=1.0)] = 0.0
-    drift_detector: str = "adwin"
+    drift_detector: Name = "adwin"
     drift_boost: Annotated[float, Field(ge=1.0, le=100.0)] = 2.0
     boost_samples: Count = 1000
     label_window: Count = 2000
@@ -465,7 +485,7 @@ class TrackingParams(Section):
     uri: Annotated[str, Field(pattern=r"^(sqlite:///|postgresql|mysql|mssql|https?://|databricks)")] = (
         "sqlite:///mlflow.db"
     )
-    experiment: Annotated[str, Field(min_length=1)] = "qatflow"
+    experiment: Annotated[str, Field(min_length=1, max_length=250), AfterValidator(_is_text)] = "qatflow"
 
 
 class FlowParams(Section):
@@ -496,11 +516,11 @@ class SweepParams(Section):
     strategies: Choices = ("qat_w8a8_per_channel", "qat_w4a8")
     models: Choices = ("small_cnn",)
     seeds: Annotated[int, Field(ge=1, le=1000)] = 2
-    learning_rates: Mapping[str, Rate] = {}
+    learning_rates: Mapping[Name, Rate] = {}
     search: Literal["grid", "optuna"] = "grid"
     trials: Count = 40
     workers: Annotated[int, Field(ge=1, le=256)] = 2
-    scheduler: Annotated[str, Field(min_length=1, max_length=512)] | None = None
+    scheduler: Annotated[str, Field(pattern=r"^([a-z]+://)?[^/@?#\s]+$", max_length=512)] | None = None
     target: Annotated[float, Field(allow_inf_nan=False)] = 0.95
 
 

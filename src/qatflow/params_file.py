@@ -23,6 +23,7 @@ from ruamel.yaml.tokens import (
 from qatflow.artifacts import write_text
 from qatflow.errors import ParamsError, nearest
 from qatflow.params import Params, known_keys
+from qatflow.params_checks import check
 
 MAX_BYTES, MAX_TOKENS, MAX_DEPTH = 256 << 10, 50_000, 20
 """Of a parameter file. The parser's time grows with the square of the depth, and its recursion with the depth."""
@@ -57,12 +58,16 @@ def validate(tree: Any, path: Path) -> Params:
         ParamsError: With one line for each of the first faults: where, what was found, what would be right.
     """
     try:
-        return Params.model_validate(tree if tree is not None else {})
+        params = Params.model_validate(tree if tree is not None else {})
+        check(params, path.parent)
     except ValidationError as error:
         found = error.errors()
         faults = "\n".join(f"  {_explain(fault)}" for fault in found[:SHOWN_FAULTS])
         more = f"\n  … and {len(found) - SHOWN_FAULTS} more" if len(found) > SHOWN_FAULTS else ""
         raise ParamsError(f"{path} is not right:\n{faults}{more}") from None
+    except ParamsError as error:
+        raise ParamsError(f"{path} is not right:\n{error}") from None
+    return params
 
 
 def edit(path: Path, changes: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -71,15 +76,24 @@ def edit(path: Path, changes: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     Raises:
         ParamsError: If a key is unknown or the result is not valid; the file is then untouched.
     """
+    text, done = edited(path, changes)
+    if done:
+        write_text(path, text)
+    return done
+
+
+def edited(path: Path, changes: Mapping[str, Any]) -> tuple[str, dict[str, tuple[Any, Any]]]:
+    """Return what `edit` would write, and what it would return.
+
+    Raises:
+        ParamsError: As `edit`.
+    """
     tree = _parse(_read(path), path, "rt") or {}
     done = {key: (_set(tree, key, value), value) for key, value in changes.items()}
-    done = {key: pair for key, pair in done.items() if pair[0] != pair[1]}
     text = io.StringIO()
     _yaml("rt").dump(tree, text)
     validate(_parse(text.getvalue(), path, "safe"), path)
-    if done:
-        write_text(path, text.getvalue())
-    return done
+    return text.getvalue(), {key: pair for key, pair in done.items() if pair[0] != pair[1]}
 
 
 def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:

@@ -38,7 +38,8 @@ def test_mistake_ends_without_traceback(project: Path) -> None:
     done = _prepare(project)
 
     assert done.returncode == 1
-    assert done.stderr.startswith("Error: Unknown data source 'digit'")
+    assert done.stderr.startswith("Error: ")
+    assert "data.source: unknown 'digit'" in done.stderr
     assert "Did you mean 'digits'" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (project / "artifacts").exists() or list((project / "artifacts").iterdir()) == []

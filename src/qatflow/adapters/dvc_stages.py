@@ -27,7 +27,7 @@ DATA = ".dvc"
 LISTED = 6
 """Most names in one reason."""
 Execute = Callable[[str], None]
-"""Runs a stage's command line, such as `python3 -m tasks.convert ptq_w8a8`; raises if it fails."""
+"""Runs a stage's command line, such as `python3 -m tasks.convert --variant ptq_w8a8`; raises if it fails."""
 
 
 class Graph:

@@ -55,7 +55,7 @@ class StageWorker:
     def run(
         self, command: str, timeout_s: float, progress: Progress = silent, env: Mapping[str, str] | None = None
     ) -> float:
-        """Run a stage's command line, such as `python3 -m tasks.convert ptq_w8a8`; return its own time in seconds.
+        """Run a command line, such as `python3 -m tasks.convert --variant ptq_w8a8`; return its own time in seconds.
 
         Raises:
             StageError: If the stage crashed, was killed or took longer than `timeout_s`; the child is then gone.
@@ -63,7 +63,7 @@ class StageWorker:
         """
         process = self.start()
         _, _, module, *rest = shlex.split(command)
-        request = {"module": module, "variant": rest[0] if rest else "", "env": dict(env or {})}
+        request = {"module": module, "variant": rest[-1] if rest else "", "env": dict(env or {})}
         try:
             _send(process, request)
             answer = self._await(process, timeout_s, progress)

@@ -6,6 +6,7 @@ from pathlib import Path
 from qatflow import artifacts, params_file
 from qatflow.cli.screen import Screen
 from qatflow.data.card import CARD
+from qatflow.errors import hidden
 from qatflow.params import DataParams, Params, ReleaseParams
 
 
@@ -27,7 +28,8 @@ def say_result(screen: Screen, root: Path) -> None:
         screen.say(f" {word:7} {place}")
     for note in _notes(root, params):
         screen.say(f" note    {note}", "yellow")
-    screen.say(f" MLflow  {params.tracking.uri}   (mlflow ui --backend-store-uri {params.tracking.uri})")
+    uri = hidden(params.tracking.uri)
+    screen.say(f" MLflow  {uri}   (mlflow ui --backend-store-uri {uri})")
 
 
 def _notes(root: Path, params: Params) -> Iterator[str]:

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from qatflow.cli.screen import Screen, StageLine
+from qatflow.errors import hidden
 
 _MARKS = {"done": ("✓", ""), "pruned": ("✂", "dim"), "failed": ("✗", "yellow"), "lost": ("✗", "red")}
 
@@ -51,7 +52,8 @@ def say_summary(screen: Screen, summary: Mapping[str, Any], report: Path, tracki
         )
     screen.say(f"   {counts}", "dim")
     screen.say(f" report  {report}")
-    screen.say(f" MLflow  {tracking_uri}   (mlflow ui --backend-store-uri {tracking_uri})")
+    uri = hidden(tracking_uri)
+    screen.say(f" MLflow  {uri}   (mlflow ui --backend-store-uri {uri})")
 
 
 def _figures(result: Mapping[str, Any]) -> str:

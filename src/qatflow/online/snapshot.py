@@ -7,6 +7,8 @@ the model, and DVC versions the records.
 
 from __future__ import annotations
 
+import json
+import shlex
 import shutil
 from contextlib import closing
 from pathlib import Path
@@ -22,15 +24,7 @@ from qatflow.online.streams.base import Stream, position
 SNAPSHOTS, BASE = "snapshots", "base"
 START, RECORDS, RECIPE, MODEL = "start", "records", "recipe.json", "model.tflite"
 GROUP = 500
-STAGE = """# `dvc repro` in this folder learns the records again and must end with the same bytes.
-stages:
-  rebuild:
-    wdir: {root}
-    cmd: python3 -m tasks.rebuild {folder}
-    deps: [{folder}/recipe.json, {folder}/records, {folder}/start, artifacts/prepare, {quantized}]
-    outs:
-      - {folder}/model.tflite: {{cache: false}}
-"""
+NOTE = "# `dvc repro` in this folder learns the records again and must end with the same bytes.\n"
 
 
 def keep_base(folder: Path, number: int) -> None:
@@ -110,9 +104,21 @@ def _copy_records(stream: Stream, after: str | None, last: str, into: Path) -> N
 
 
 def _stage(place: Path, quantized: Path) -> str:
+    """Return the snapshot's dvc.yaml; JSON, which is YAML, and quoted: a folder may be named anything."""
     root = quantized.parents[2]
     folder = place.resolve()
     inside = folder.is_relative_to(root.resolve())
-    shown = folder.relative_to(root.resolve()) if inside else folder
-    up = "/".join([".."] * len(shown.parts)) if inside else root.resolve()
-    return STAGE.format(root=up, folder=shown, quantized=quantized.relative_to(root))
+    shown = str(folder.relative_to(root.resolve()) if inside else folder)
+    up = "/".join([".."] * len(Path(shown).parts)) if inside else str(root.resolve())
+    deps = [
+        *(f"{shown}/{name}" for name in (RECIPE, RECORDS, START)),
+        "artifacts/prepare",
+        str(quantized.relative_to(root)),
+    ]
+    stage = {
+        "wdir": up,
+        "cmd": f"python3 -m tasks.rebuild {shlex.quote(shown)}",
+        "deps": deps,
+        "outs": [{f"{shown}/{MODEL}": {"cache": False}}],
+    }
+    return NOTE + json.dumps({"stages": {"rebuild": stage}}, indent=1).replace("${", "\\\\${") + "\n"
