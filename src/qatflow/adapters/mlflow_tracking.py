@@ -13,8 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
+from qatflow.adapters.mlflow_open import OpenRuns
 from qatflow.adapters.mlflow_store import artifact_location, plain_errors, prepare_store
-from qatflow.errors import TrackingError
+from qatflow.errors import TrackingError, hidden
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 BATCH = 1000
@@ -45,6 +46,8 @@ class MlflowTracker:
         with plain_errors(self.uri):
             self.client = MlflowClient(self.uri, self.uri)
             self.experiment_id = _experiment_id(self.client, experiment, artifact_location(self.uri, root))
+        self._open = OpenRuns(root)
+        self._open.end_dead(self._end_dead)
 
     def start_parent(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> str:
         """Begin the run of a whole flow and return its id.
@@ -57,7 +60,7 @@ class MlflowTracker:
         from mlflow.entities import Param
 
         run_id = self._create_run(name, tags)
-        listed = [Param(key, str(value)[:PARAM_LENGTH]) for key, value in params.items()]
+        listed = [Param(key, hidden(str(value))[:PARAM_LENGTH]) for key, value in params.items()]
         with plain_errors(self.uri):
             for start in range(0, len(listed), PARAMS_BATCH):
                 self.client.log_batch(run_id, params=listed[start : start + PARAMS_BATCH])
@@ -134,6 +137,21 @@ class MlflowTracker:
         """End a run."""
         with plain_errors(self.uri):
             self.client.set_terminated(run_id, status)
+        self._open.ended(run_id)
+
+    def _end_dead(self, run_id: str) -> None:
+        """End a run whose process is gone, if it is in this store and nobody has ended it."""
+        from mlflow.exceptions import MlflowException
+
+        with plain_errors(self.uri):
+            try:
+                status = self.client.get_run(run_id).info.status
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                    raise
+                return
+            if status == "RUNNING":
+                self.client.set_terminated(run_id, "KILLED")
 
     def _create_run(self, name: str, tags: Mapping[str, str]) -> str:
         user = {}
@@ -141,6 +159,7 @@ class MlflowTracker:
             user = {"mlflow.user": getpass.getuser()}
         with plain_errors(self.uri):
             run = self.client.create_run(self.experiment_id, run_name=name, tags={**user, **tags})
+        self._open.begun(run.info.run_id)
         return str(run.info.run_id)
 
     def _log(self, run_id: str, values: Sequence[tuple[str, float, int]]) -> None:

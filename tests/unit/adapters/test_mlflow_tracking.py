@@ -1,5 +1,7 @@
 """Runs, metrics and lineage as they arrive in a real MLflow database."""
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -128,3 +130,40 @@ def test_an_experiment_is_made_once_and_one_that_was_deleted_is_named(tmp_path: 
 def test_an_unknown_run_is_a_plain_error(tracker: MlflowTracker):
     with pytest.raises(TrackingError, match="failed: Run with id=0000 not found"):
         tracker.log_metrics("0000", {"score": 1.0})
+
+
+BEGINS_AND_WAITS = """
+import sys
+from pathlib import Path
+from qatflow.adapters.mlflow_tracking import MlflowTracker
+tracker = MlflowTracker("sqlite:///mlflow.db", "x", Path(sys.argv[1]))
+parent = tracker.start_parent("retrain", {}, {})
+done = tracker.start_parent("done", {}, {})
+tracker.finish(done, "FINISHED")
+with tracker.child_run(parent, "pretrain", {}):
+    print("begun", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_runs_of_a_killed_process_are_ended_by_the_next_and_those_of_a_living_one_are_not(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", BEGINS_AND_WAITS, str(tmp_path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begun\n"
+
+        own = MlflowTracker("sqlite:///mlflow.db", "x", tmp_path)
+        mine = own.start_parent("mine", {}, {})
+        assert _statuses(own) == {"retrain": "RUNNING", "done": "FINISHED", "pretrain": "RUNNING", "mine": "RUNNING"}
+        process.kill()
+        process.wait()
+        again = MlflowTracker("sqlite:///mlflow.db", "x", tmp_path)
+
+    assert _statuses(again) == {"retrain": "KILLED", "done": "FINISHED", "pretrain": "KILLED", "mine": "RUNNING"}
+    own.finish(mine, "FINISHED")
+    assert len(list((tmp_path / ".qatflow" / "mlflow").iterdir())) == 1
+
+
+def _statuses(tracker: MlflowTracker) -> dict[str, str]:
+    found = tracker.client.search_runs([tracker.experiment_id])
+    return {run.info.run_name: run.info.status for run in found}
