@@ -1,6 +1,15 @@
 """Prefect flows, one a file, named by what they do: order, retries, schedules. No arithmetic."""
 
 import os
+import sys
+from pathlib import Path
+
+from qatflow import stopping
+from qatflow.home import settle_home
+
+if sys.argv[0] == "-m":  # python -m flows.NAME: what follows imports for seconds
+    stopping.at_once()
+settle_home(Path(__file__).parents[1])
 
 # Before Prefect is imported: no telemetry, patience for a first start on a busy machine, its noise to our log only.
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")

@@ -4,16 +4,23 @@ import os
 import sys
 from collections.abc import Callable
 
-from flows.prefect_server import check_server
+from flows.prefect_server import own_server
+from flows.program import sentence
 from flows.session import ROOT
 from qatflow.errors import QATFlowError
+from qatflow.stopping import stoppable
 
 
 def run_once(flow: Callable[..., object], *words: str) -> None:
     """Run a flow and say what it returns; a user's mistake ends with exit code 1, without a traceback."""
     os.chdir(ROOT)
     try:
-        check_server()
-        sys.stdout.write(f"{flow(*words)}\n")
-    except QATFlowError as error:
-        sys.exit(f"Error: {error}")
+        with stoppable(_say_stopped), own_server() as use:
+            use()
+            sys.stdout.write(f"{flow(*words)}\n")
+    except (QATFlowError, OSError) as error:
+        sys.exit(f"Error: {sentence(error)}")
+
+
+def _say_stopped() -> None:
+    sys.stderr.write("Stopped.\n")

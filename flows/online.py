@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,13 +13,14 @@ from typing import TYPE_CHECKING
 from prefect import flow
 from rich.console import Console
 
-from flows.prefect_server import check_server
+from flows.prefect_server import own_server
+from flows.program import program
 from flows.session import LOG, ROOT
 from qatflow import params_file
 from qatflow.artifacts import MANIFEST, sha256_file
 from qatflow.cli.online_screen import OnlineScreen
-from qatflow.cli.screen import Screen, quiet
-from qatflow.errors import QATFlowError, StageError
+from qatflow.cli.screen import Screen
+from qatflow.errors import StageError
 from qatflow.params import Params
 
 if TYPE_CHECKING:
@@ -109,20 +108,14 @@ def main() -> None:
     parser.add_argument("--from", dest="begin")
     parser.add_argument("--until-end", action="store_true")
     arguments = parser.parse_args()
-    os.chdir(ROOT)
-    with quiet(LOG) as console:
-        screen = Screen(console)
+    with program(LOG, "Checkpoints are kept; the same command goes on from the newest.") as screen:
         _screens.append(screen)
-        try:
-            screen.wait("starting Prefect and TensorFlow")
-            check_server()
+        screen.wait("starting Prefect and TensorFlow")
+        with own_server() as use:
+            use()
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: _stopping.set())
             learned = online(arguments.stream, arguments.state, arguments.begin, arguments.until_end)
-        except QATFlowError as error:
-            screen.ready()
-            screen.say(f"Error: {error}", "red")
-            sys.exit(1)
         screen.ready()
         screen.say(f" {learned} samples learned in all; checkpoints in {arguments.state}")
 

@@ -1,20 +1,31 @@
 """The Prefect server: whether it answers, and one started for as long as it is needed. Waits for it, never sleeps."""
 
 import os
+import secrets
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import httpx
-from prefect.settings import PREFECT_API_URL
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_URL,
+    PREFECT_HOME,
+    PREFECT_LOGGING_TO_API_ENABLED,
+    temporary_settings,
+)
 
 from flows.session import ROOT
 from qatflow.errors import StageError
 
 START_TIMEOUT_S = 120
+STOP_TIMEOUT_S = 5
+LOG = ROOT / "logs" / "prefect-server.log"
+_PASSING = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
 
 
 def check_server() -> None:
@@ -30,30 +41,100 @@ def check_server() -> None:
 
 @contextmanager
 def server(port: int) -> Iterator[str]:
-    """Start a Prefect server on the loopback; give its API address; end it with the block.
+    """Start a Prefect server on the loopback; give its API address; end it with the block, or with this process.
 
     Raises:
         StageError: If the port is taken, or the server does not come up.
     """
     _check_port(port)
     url = f"http://127.0.0.1:{port}/api"
-    log = ROOT / "logs" / "prefect-server.log"
-    log.parent.mkdir(exist_ok=True)
-    env = os.environ | {"PREFECT_SERVER_UI_API_URL": url, "PREFECT_UI_API_URL": url}
-    with log.open("ab") as output:
-        command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-        # Its pages ask this address; by default they ask port 4200, wherever they come from.
-        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=ROOT, env=env)
-    try:
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not _answers(url):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise StageError(f"The Prefect server did not start within {START_TIMEOUT_S} s; its log is {log}")
-            time.sleep(0.1)
+    # Its pages ask this address; by default they ask port 4200, wherever they come from.
+    pages = {"PREFECT_SERVER_UI_API_URL": url, "PREFECT_UI_API_URL": url}
+    with _child(["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)], pages) as process:
+        _await(process, url)
         yield url
+
+
+@contextmanager
+def own_server() -> Iterator[Callable[[], None]]:
+    """Start a server for the flows of this process alone, unless PREFECT_API_URL names one; end it with the block.
+
+    Prefect's own temporary server hears the terminal's Ctrl-C before the flow does, outlives a killed flow, and obeys
+    everybody on this machine. This one does none of that: it asks for a password that is made anew each time.
+
+    Yields:
+        What waits until the server answers, and lets flows use it. Raises a `StageError` if it does not come up.
+    """
+    if PREFECT_API_URL.value():
+        yield check_server
+        return
+    _check_home(PREFECT_HOME.value())
+    password = f"qatflow:{secrets.token_urlsafe(32)}"
+    with ExitStack() as stack, socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        descriptor = listening.fileno()
+        words = ["uvicorn", "--factory", "prefect.server.api.server:create_app", "--fd", str(descriptor)]
+        more = {**_PASSING, "PREFECT_SERVER_API_AUTH_STRING": password}
+        process = stack.enter_context(_child([*words, "--log-level", "error"], more, descriptor))
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
+        listening.close()  # the child has it
+
+        def use() -> None:
+            _await(process, url)
+            settings = {PREFECT_API_URL: url, PREFECT_API_AUTH_STRING: password, PREFECT_LOGGING_TO_API_ENABLED: False}
+            stack.enter_context(temporary_settings(settings))
+            for name, value in {"PREFECT_API_URL": url, "PREFECT_API_AUTH_STRING": password}.items():
+                os.environ[name] = value  # for processes that are started here
+                stack.callback(os.environ.pop, name, None)
+
+        yield use
+
+
+@contextmanager
+def _child(words: list[str], more: Mapping[str, str], *descriptors: int) -> Iterator[subprocess.Popen[bytes]]:
+    LOG.parent.mkdir(exist_ok=True)
+    with LOG.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flows.child", *words],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            cwd=ROOT,
+            env={**os.environ, **more},
+            pass_fds=descriptors,
+            start_new_session=True,
+        )
+    try:
+        yield process
     finally:
         process.terminate()
-        process.wait()
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
+
+
+def _await(process: subprocess.Popen[bytes], url: str) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not _answers(url):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise StageError(f"The Prefect server did not start within {START_TIMEOUT_S} s; its log is {LOG}")
+        time.sleep(0.1)
+
+
+def _check_home(home: Path) -> None:
+    """Check that a server can keep its database."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        good = os.access(home, os.W_OK | os.X_OK)
+    except OSError:
+        good = False
+    if not good:
+        raise StageError(f"Prefect cannot keep its database in {home}; set PREFECT_HOME to a folder of your own")
 
 
 def _check_port(port: int) -> None:

@@ -11,12 +11,12 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas import State, TaskRun
 from prefect.transactions import Transaction, transaction
 
-from flows.prefect_server import check_server
+from flows.prefect_server import own_server
+from flows.program import program
 from flows.session import LOG, ROOT, Session
 from qatflow.adapters import promotions
 from qatflow.cli.result import say_result
-from qatflow.cli.screen import Screen, quiet
-from qatflow.errors import QATFlowError, StageError
+from qatflow.errors import StageError
 
 SIDE_EFFECTS = ("release", "deploy")
 _early: list[Session] = []  # the session that `main` opened before Prefect started
@@ -59,7 +59,7 @@ def _as_task(session: Session, name: str) -> Task[[], str]:
 
     @task(
         name=name,
-        task_run_name=name,
+        task_run_name=lambda: name,  # as text it would be a format string, and a .dvc file may be named anything
         cache_policy=NO_CACHE,
         retries=settings.retries,
         retry_delay_seconds=settings.retry_delay_s,
@@ -79,17 +79,12 @@ def _is_crash(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
 def main() -> None:
     """Run the flow on one calm screen; end with exit code 1 and a plain sentence if a stage fails."""
     reason = sys.argv[1] if len(sys.argv) > 1 else "by hand"
-    with quiet(LOG) as console:
-        screen = Screen(console)
-        try:
-            screen.wait("looking for what changed, and starting Prefect")
-            check_server()
+    with program(LOG, "Finished stages are kept; `qatflow run` goes on after them.") as screen:
+        screen.wait("looking for what changed, and starting Prefect")
+        with own_server() as use:
             _early.append(Session(screen, reason))
+            use()
             retrain(reason)
-        except QATFlowError as error:
-            screen.ready()
-            screen.say(f"Error: {error}", "red")
-            sys.exit(1)
         say_result(screen, ROOT)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,7 @@ from qatflow.adapters.mlflow_stages import RunTracker
 from qatflow.adapters.stage_worker import StageWorker
 from qatflow.artifacts import write_json
 from qatflow.cli.screen import Screen
+from qatflow.holding import held, project_lock
 
 ROOT = Path(__file__).parents[1]
 LOG = ROOT / "logs" / "run.log"
@@ -40,10 +42,19 @@ class Session:
     times: dict[str, StageTime] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._stack = ExitStack()
+        self._stack.enter_context(held(project_lock(ROOT), f"`qatflow run`, {self.reason}"))
+        with ExitStack() as stack:
+            stack.callback(self._stack.close)
+            self._open()
+            stack.pop_all()
+
+    def _open(self) -> None:
         self.params = params_file.load(ROOT / "params.yaml")
         self.graph = Graph(ROOT)
         self._stale = set(self.graph.stale())
-        self.worker = StageWorker(ROOT, LOG, preload=any(name.startswith(_NEEDS_TENSORFLOW) for name in self._stale))
+        preload = any(name.startswith(_NEEDS_TENSORFLOW) for name in self._stale)
+        self.worker = self._stack.enter_context(StageWorker(ROOT, LOG, preload=preload))
         self.tracker = RunTracker(ROOT, self.params, self.reason)
         if self._stale:
             self.worker.start()
@@ -85,8 +96,8 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.worker.kill()
-        self.tracker.finish(failed=error is not None)
+        with self._stack:  # the worker ends, then the lock
+            self.tracker.finish(failed=error is not None)
         stages = {name: vars(times) for name, times in self.times.items()}
         seconds = {"prefect_start_s": self.entered - self.started, "flow_s": time.monotonic() - self.entered}
         write_json(LOG.with_name("last_run.json"), {**seconds, "stages": stages})

@@ -3,32 +3,28 @@
 `python -m flows.sweep [REASON]`, or `qatflow sweep`. Finished trials are kept, so a sweep that was killed goes on.
 """
 
-import os
-import signal
-import socket
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
 from prefect import flow
-from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
+from prefect.settings import PREFECT_API_URL
 
 from flows.dask_trials import DaskTrials, task_runner
-from flows.prefect_server import check_server, server
+from flows.prefect_server import own_server
+from flows.program import program
 from flows.session import ROOT
 from qatflow import params_file
 from qatflow.adapters.dvc_stages import Graph
 from qatflow.adapters.mlflow_sweep import SweepTracker
 from qatflow.adapters.stage_worker import StageWorker
-from qatflow.cli.screen import Screen, StageLine, quiet
+from qatflow.cli.screen import Screen, StageLine
 from qatflow.cli.sweep_screen import SweepScreen, say_summary
-from qatflow.errors import QATFlowError, StageError
+from qatflow.errors import StageError
+from qatflow.holding import held, project_lock
 from qatflow.params import Params
 from qatflow.report.sweep import write_report
 from qatflow.sweep.keep import only_one
-from qatflow.sweep.names import check_names
 from qatflow.sweep.origin import origin_of
 from qatflow.sweep.play import Project, Result, Source, play
 from qatflow.sweep.trials import Grid, Trial
@@ -70,15 +66,17 @@ def run(screen: Screen, reason: str) -> None:
         QATFlowError: If parameters or data are not right, a service does not answer, or trials were lost.
     """
     params = params_file.load(ROOT / "params.yaml")
-    check_names(params.sweep)
+    _check_reachable(params)
     with only_one(ROOT):
-        _prepare(screen, params)
+        with held(project_lock(ROOT), "`qatflow sweep`, which prepares the data"):
+            _prepare(screen, params)
         project = Project(ROOT, params, origin_of(ROOT))
         screen.wait("opening MLflow, and starting Prefect and Dask")
         tracker, source = SweepTracker(ROOT, params, reason), _source(project)
         done = False
         try:
-            with _prefect(params), SweepScreen(screen, source.total) as shown:
+            with own_server() as use, SweepScreen(screen, source.total) as shown:
+                use()
                 _boards.append(Board(project, source, tracker, shown))
                 runner = cast("Any", task_runner(params.sweep))  # Prefect's types forbid its own runners' futures
                 results = sweep.with_options(task_runner=runner)()
@@ -118,63 +116,19 @@ def _prepare(screen: Screen, params: Params) -> None:
                 line.outcome = graph.ensure(name, execute)
 
 
-@contextmanager
-def _prefect(params: Params) -> Iterator[None]:
-    """Use the Prefect server that is set, else one of our own: an ephemeral one would start in every worker anew."""
-    if PREFECT_API_URL.value():
-        check_server()
-        yield
-        return
-    if params.sweep.scheduler:
+def _check_reachable(params: Params) -> None:
+    if params.sweep.scheduler and not PREFECT_API_URL.value():
         raise StageError(
             "Workers on other machines need a Prefect server that they can reach: start `prefect server start --host "
             "0.0.0.0`, and set PREFECT_API_URL here to its address"
         )
-    own = {PREFECT_LOGGING_TO_API_ENABLED: False}  # nobody reads the logs of a server that ends with the sweep
-    with ExitStack() as stack:
-        with _uninterrupted():
-            url = stack.enter_context(server(_free_port()))
-        stack.enter_context(temporary_settings({PREFECT_API_URL: url, **own}))
-        os.environ["PREFECT_API_URL"] = url
-        stack.callback(os.environ.pop, "PREFECT_API_URL")
-        yield
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Block Ctrl-C, also for processes started here, which inherit that: it reaches all processes of a terminal.
-
-    A Prefect server that stops before the flow has told it of the interruption is waited for over a minute.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def main() -> None:
     """Run the sweep on one calm screen; end with exit code 1 and a plain sentence if it fails."""
     reason = sys.argv[1] if len(sys.argv) > 1 else "by hand"
-    os.chdir(ROOT)
-    with quiet(LOG) as console:
-        screen = Screen(console)
-        try:
-            run(screen, reason)
-        except QATFlowError as error:
-            screen.ready()
-            screen.say(f"Error: {error}", "red")
-            sys.exit(1)
-        except KeyboardInterrupt:
-            screen.ready()
-            screen.say("Stopped. Finished trials are kept; `qatflow sweep` goes on after them.")
-            sys.exit(130)
+    with program(LOG, "Finished trials are kept; `qatflow sweep` goes on after them.") as screen:
+        run(screen, reason)
 
 
 if __name__ == "__main__":

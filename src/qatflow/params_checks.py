@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from qatflow.errors import ParamsError, hidden, nearest
-from qatflow.params import Params
+from qatflow.params import GATES, Params
 
 OPTIMIZERS = (
     *("adadelta", "adagrad", "adam", "adamax", "adamw", "lion"),
@@ -44,10 +44,7 @@ KNOWN: Mapping[str, Sequence[str]] = {
     "quantize.training.grid_optimizer": OPTIMIZERS,
     "quantize.variants": (*UNTRAINED, *TRAINED),
     "ensemble.combine": ("mean", "vote", "weighted"),
-    "release.gates": (
-        *("accuracy_drop", "agreement", "beats_champion", "beats_members", "beats_ptq"),
-        *("explanation_drift", "golden", "latency", "parity", "size"),
-    ),
+    "release.gates": tuple(GATES),
     "deploy.target": ("archive", "http", "local", "micro", "mlflow"),
     "serving.device": ("cpu", "gpu"),
     "monitoring.statistics": ("chi2", "ks", "mmd", "psi"),

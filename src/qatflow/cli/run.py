@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,8 @@ import typer
 from qatflow import params_file
 from qatflow.adapters.dvc_stages import NEVER, Graph, shadow
 from qatflow.cli.project import find_root
-from qatflow.errors import QATFlowError
+from qatflow.errors import QATFlowError, hidden
+from qatflow.holding import held, project_lock
 
 Assignments = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a parameter.")]
 ParamsFile = Annotated[Path | None, typer.Option("--params", help="Take the parameters that this file names.")]
@@ -31,24 +33,36 @@ def run(
     if dry_run:
         _dry_run(root, changes)
         return
-    change_params(root, changes)
-    start_flow(root, "run", "retrain", reason)
+    change_params(root, changes, lambda: check_flow(root, "run", "retrain"))
+    start_flow(root, "retrain", reason)
 
 
-def change_params(root: Path, changes: dict[str, Any]) -> None:
-    """Write changes to params.yaml, and say which."""
-    for name, (old, new) in params_file.edit(root / "params.yaml", changes).items():
-        typer.echo(f" params.yaml: {name} was {old}, is {new}")
-
-
-def start_flow(root: Path, command: str, flow: str, *words: str) -> None:
-    """Become the process of a flow of the project.
+def change_params(root: Path, changes: dict[str, Any], check: Callable[[], None]) -> None:
+    """Write changes to params.yaml, and say which, if the result is right and `check` passes.
 
     Raises:
-        QATFlowError: If the project has no such flow.
+        QATFlowError: What is not right, or who is at work on the project; the file is then as it was.
+    """
+    params_file.edited(root / "params.yaml", changes)
+    check()
+    with held(project_lock(root), "a change of params.yaml"):
+        made = params_file.edit(root / "params.yaml", changes)
+    for name, (old, new) in made.items():
+        typer.echo(hidden(f" params.yaml: {name} was {old}, is {new}"))
+
+
+def check_flow(root: Path, command: str, flow: str) -> None:
+    """Check, before anything changes, that the project has a flow.
+
+    Raises:
+        QATFlowError: If it has not.
     """
     if not (root / "flows" / f"{flow}.py").is_file():
         raise QATFlowError(f"{root} has no flows/{flow}.py; `qatflow {command}` needs a checkout of the project")
+
+
+def start_flow(root: Path, flow: str, *words: str) -> None:
+    """Become the process of a flow of the project."""
     os.chdir(root)
     os.execv(sys.executable, [sys.executable, "-m", f"flows.{flow}", *words])  # noqa: S606 (our own interpreter)
 
@@ -64,7 +78,7 @@ def _dry_run(root: Path, changes: dict[str, Any]) -> None:
     """Plan on a shadow of the project, so that nothing here is touched."""
     with shadow(root) as copy:
         for key, (old, new) in params_file.edit(copy / "params.yaml", changes).items():
-            typer.echo(f" params.yaml: {key} is {old}, would be {new}")
+            typer.echo(hidden(f" params.yaml: {key} is {old}, would be {new}"))
         _print_plan(Graph(copy))
 
 

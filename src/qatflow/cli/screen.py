@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from qatflow.errors import StageError
+
 _MARKS = {
     "ran": ("✓", "green"),
     "restored": ("↺", "cyan"),
@@ -64,7 +66,12 @@ class StageLine:
     """The line of a stage under way. Its `progress` is a `qatflow.progress.Progress`."""
 
     def __init__(self, console: Console, name: str) -> None:
-        columns = (TextColumn(" … {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        columns = (
+            TextColumn(" … {task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
         self.bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
         self.outcome = "ran"
         self._task = self.bar.add_task(name, total=None)
@@ -89,8 +96,16 @@ def hushed() -> Iterator[None]:
 
 @contextmanager
 def quiet(log: Path) -> Iterator[Console]:
-    """Send everything that is printed to `log`, except through the console that this gives."""
-    log.parent.mkdir(parents=True, exist_ok=True)
+    """Send everything that is printed to `log`, except through the console that this gives.
+
+    Raises:
+        StageError: If the log cannot be written.
+    """
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.open("ab").close()
+    except OSError as error:
+        raise StageError(f"Cannot write {log} ({error.strerror}); whoever works in a project must own it") from None
     sys.stdout.flush()
     sys.stderr.flush()
     saved = os.dup(1), os.dup(2)

@@ -2,8 +2,7 @@
 
 from qatflow import params_file
 from qatflow.cli.project import find_root
-from qatflow.cli.run import Assignments, Reason, change_params, start_flow
-from qatflow.sweep.names import check_names
+from qatflow.cli.run import Assignments, Reason, change_params, check_flow, start_flow
 
 
 def sweep(assignments: Assignments = None, reason: Reason = "by hand") -> None:
@@ -12,6 +11,6 @@ def sweep(assignments: Assignments = None, reason: Reason = "by hand") -> None:
     Section `sweep` of params.yaml says what; changed parameters are written there. Finished trials are kept.
     """
     root = find_root()
-    change_params(root, params_file.parse_assignments(assignments or []))
-    check_names(params_file.load(root / "params.yaml").sweep)
-    start_flow(root, "sweep", "sweep", reason)
+    changes = params_file.parse_assignments(assignments or [])
+    change_params(root, changes, lambda: check_flow(root, "sweep", "sweep"))
+    start_flow(root, "sweep", reason)

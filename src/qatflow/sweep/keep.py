@@ -3,7 +3,6 @@
 Several processes may make the same entry together: each fills a folder of its own, the first to rename it wins.
 """
 
-import fcntl
 import os
 import shutil
 import uuid
@@ -13,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from qatflow import artifacts
-from qatflow.errors import ArtifactError, StageError
+from qatflow.errors import ArtifactError
+from qatflow.holding import held
 
 RESULT = "result.json"
 FLATBUFFER = "model.tflite"
@@ -64,12 +64,7 @@ def only_one(root: Path) -> Iterator[None]:
     Raises:
         StageError: If one runs.
     """
-    home(root).mkdir(parents=True, exist_ok=True)
-    with (home(root) / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise StageError("Another sweep of this project is running; wait for it, or end it") from None
+    with held(home(root) / "lock", "another sweep"):
         _clean(root)
         yield
 
