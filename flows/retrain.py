@@ -16,7 +16,9 @@ from flows.program import program
 from flows.session import LOG, ROOT, Session
 from qatflow.adapters import promotions
 from qatflow.cli.result import say_result
-from qatflow.errors import StageError
+from qatflow.cli.screen import Screen
+from qatflow.errors import ChangedError, StageError
+from tasks.common import MOST_BEGINNINGS
 
 SIDE_EFFECTS = ("release", "deploy")
 _early: list[Session] = []  # the session that `main` opened before Prefect started
@@ -77,15 +79,30 @@ def _is_crash(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
 
 
 def main() -> None:
-    """Run the flow on one calm screen; end with exit code 1 and a plain sentence if a stage fails."""
+    """Run the flow on one calm screen; end with exit code 1 and a plain sentence if a stage fails.
+
+    Where something that a stage reads was edited meanwhile, all begins again: MLflow's run, too, holds the parameters.
+    """
     reason = sys.argv[1] if len(sys.argv) > 1 else "by hand"
     with program(LOG, "Finished stages are kept; `qatflow run` goes on after them.") as screen:
-        screen.wait("looking for what changed, and starting Prefect")
-        with own_server() as use:
-            _early.append(Session(screen, reason))
-            use()
-            retrain(reason)
+        for begun in range(1, MOST_BEGINNINGS + 1):
+            try:
+                _run(screen, reason)
+                break
+            except ChangedError as error:
+                if begun == MOST_BEGINNINGS:
+                    raise
+                screen.ready()
+                screen.say(f" {error} The run begins again with what stands there now.", "yellow")
         say_result(screen, ROOT)
+
+
+def _run(screen: Screen, reason: str) -> None:
+    screen.wait("looking for what changed, and starting Prefect")
+    with own_server() as use:
+        _early.append(Session(screen, reason))
+        use()
+        retrain(reason)
 
 
 if __name__ == "__main__":

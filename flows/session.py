@@ -17,6 +17,7 @@ from qatflow.adapters.stage_worker import StageWorker
 from qatflow.artifacts import write_json
 from qatflow.cli.screen import Screen
 from qatflow.holding import held, project_lock
+from tasks.unchanged import check_same, keys_of
 
 ROOT = Path(__file__).parents[1]
 LOG = ROOT / "logs" / "run.log"
@@ -74,6 +75,7 @@ class Session:
 
             def execute(command: str) -> None:
                 nonlocal work_s
+                check_same(self.params, params_file.load(ROOT / "params.yaml"), keys_of(ROOT, name))
                 limit_s = self.params.flow.stage_timeout_s
                 with self.tracker.stage(name) as env:
                     work_s = self.worker.run(command, limit_s, line.progress, env | {"QATFLOW_REASON": self.reason})

@@ -1,6 +1,7 @@
 """What every stage shares: where its inputs and output lie, and how it runs as a program. No stage's own work."""
 
 import argparse
+import inspect
 import os
 import sys
 import tempfile
@@ -10,9 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qatflow import artifacts, params_file
-from qatflow.errors import QATFlowError
+from qatflow.errors import ChangedError, QATFlowError
+from qatflow.holding import held, project_lock
 from qatflow.params import Params
 from qatflow.progress import Progress
+from tasks.unchanged import Inputs
+
+MOST_BEGINNINGS = 3
+"""So often a stage, or a run, is begun when something that it reads is edited meanwhile."""
+_BEGUN = "QATFLOW_BEGUN"
 
 
 @dataclass(frozen=True)
@@ -62,10 +69,19 @@ def execute(run: Callable[[Stage], None], variant: str, progress: Progress) -> N
 
     Raises:
         QATFlowError: If parameters or inputs are not right, or the disk is full.
+        ChangedError: If something that it reads was edited meanwhile.
     """
     root = Path.cwd()
+    params = params_file.load(root / "params.yaml")
+    inputs = Inputs(root, Path(inspect.getfile(inspect.unwrap(run))).stem, variant, params)
+
+    def watched(label: str, done: int, total: int) -> None:
+        inputs.check_params()
+        progress(label, done, total)
+
     try:
-        run(Stage(root, params_file.load(root / "params.yaml"), variant, progress))
+        run(Stage(root, params, variant, watched))
+        inputs.check()
     except OSError as error:
         if error.errno is None:
             raise
@@ -76,11 +92,23 @@ def execute(run: Callable[[Stage], None], variant: str, progress: Progress) -> N
 
 
 def main(run: Callable[[Stage], None]) -> None:
-    """Run a stage as a program: `python -m tasks.NAME [--variant NAME]`; a user's mistake ends without a traceback."""
+    """Run a stage as a program: `python -m tasks.NAME [--variant NAME]`; a user's mistake ends without a traceback.
+
+    Where something that it reads was edited meanwhile it begins again, as a new process, since code may be among it.
+    """
     parser = argparse.ArgumentParser()
     parser.add_argument("--variant", default="")
     try:
-        execute(run, parser.parse_args().variant, _print_progress)
+        with held(project_lock(Path.cwd()), "`dvc repro`"):
+            execute(run, parser.parse_args().variant, _print_progress)
+    except ChangedError as error:
+        begun = int(os.environ.get(_BEGUN, "1"))
+        if begun == MOST_BEGINNINGS:
+            sys.exit(f"Error: {error} It was begun {begun} times; end your edits, and run again.")
+        sys.stdout.write(f"{error} It begins again.\n")
+        sys.stdout.flush()
+        os.environ[_BEGUN] = str(begun + 1)
+        os.execv(sys.executable, sys.orig_argv)  # noqa: S606 (our own interpreter)
     except QATFlowError as error:
         sys.exit(f"Error: {error}")
 

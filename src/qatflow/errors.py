@@ -46,6 +46,10 @@ class StageError(QATFlowError):
     """A stage of the graph failed, was killed or ran out of time."""
 
 
+class ChangedError(QATFlowError):
+    """What a stage read was edited before its end. Nothing is wrong with it: the stage can begin again."""
+
+
 class LostError(StageError):
     """A process ended without an answer: it was killed, or crashed."""
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, cast
 
-from qatflow import errors
+from qatflow import artifacts, errors
 from qatflow.progress import Progress, silent
 
 
@@ -33,11 +33,19 @@ class StageWorker:
         self._preload = preload
         self._process: subprocess.Popen[bytes] | None = None
         self._buffer = b""
+        self._code: list[frozenset[tuple[str, int, int]]] = []
 
     def start(self) -> subprocess.Popen[bytes]:
-        """Start the child if none is alive, so that its imports overlap with what the caller does next."""
+        """Start the child if none is alive, so that its imports overlap with what the caller does next.
+
+        One that began with other code than there is now is ended: DVC would record the new code for what the old does.
+        """
+        code = [artifacts.fingerprint(self._root / folder) for folder in ("src", "tasks")]
         if self._process is not None and self._process.poll() is None:
-            return self._process
+            if code == self._code:
+                return self._process
+            self.kill()
+        self._code = code
         self._log.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "tasks.worker", *(["--preload"] if self._preload else [])]
         with self._log.open("ab") as log:

@@ -30,7 +30,7 @@ STAGES = {
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     (tmp_path / "tasks").mkdir()
-    for name in ("__init__", "common", "worker"):
+    for name in ("__init__", "common", "unchanged", "worker"):
         shutil.copy(ROOT / "tasks" / f"{name}.py", tmp_path / "tasks")
     for name, line in STAGES.items():
         code = f"import os, subprocess, time\nfrom qatflow.errors import DataError\n\ndef run(stage):\n    {line}\n"
@@ -53,6 +53,17 @@ def test_runs_with_variant_progress_and_noise_in_the_log(worker: StageWorker, pr
     assert seen == [("work", 1, 2)]
     assert (project / "done").read_text() == "v1"
     assert "noise" in (project / "logs" / "run.log").read_text()
+
+
+def test_code_that_changed_since_the_process_began_is_run_by_another(worker: StageWorker, project: Path) -> None:
+    worker.run("python3 -m tasks.fine", 60)
+    first = worker.start().pid
+    (project / "tasks" / "fine.py").write_text("def run(stage):\n    (stage.root / 'done').write_text('new')\n")
+
+    worker.run("python3 -m tasks.fine", 60)
+
+    assert worker.start().pid != first
+    assert (project / "done").read_text() == "new"
 
 
 def test_one_process_serves_many_stages(worker: StageWorker) -> None:

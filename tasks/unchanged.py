@@ -1,0 +1,109 @@
+"""Whether what a stage read is still there at its end. DVC writes into dvc.lock what it finds then, whatever was read.
+
+So a parameter, a data file or code that is edited meanwhile (for the next experiment, say) would be recorded as what
+made this model. Such a stage is begun again instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from qatflow import params_file
+from qatflow.artifacts import fingerprint
+from qatflow.errors import ChangedError, ParamsError
+from qatflow.params import Params
+
+GRAPH = "dvc.yaml"
+FILE = "params.yaml"
+
+
+class Inputs:
+    """What one execution of a stage reads, as dvc.yaml declares it; nothing in a folder without one."""
+
+    def __init__(self, root: Path, stage: str, variant: str, params: Params) -> None:
+        """Note how everything is now."""
+        declared = _declared(root, stage)
+        self._root, self._params = root, params
+        self._keys: list[str] = declared.get("params", [])
+        self._paths = [_filled_in(dep, params, variant) for dep in declared.get("deps", [])]
+        self._file = fingerprint(root / FILE)
+        self._seen = {path: fingerprint(root / path) for path in self._paths}
+
+    def check_params(self) -> None:
+        """Check, as often as one likes, that no parameter of this stage was edited. One half edited is not looked at.
+
+        Raises:
+            ChangedError: If one was.
+        """
+        now = fingerprint(self._root / FILE)
+        if now == self._file:
+            return
+        try:
+            params = params_file.load(self._root / FILE)
+        except ParamsError:
+            return
+        self._file = now
+        check_same(self._params, params, self._keys)
+
+    def check(self) -> None:
+        """Check that everything is as it was.
+
+        Raises:
+            ChangedError: If something is not.
+            ParamsError: If params.yaml is not right any more.
+        """
+        check_same(self._params, params_file.load(self._root / FILE), self._keys)
+        changed = [path for path in self._paths if fingerprint(self._root / path) != self._seen[path]]
+        if changed:
+            raise ChangedError(f"{', '.join(changed)} changed while this stage ran, so what it made is not recorded.")
+
+
+def keys_of(root: Path, stage: str) -> list[str]:
+    """Return the parameters that dvc.yaml declares for a stage, such as `pretrain` or `quantize@ptq_w8a8`."""
+    found: list[str] = _declared(root, stage.partition("@")[0]).get("params", [])
+    return found
+
+
+def check_same(before: Params, now: Params, keys: Sequence[str]) -> None:
+    """Check parameters of a stage.
+
+    Raises:
+        ChangedError: If one has another value now; the message names it.
+    """
+    told = [f"{name} was {was}, is {now_is}" for name, was, now_is in _differences(before, now) if _is_of(name, keys)]
+    if told:
+        raise ChangedError(f"{FILE} was edited meanwhile ({'; '.join(told)}), so what this stage made is not recorded.")
+
+
+def _differences(before: Params, now: Params) -> Iterator[tuple[str, Any, Any]]:
+    old, new = (params_file.flatten(params.model_dump(mode="json")) for params in (before, now))
+    yield from ((name, old.get(name), new.get(name)) for name in old | new if old.get(name) != new.get(name))
+
+
+def _is_of(name: str, keys: Sequence[str]) -> bool:
+    return any(name == key or name.startswith(f"{key}.") for key in keys)
+
+
+def _declared(root: Path, stage: str) -> dict[str, Any]:
+    graph = root / GRAPH
+    content = YAML(typ="safe", pure=True).load(graph.read_text("utf-8")) if graph.exists() else {}
+    return dict(content.get("stages", {}).get(stage, {}))
+
+
+def _filled_in(dep: str, params: Params, variant: str) -> str:
+    """Return a dependency with its ${parameters} put in."""
+
+    def value(found: re.Match[str]) -> str:
+        if found[1] == "item.variant":
+            return variant
+        part: Any = params
+        for name in found[1].split("."):
+            part = getattr(part, name)
+        return str(part)
+
+    return re.sub(r"\$\{([\w.]+)\}", value, dep)
