@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import hashlib
 import os
+import re
 import sqlite3
+import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from qatflow.errors import TrackingError
@@ -29,6 +33,7 @@ _LOCATIONS = (
     ("logged_models", "artifact_location"),
     ("model_versions", "storage_location"),
 )
+_UNFIT = re.compile(r"[?\x00-\x1f\x7f\ud800-\udfff]")
 
 for _name, _value in _SETTINGS.items():
     os.environ.setdefault(_name, _value)
@@ -49,7 +54,10 @@ def prepare_store(uri: str, root: Path) -> str:
     """
     if not uri.startswith(SQLITE):
         return uri
-    database = root.absolute() / uri.removeprefix(SQLITE)
+    try:
+        database = plain_path(root.absolute() / uri.removeprefix(SQLITE))
+    except OSError as error:
+        raise TrackingError(f"Cannot make a link to {root} in {tempfile.gettempdir()}: {error.strerror}") from None
     address = f"{SQLITE}{database}"
     try:
         database.parent.mkdir(parents=True, exist_ok=True)
@@ -67,6 +75,28 @@ def artifact_location(uri: str, root: Path) -> str | None:
     if uri.startswith(SQLITE):
         return (Path(uri.removeprefix(SQLITE)).parent / ARTIFACTS).as_uri()
     return None if uri.startswith(("http", "databricks")) else (root.absolute() / ARTIFACTS).as_uri()
+
+
+def plain_path(path: Path) -> Path:
+    """Return a path that an address can hold, by a link to its folder where the folder's name holds what none can.
+
+    MLflow takes addresses only: in one of SQLite all behind `?` is a setting, and bytes that are no UTF-8 come back
+    from `file://` as others. The link's name is a digest of the folder's, below a folder that is this user's alone, so
+    that all processes find the same.
+
+    Raises:
+        OSError: If the link cannot be made, or somebody else's folder is in its place.
+    """
+    if not _UNFIT.search(str(path)):
+        return path
+    links = Path(tempfile.gettempdir()) / f"qatflow-{os.getuid()}"
+    links.mkdir(mode=0o700, exist_ok=True)
+    if links.is_symlink() or links.stat().st_uid != os.getuid() or links.stat().st_mode & 0o077:
+        raise PermissionError(errno.EPERM, "it is not this user's alone", str(links))
+    link = links / hashlib.sha256(os.fsencode(path.parent)).hexdigest()[:16]
+    with suppress(FileExistsError):
+        link.symlink_to(path.parent)
+    return link / path.name
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from qatflow.adapters.mlflow_registry import MlflowRegistry
-from qatflow.adapters.mlflow_store import artifact_location, prepare_store
+from qatflow.adapters.mlflow_store import artifact_location, plain_path, prepare_store
 from qatflow.adapters.mlflow_tracking import MlflowTracker
 from qatflow.errors import TrackingError
 from qatflow.release.bundle import load_bundle
@@ -157,3 +157,48 @@ def test_a_server_that_never_answers_is_given_up_within_seconds(tmp_path: Path, 
 def test_mlflow_may_load_no_pickle_and_phones_nobody():
     assert os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+
+
+@pytest.mark.parametrize("name", ["a?b", b"a\xffb".decode(errors="surrogateescape"), "a\nb"])
+def test_a_folder_whose_name_no_address_can_hold_is_reached_by_a_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    folder = tmp_path / name / "project"
+    folder.mkdir(parents=True)
+
+    reached = plain_path(folder / "mlflow.db")
+
+    assert reached == plain_path(folder / "mlflow.db")
+    assert reached.name == "mlflow.db"
+    assert reached.parent.samefile(folder)
+    assert reached.as_uri().isascii()
+    assert "%" not in reached.as_uri()
+
+
+def test_a_link_is_not_made_in_a_folder_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / f"qatflow-{os.getuid()}").mkdir(mode=0o777)
+    (tmp_path / f"qatflow-{os.getuid()}").chmod(0o777)
+
+    with pytest.raises(TrackingError, match="Cannot make a link to"):
+        prepare_store("sqlite:///mlflow.db", tmp_path / "a?b")
+
+
+@pytest.mark.parametrize("name", ["a b", "a'\"b", "a%41b", "a#b", "ü", "a&b;c+d@e\\f"])
+def test_other_names_need_no_link(tmp_path: Path, name: str) -> None:
+    assert plain_path(tmp_path / name / "mlflow.db") == tmp_path / name / "mlflow.db"
+
+
+def test_runs_and_their_files_stay_in_such_a_folder(tmp_path: Path) -> None:
+    name = b"a?b\n\xff".decode(errors="surrogateescape")
+    folder = tmp_path / name / "project"
+    folder.mkdir(parents=True)
+    tracker = MlflowTracker("sqlite:///mlflow.db", "x", folder)
+    with tracker.child_run(None, "r", {}) as run_id:
+        (folder / "file.txt").write_text("x")
+        tracker.log_artifact(run_id, folder / "file.txt")
+
+    assert sorted(tmp_path.iterdir()) == [tmp_path / name]
+    assert (folder / "mlflow.db").exists()
+    assert len(list((folder / "mlartifacts").rglob("file.txt"))) == 1
