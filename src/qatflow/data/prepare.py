@@ -18,7 +18,7 @@ from qatflow.data.duplicates import Duplicates, resolve_duplicates
 from qatflow.data.files import card_entries, check_unchanged, hash_files
 from qatflow.data.index import Index, build_index
 from qatflow.data.preprocessing import choose_normalization
-from qatflow.data.splits import assign_splits, cap, strata_of
+from qatflow.data.splits import assign_splits, cap, split_rule, strata_of
 from qatflow.data.write import write_splits
 from qatflow.errors import lookup
 from qatflow.params import DataParams
@@ -62,6 +62,7 @@ def prepare_data(
         "source": data.source,
         "task": data.task,
         **describe_samples(raw, index, splits, duplicates),
+        "split": split_rule(index, data, seed),
         **describe_values(train, kind, raw.full_scale),
         **card_entries(files),
         "sha256": digest_shards(out),

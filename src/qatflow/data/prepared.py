@@ -86,6 +86,10 @@ class Split:
         y = self._shards.y if targets is None else targets
         return self._preprocessing.apply(self._shards.rows(positions)), y[positions]
 
+    def stored(self, positions: Array) -> Array:
+        """Return samples by their stored positions, (n, *x_shape) of the stored dtype."""
+        return self._shards.rows(positions)
+
     def raw(self, positions: Array) -> Array:
         """Return samples by their stored positions as they were before preprocessing, (n, *x_shape) float32."""
         return self._shards.rows(positions).astype(np.float32)

@@ -32,6 +32,13 @@ def assign_splits(index: Index, data: DataParams, seed: int) -> Array:
     return splits
 
 
+def split_rule(index: Index, data: DataParams, seed: int) -> dict[str, float] | None:
+    """Return what decides a sample's side besides its content; None where the source has splits of its own."""
+    if "all" not in index.counts:
+        return None
+    return {"seed": seed, "val_fraction": data.val_fraction, "test_fraction": data.test_fraction}
+
+
 def places_of(digests: Array, seed: int) -> Array:
     """Return a place in [0, 1) for each sample, (n,) float64, that its content and the seed alone decide.
 

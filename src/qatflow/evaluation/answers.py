@@ -27,11 +27,17 @@ class Answers:
         merit: (n,) float64. Accuracy: 1 where the answer is right, else 0. R²: the squared error as a share of the
             targets' variance, their mean. AUC and error: the reconstruction error.
         labels: (n,) int64. Accuracy: class ids; zeros where there are none. AUC: 1 for an anomaly, else 0.
+        rows: (n,) positions of these samples in their split; None where they are all of it.
     """
 
     metric: str
     merit: Array
     labels: Array
+    rows: Array | None = None
+
+    def on(self, rows: Array | None) -> Answers:
+        """Return the answers to the samples at some positions of the split; None leaves them all."""
+        return self if rows is None else Answers(self.metric, self.merit[rows], self.labels[rows], rows)
 
     @property
     def score(self) -> float:

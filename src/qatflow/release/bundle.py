@@ -96,6 +96,7 @@ def build_bundle(
         input=Tensor.of(runner.input),
         output=Tensor.of(runner.output),
         preprocessing=Preprocessing(scale=data.preprocessing.scale, offset=data.preprocessing.offset),
+        split=data.card.get("split"),
         metric=metric,
         score=candidate.score,
         float_score=candidate.evaluation.get("float", {}).get("score"),

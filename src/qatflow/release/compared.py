@@ -62,14 +62,14 @@ class Compared:
 
 
 def compared(candidate: Candidate, other: Answers, settings: Mapping[str, float]) -> Compared:
-    """Compare a candidate with another model's answers to the test split.
+    """Compare a candidate with another model's answers to the test split, or to those samples that it answered.
 
     Raises:
         KeyError: If its own answers are not known.
         ValueError: If they are not to the same samples.
     """
     alpha, margin = settings["alpha"], settings.get("margin", 0.0)
-    return Compared(difference(candidate.answers["test"], other, alpha), alpha, margin)
+    return Compared(difference(candidate.answers["test"].on(other.rows), other, alpha), alpha, margin)
 
 
 def saving(candidate: Candidate, other: Candidate | Champion, objective: str) -> float | None:

@@ -54,4 +54,8 @@ def best_after(winner: Candidate, number: int, best: Champion | None, alpha: flo
     own = Best(number, winner.sha256)
     if best is None or best.answers is None or "test" not in winner.answers:
         return own
-    return own if difference(winner.answers["test"], best.answers, alpha).low > 0 else Best(best.version, best.sha256)
+    return (
+        own
+        if difference(winner.answers["test"].on(best.answers.rows), best.answers, alpha).low > 0
+        else Best(best.version, best.sha256)
+    )

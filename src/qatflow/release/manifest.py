@@ -99,6 +99,14 @@ class Lineage(Section):
         return _without_empty(write(self), "members", "uncommitted")
 
 
+class SplitRule(Section):
+    """What decided, besides its content, on which side a sample fell; see `data.splits.carve`."""
+
+    seed: int
+    val_fraction: Finite
+    test_fraction: Finite
+
+
 class BundleManifest(Section):
     """All that is needed to run the flatbuffer, and to know where it came from.
 
@@ -107,6 +115,8 @@ class BundleManifest(Section):
             for the other tasks. Of two classes a single output gives the probability of the second one.
         features: Names of the columns of a vector, in their order; empty where the data had none. Not written then, so
             that manifests without names stay as they were.
+        split: How test samples were told from those that the model was trained on; None, and not written, where the
+            data came with splits of their own.
         kernels: The LiteRT kernels that the figures were measured with.
         metric: What `score` is; None, in bundles of before it was always written, for the task's usual one.
         score: The task's figure of merit on the test split; `float_score` is the float model's, None where there is
@@ -122,6 +132,7 @@ class BundleManifest(Section):
     input: Tensor
     output: Tensor
     preprocessing: Preprocessing
+    split: SplitRule | None = None
     metric: Literal["accuracy", "r2", "auc", "reconstruction_r2"] | None = None
     score: Finite
     float_score: Finite | None
@@ -148,8 +159,8 @@ class BundleManifest(Section):
         return (len(self.labels),) if self.task == "classification" else self.output.shape
 
     @model_serializer(mode="wrap")
-    def _without_no_features(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _without_empty(write(self), "features")
+    def _without_unknown(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_empty(write(self), "features", "split")
 
 
 def _without_empty(written: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from qatflow.artifacts import Array
+from qatflow.data.index import sample_digests
 from qatflow.data.prepared import PreparedData
+from qatflow.data.splits import places_of
 from qatflow.errors import PromotionError
 from qatflow.evaluation.answers import Answers, answers
 from qatflow.evaluation.metrics import judged
@@ -21,6 +23,8 @@ from qatflow.release.ports import Registry, Version
 from qatflow.tflite.runtime import Runner
 
 BATCH_SIZE = 1024
+MIN_UNSEEN = 30
+"""With fewer test samples that a former model has not seen, nothing can be compared on these alone."""
 
 
 @dataclass(frozen=True)
@@ -50,20 +54,36 @@ def measure_standing(registry: Registry, number: int, best: Best, inputs: Inputs
         ConversionError: If one does not run.
     """
     champion = measure_champion(registry, number, inputs, folder / "champion")
+    left_out = _left_out(champion, inputs.data.test.count)
     if best.sha256 == champion.sha256:
-        return Standing(champion, champion)
+        return Standing(champion, champion, left_out)
     gone = f"version {best.version}, the best of the champion's line, is gone from the registry: "
+    alone = Standing(
+        champion, champion, f"{gone}candidates are held against version {number} alone{left_out and f'; {left_out}'}"
+    )
     try:
         found = measure_champion(registry, best.version, inputs, folder / "best")
     except PromotionError:
-        return Standing(champion, champion, f"{gone}candidates are held against version {number} alone")
-    if found.sha256 != best.sha256:
-        return Standing(champion, champion, f"{gone}candidates are held against version {number} alone")
-    return Standing(champion, found)
+        return alone
+    return alone if found.sha256 != best.sha256 else Standing(champion, found, left_out)
+
+
+def _left_out(champion: Champion, samples: int) -> str:
+    """Say which test samples count for nothing, if any."""
+    if champion.answers is None or champion.answers.rows is None:
+        return ""
+    seen = samples - len(champion.answers.rows)
+    return (
+        f"version {champion.version} was made with another split, by which {seen} of the {samples} test samples may "
+        "have trained it: these are left out where candidates are held against it"
+    )
 
 
 def measure_champion(registry: Registry, number: int, inputs: Inputs, into: Path) -> Champion:
-    """Return the champion with its score and right answers on the test split.
+    """Return the champion with its score and answers on the test split, but for samples that may have trained it.
+
+    A model answers better what it has seen, so such samples would flatter the champion for ever. Where hardly any
+    other is left, all count: that can only protect the champion.
 
     Args:
         registry: Where it is registered.
@@ -83,7 +103,27 @@ def measure_champion(registry: Registry, number: int, inputs: Inputs, into: Path
             return _champion(version, bundle, candidate.answers["test"])
     if not _is_comparable(bundle, inputs.data):
         return _champion(version, bundle, None)
-    return _champion(version, bundle, answers(inputs.data.task, *judge(bundle, inputs.data)))
+    found = answers(inputs.data.task, *judge(bundle, inputs.data))
+    return _champion(version, bundle, found.on(_unseen(bundle, inputs.data)))
+
+
+def _unseen(bundle: Bundle, data: PreparedData) -> Array | None:
+    """Return the positions of the test samples that the bundle's own split would have tested on; None for all.
+
+    A sample's content decides its side. Data that were split by the same rule need no look.
+    """
+    rule, names = bundle.manifest.split, bundle.manifest.features
+    moved = bool(names and data.feature_names and names != data.feature_names)
+    if rule is None or (rule.model_dump() == data.card.get("split") and not moved):
+        return None
+    order = column_order(names, data.feature_names) if moved else slice(None)
+    chunks = (data.test.stored(rows)[..., order] for rows in data.test.row_batches(BATCH_SIZE))
+    digests = np.concatenate([sample_digests(np.ascontiguousarray(x)) for x in chunks])
+    tested = places_of(digests, rule.seed) < rule.test_fraction
+    if data.task == "anomaly":
+        tested |= data.test.labels().reshape(-1) == 1  # no autoencoder trains on anomalies
+    rows = np.flatnonzero(tested)
+    return rows if MIN_UNSEEN <= len(rows) < data.test.count else None
 
 
 def _champion(version: Version, bundle: Bundle, found: Answers | None) -> Champion:

@@ -56,7 +56,7 @@ def test_the_first_winner_is_promoted_and_its_bundle_lies_beside_the_receipt(des
     }
     assert receipt["reasons"][0] == "promoted qat_w4a8 as version 1, the first champion"
     assert receipt["reasons"][2].startswith(
-        "ptq_w8a8: passes all gates, behind with score 0.9805, 0.9777 on validation"
+        f"ptq_w8a8: passes all gates, behind with score {INT8.score:.4f}, {INT8.answers['val'].score:.4f} on validation"
     )
     assert set(receipt["gates"]) == {"ptq_w8a8", "qat_w4a8"}
     assert {row["gate"] for row in receipt["gates"]["qat_w4a8"]} == {"withdrawn", *PARAMS.gates}

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 
 from qatflow.adapters.in_memory import InMemoryRegistry
-from qatflow.data.prepared import PreparedData, Preprocessing
+from qatflow.artifacts import stage_output
+from qatflow.data.prepare import prepare_data
+from qatflow.data.prepared import PreparedData, Preprocessing, open_prepared
 from qatflow.errors import ArtifactError
+from qatflow.params import DataParams
 from qatflow.release.bundle import load_bundle
 from qatflow.release.candidates import Inputs
 from qatflow.release.standing import measure_champion
@@ -84,6 +87,20 @@ def test_one_whose_files_were_altered_is_refused(registry: InMemoryRegistry, tmp
         measure(registry, tmp_path, digits())
 
 
+def test_samples_that_may_have_trained_it_are_left_out(registry: InMemoryRegistry, tmp_path: Path):
+    with stage_output(tmp_path / "prepare", "prepare") as out:
+        prepare_data(DataParams(), "unit", 7, out)
+    others = open_prepared(tmp_path / "prepare")
+
+    champion = measure(registry, tmp_path, others)
+
+    tested = {x.tobytes() for x in digits().test.stored(np.arange(digits().test.count))}
+    rows = [row for row, x in enumerate(others.test.stored(np.arange(others.test.count))) if x.tobytes() in tested]
+    assert champion.answers.rows.tolist() == rows
+    assert 30 < len(rows) < others.test.count / 2
+    assert len(champion.answers.merit) == len(rows)
+
+
 def test_columns_in_another_order_are_put_back_into_its_own(brightness, tmp_path: Path):
     registry, turned = InMemoryRegistry("brightness"), COLUMNS[::-1]
     made = regressor(tmp_path, brightness)
@@ -91,12 +108,18 @@ def test_columns_in_another_order_are_put_back_into_its_own(brightness, tmp_path
     registry.register(registry.log_model(made, facts, {}))
 
     class Turned:
+        count, row_batches = brightness.test.count, staticmethod(brightness.test.row_batches)
+
         def batches(self, batch_size: int):
             for x, y in brightness.test.batches(batch_size):
                 yield x[:, ::-1], y
 
+        def stored(self, rows: np.ndarray):
+            return brightness.test.stored(rows)[:, ::-1]
+
     same = measure(registry, tmp_path / "a", replace(brightness, card=brightness.card | {"feature_names": COLUMNS}))
     data = replace(brightness, test=Turned(), card=brightness.card | {"feature_names": list(turned)})
-    assert measure(registry, tmp_path / "b", data).score == same.score
+    other = measure(registry, tmp_path / "b", data)
+    assert (other.score, other.answers.rows) == (same.score, None)
     data = replace(brightness, card=brightness.card | {"feature_names": ["other", *COLUMNS[1:]]})
     assert measure(registry, tmp_path / "c", data).score is None
