@@ -365,7 +365,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=15)
     asked, began = parser.parse_args(), time.monotonic()
     run(asked.histories, asked.seed, asked.steps)
-    print(f"{asked.histories} histories of up to {asked.steps} steps hold, {time.monotonic() - began:.0f} s")  # noqa: T201
+    print(f"{asked.histories} histories of up to {asked.steps} steps hold, {time.monotonic() - began:.0f} s")
 
 
 if __name__ == "__main__":
