@@ -4,10 +4,13 @@ import os
 import sys
 from pathlib import Path
 
+from flows.child import end_with
 from qatflow import stopping
 from qatflow.home import settle_home
 
-if sys.argv[0] == "-m":  # python -m flows.NAME: what follows imports for seconds
+if "PREFECT__FLOW_RUN_ID" in os.environ:  # a process of the schedule's, which only that one ends
+    end_with(os.getppid())
+elif sys.argv[0] == "-m":  # python -m flows.NAME: what follows imports for seconds
     stopping.at_once()
 settle_home(Path(__file__).parents[1])
 

@@ -16,6 +16,7 @@ from qatflow import params_file
 from qatflow.artifacts import sha256_file
 from qatflow.data.prepared import open_prepared
 from qatflow.deploy.local import current
+from qatflow.holding import held, project_lock
 from qatflow.monitoring.export import export_window
 from qatflow.monitoring.look import labelled_window
 from qatflow.release.bundle import load_bundle
@@ -51,7 +52,8 @@ def extend() -> tuple[dict[str, tuple[object, object]], str]:
     rows = labelled_window(folder, champion, params.monitoring.retrain_rows)
     path, changes = export_window(open_prepared(ROOT / "artifacts" / "prepare"), rows, folder / "windows")
     named = changes | {"data.path": path.relative_to(ROOT).as_posix()}
-    return params_file.edit(ROOT / "params.yaml", named), sha256_file(path)
+    with held(project_lock(ROOT), "`flows.renew`, which changes params.yaml"):
+        return params_file.edit(ROOT / "params.yaml", named), sha256_file(path)
 
 
 if __name__ == "__main__":

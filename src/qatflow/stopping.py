@@ -37,6 +37,13 @@ def at_once() -> None:
     _handle(end)
 
 
+def by_default() -> None:
+    """Take `at_once` back: signals do what Python lets them do."""
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
 @contextmanager
 def stoppable(say: Callable[[], None]) -> Iterator[None]:
     """Raise `Stopped` in the block when the program is told to end; then call `say` and exit.
