@@ -48,9 +48,10 @@ def extend() -> tuple[dict[str, tuple[object, object]], str]:
     """Write the extended data set and make it this project's; return what changed in params.yaml, and its SHA-256."""
     params = params_file.load(ROOT / "params.yaml")
     folder = ROOT / params.monitoring.path
-    champion = load_bundle(current(ROOT / params.deploy.path)).sha256
-    rows = labelled_window(folder, champion, params.monitoring.retrain_rows)
-    path, changes = export_window(open_prepared(ROOT / "artifacts" / "prepare"), rows, folder / "windows")
+    champion = load_bundle(current(ROOT / params.deploy.path))
+    rows = labelled_window(folder, champion.sha256, params.monitoring.retrain_rows)
+    data, columns = open_prepared(ROOT / "artifacts" / "prepare"), champion.manifest.features
+    path, changes = export_window(data, rows, folder / "windows", columns)
     named = changes | {"data.path": path.relative_to(ROOT).as_posix()}
     with held(project_lock(ROOT), "`flows.renew`, which changes params.yaml"):
         return params_file.edit(ROOT / "params.yaml", named), sha256_file(path)

@@ -19,7 +19,7 @@ def runs(trained: Project) -> dict[str, Any]:
 
 
 def _parent(runs: dict[str, Any]) -> Any:
-    (found,) = (run for name, run in runs.items() if name.startswith("retrain promoted: "))
+    (found,) = (run for name, run in runs.items() if name.startswith("promoted: "))
     return found
 
 

@@ -92,9 +92,9 @@ class RunTracker:
         named = {score: champion.get("score"), **{key: champion.get(key) for key in ("size_bytes", "latency_us")}}
         named[f"float_{score}"] = reference.get("float", {}).get("score")
         self.tracker.log_metrics(run_id, {key: float(value) for key, value in named.items() if value is not None})
-        ships = f"{champion['variant']}, {score} {champion['score']:.4f}" if champion else "nothing ships"
+        ships = f"{champion['variant']} {champion['score']:.4f}" if champion else "nothing ships"
         tags = {"verdict": receipt["decision"], "why": receipt["reasons"][0], "version": str(champion.get("version"))}
-        self.tracker.describe(run_id, f"retrain {receipt['decision']}: {ships}", tags)
+        self.tracker.describe(run_id, f"{receipt['decision']}: {ships}", tags)  # MLflow's table shows 25 characters
 
 
 @contextmanager

@@ -24,7 +24,7 @@ PARAMS_BATCH = 100
 PARAM_LENGTH = 6000
 SAMPLING_INTERVAL_S = 1
 KIND, TRAINING = "mlflow.experimentKind", "custom_model_development"
-"""Tag by which MLflow's pages open on the runs; without it they show traces of language models."""
+"""Tag by which MLflow tells experiments that train models from those on language models."""
 
 
 class MlflowTracker:

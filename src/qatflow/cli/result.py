@@ -10,6 +10,10 @@ from qatflow.errors import hidden
 from qatflow.params import DataParams, Params, ReleaseParams
 
 
+MLFLOW_UI, RUNS = "http://127.0.0.1:5000", "#/experiments?workflowType=machine_learning"
+"""Where `mlflow ui` listens, and its pages on trained models; by default it opens those on language models."""
+
+
 def say_result(screen: Screen, root: Path) -> None:
     """Print the verdict and the places of report, bundle and MLflow data."""
     params = params_file.load(root / "params.yaml")
@@ -29,7 +33,9 @@ def say_result(screen: Screen, root: Path) -> None:
     for note in _notes(root, params):
         screen.say(f" note    {note}", "yellow")
     uri = hidden(params.tracking.uri)
-    screen.say(f" MLflow  {uri}   (mlflow ui --backend-store-uri {uri})")
+    remote = uri.startswith("http")
+    screen.say(f" MLflow  {uri}{'' if remote else f'   (mlflow ui --backend-store-uri {uri})'}")
+    screen.say(f"         {uri.rstrip('/') if remote else MLFLOW_UI}/{RUNS} shows all runs", "dim")
 
 
 def _notes(root: Path, params: Params) -> Iterator[str]:

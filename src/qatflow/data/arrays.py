@@ -1,7 +1,7 @@
 """Source `arrays`: an .npz of NumPy arrays, split already or not."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 from math import prod
@@ -56,6 +56,11 @@ def read_arrays(data: DataParams) -> RawData:
     )
 
 
+def as_array(names: Sequence[str]) -> Array:
+    """Return names as `class_names` and `feature_names` hold them: JSON as UTF-8 bytes, (n,) uint8."""
+    return np.frombuffer(json.dumps(list(names)).encode(), np.uint8)
+
+
 def _endings(where: str, present: AbstractSet[str]) -> dict[str, str]:
     """Return for each split what its arrays' names end in."""
     is_plain, is_split = present >= PLAIN, present >= SPLIT
@@ -99,7 +104,7 @@ def _class_names(
 
 def _named(names: Member, found: AbstractSet[int]) -> tuple[str, ...]:
     """Read the names of the classes; one that no sample has is allowed, a sample of none is not."""
-    listed = _texts(names)
+    listed = texts(names)
     if len(set(listed)) != len(listed) or not found <= set(range(len(listed))):
         raise DataError(f"{names.where} names {len(listed)} classes; each needs a name of its own, and labels go below")
     return tuple(listed)
@@ -109,7 +114,7 @@ def _feature_names(names: Member | None, x: Member) -> tuple[str, ...]:
     """Read the names of the columns of vectors (n, columns)."""
     if names is None:
         return ()
-    listed = _texts(names)
+    listed = texts(names)
     if len(set(listed)) != len(listed) or x.shape[1:] != (len(listed),):
         raise DataError(
             f"{names.where} holds {len(listed)} names, '{x.name}' is {list(x.shape)}; expected (n, columns) and a name "
@@ -118,8 +123,12 @@ def _feature_names(names: Member | None, x: Member) -> tuple[str, ...]:
     return tuple(listed)
 
 
-def _texts(names: Member) -> list[str]:
-    """Read texts (n,), or a JSON list of them as UTF-8 bytes (n,) uint8."""
+def texts(names: Member) -> list[str]:
+    """Read texts (n,), or a JSON list of them as UTF-8 bytes (n,) uint8.
+
+    Raises:
+        DataError: If there are none, or one is empty.
+    """
     parts = list(read_rows(names, max(1, names.shape[0])))
     listed: Any = [str(name) for part in parts for name in part.ravel()]
     if names.dtype.kind != "U":

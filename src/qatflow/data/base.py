@@ -61,14 +61,22 @@ def in_order(raw: RawData, names: Sequence[str]) -> RawData:
     """
     if not names or not raw.feature_names or tuple(names) == raw.feature_names:
         return raw
-    if faults := [f"'{name}'" for name in sorted({*names} ^ {*raw.feature_names})]:
-        raise DataError(
-            f"{raw.files[0] if raw.files else 'the data'} has other columns than the model was made for; only one of "
-            f"the two has {', '.join(faults[:10])}"
-        )
-    order = [raw.feature_names.index(name) for name in names]
+    order = column_order(names, raw.feature_names, str(raw.files[0] if raw.files else "the data"))
     splits = {split: partial(_in_order, read, order) for split, read in raw.splits.items()}
     return replace(raw, splits=splits, feature_names=tuple(names))
+
+
+def column_order(names: Sequence[str], columns: Sequence[str], what: str) -> list[int]:
+    """Return where each of `names` stands among `columns`, which are those of `what`.
+
+    Raises:
+        DataError: If these are other columns.
+    """
+    if faults := [f"'{name}'" for name in sorted({*names} ^ {*columns})]:
+        raise DataError(
+            f"{what}: other columns than the model was made for; only one of the two has {', '.join(faults[:10])}"
+        )
+    return [list(columns).index(name) for name in names]
 
 
 def _in_order(read: Callable[[], Iterator[Chunk]], order: list[int]) -> Iterator[Chunk]:

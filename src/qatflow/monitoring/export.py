@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from qatflow.artifacts import Array, fsync_directory, save_arrays
+from qatflow.data.arrays import FEATURES, NAMES, as_array
+from qatflow.data.base import column_order
 from qatflow.data.prepared import PreparedData, Split
 from qatflow.errors import MonitoringError
 from qatflow.monitoring.records import Rows
@@ -25,7 +27,9 @@ def window_digest(rows: Rows) -> str:
     return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
 
 
-def export_window(data: PreparedData, rows: Rows, folder: Path) -> tuple[Path, dict[str, Any]]:
+def export_window(
+    data: PreparedData, rows: Rows, folder: Path, columns: Sequence[str] = ()
+) -> tuple[Path, dict[str, Any]]:
     """Write the data set `window-<digest>.npz` for the source `arrays`; equal windows and data give equal bytes.
 
     What was in a split stays there, so that no test sample becomes a training sample. The window's samples are divided
@@ -35,6 +39,7 @@ def export_window(data: PreparedData, rows: Rows, folder: Path) -> tuple[Path, d
         data: What the champion was trained on.
         rows: Labelled records with their inputs.
         folder: Made if it is not there.
+        columns: Names of the records' columns in their order, if they have any.
 
     Returns:
         The file, and the parameters that make it this project's data.
@@ -44,6 +49,8 @@ def export_window(data: PreparedData, rows: Rows, folder: Path) -> tuple[Path, d
         OSError: If the disk is full; no file is then left.
     """
     x, y = _window(data, rows)
+    if columns and data.feature_names:
+        x = x[:, column_order(data.feature_names, columns, "the records")]
     homes = _homes(x, [getattr(data, name).count for name in SPLITS])
     arrays: dict[str, Array] = {}
     for number, name in enumerate(SPLITS):
@@ -51,7 +58,9 @@ def export_window(data: PreparedData, rows: Rows, folder: Path) -> tuple[Path, d
         arrays[f"x_{name}"] = _joined(_raw(before), x[homes == number], data)
         arrays[f"y_{name}"] = np.concatenate([before.labels(), y[homes == number]])
     if data.class_names:
-        arrays["class_names"] = np.frombuffer(json.dumps(data.class_names).encode(), np.uint8)
+        arrays[NAMES] = as_array(data.class_names)
+    if data.feature_names:
+        arrays[FEATURES] = as_array(data.feature_names)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"window-{window_digest(rows)[:16]}.npz"
     temporary = path.with_name(f".{path.name}.tmp")

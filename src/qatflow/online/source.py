@@ -55,6 +55,9 @@ def open_source(root: Path, params: Params, champion: Path) -> Source:
     known = bundle.manifest.labels[: len(data.class_names)]
     if (known, bundle.manifest.input.shape) != (data.class_names, data.input_shape):
         raise DataError(f"{champion} is of other classes or shapes than the prepared data of {root}")
+    columns = bundle.manifest.features
+    if columns and data.feature_names and columns != data.feature_names:
+        raise DataError(f"{champion} is of other columns, or of another order, than the prepared data of {root}")
     strategy = _strategy(params)
     quantized = root / "artifacts" / "quantize" / strategy
     artifacts.verify(quantized)

@@ -1,6 +1,5 @@
 """Brings a model and data in any form together: one float model and the prepared data that go into it as they are."""
 
-import json
 import shutil
 import tempfile
 import weakref
@@ -14,6 +13,7 @@ import numpy as np
 from qatflow import backend
 from qatflow.artifacts import Array, save_arrays, stage_output
 from qatflow.backend import keras
+from qatflow.data.arrays import FEATURES, as_array
 from qatflow.data.labels import Kind
 from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import PreparedData, open_prepared
@@ -132,7 +132,7 @@ def _saved(data: Any, model: keras.Model, folder: Path) -> Path:
         name: np.asarray(part[list(columns)] if columns and hasattr(part, "columns") and name[0] == "x" else part)
         for name, part in named.items()
     }
-    names = {"feature_names": np.frombuffer(json.dumps(columns).encode(), np.uint8)} if columns else {}
+    names = {FEATURES: as_array(columns)} if columns else {}
     path = folder / "data.npz"
     save_arrays(path, {name: _as_source(name, array, model) for name, array in arrays.items()} | names)
     return path

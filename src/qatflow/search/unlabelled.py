@@ -8,7 +8,8 @@ import numpy as np
 
 from qatflow.artifacts import Array, save_arrays
 from qatflow.data import SOURCES
-from qatflow.data.arrays import SPLITS
+from qatflow.data.arrays import FEATURES, SPLITS, as_array, texts
+from qatflow.data.csv_table import columns_of
 from qatflow.data.npz import chunk_rows, open_npz, read_rows
 from qatflow.data.prepared import PreparedData
 from qatflow.errors import DataError
@@ -30,7 +31,8 @@ def without_labels(data: DataParams, folder: Path) -> DataParams:
         ending = "" if split == "all" else f"_{split}"
         arrays |= {f"x{ending}": x, f"y{ending}": np.zeros((len(x), 1), np.float32)}
     path = folder / "unlabelled.npz"
-    save_arrays(path, arrays)
+    names = _columns(data)
+    save_arrays(path, arrays | ({FEATURES: as_array(names)} if names else {}))
     return data.model_copy(update={"source": "arrays", "path": str(path), "task": "regression"})
 
 
@@ -38,6 +40,15 @@ def as_anomaly(data: PreparedData, source: str) -> PreparedData:
     """Return data that were prepared by `without_labels` as data of an autoencoder: all samples normal."""
     card = data.card | {"task": "anomaly", "source": source}
     return replace(data, task="anomaly", num_outputs=int(np.prod(data.input_shape)), card=card)
+
+
+def _columns(data: DataParams) -> tuple[str, ...]:
+    """Return the names of a table's columns that are samples; empty where there are none."""
+    if data.source == "csv":
+        return tuple(name for name in columns_of(Path(data.path)) if name != data.label)
+    if data.source == "arrays" and FEATURES in (members := open_npz(Path(data.path), {FEATURES}, {FEATURES})):
+        return tuple(texts(members[FEATURES]))
+    return ()
 
 
 def _from_arrays(path: Path) -> Samples:

@@ -47,7 +47,7 @@ def test_the_parent_run_carries_the_champions_figures_and_the_verdict(tmp_path: 
     run.finish(failed=False)
 
     found = run.tracker.client.get_run(parent)
-    assert found.info.run_name == "retrain kept: ptq_w8a8, accuracy 0.9750"
+    assert found.info.run_name == "kept: ptq_w8a8 0.9750"
     assert found.data.metrics == {"accuracy": 0.975, "float_accuracy": 0.98, "size_bytes": 5.0}
     assert (found.data.tags["verdict"], found.data.tags["why"]) == ("kept", "kept version 3: it is the winner itself")
     kind = run.tracker.client.get_experiment(run.tracker.experiment_id).tags["mlflow.experimentKind"]

@@ -10,11 +10,11 @@ import pytest
 from qatflow.artifacts import load_arrays, stage_output
 from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import open_prepared
-from qatflow.errors import MonitoringError
+from qatflow.errors import DataError, MonitoringError
 from qatflow.monitoring.export import export_window, window_digest
 from qatflow.monitoring.records import Rows
 from qatflow.params import DataParams
-from tests.unit.release.fabricate import digits
+from tests.unit.release.fabricate import COLUMNS, digits
 
 
 def rows(x: np.ndarray, labels: np.ndarray) -> Rows:
@@ -85,3 +85,20 @@ def test_labels_of_no_class_are_refused(recorded: Rows, tmp_path: Path, label: f
 def test_inputs_of_another_shape_are_refused(recorded: Rows, tmp_path: Path):
     with pytest.raises(MonitoringError, match=r"\(9, 9, 1\); the data have \(8, 8, 1\)"):
         export_window(digits(), replace(recorded, inputs=np.zeros((350, 9, 9, 1), np.float32)), tmp_path)
+
+
+def test_records_of_a_table_join_their_columns_by_name_and_the_names_go_on(brightness, tmp_path: Path):
+    data = replace(brightness, card=brightness.card | {"feature_names": list(COLUMNS)})
+    x = np.random.default_rng(0).uniform(size=(40, 64)).astype(np.float32)
+    same, turned = rows(x, x.mean(axis=1)), rows(x[:, ::-1], x.mean(axis=1))
+
+    first, second = (
+        load_arrays(export_window(data, one, tmp_path / folder, columns)[0])
+        for folder, one, columns in (("a", same, COLUMNS), ("b", turned, COLUMNS[::-1]))
+    )
+
+    assert json.loads(first["feature_names"].tobytes()) == list(COLUMNS)
+    recorded = {sample.tobytes() for part in ("train", "val", "test") for sample in second[f"x_{part}"]}
+    assert {sample.tobytes() for sample in x} <= recorded
+    with pytest.raises(DataError, match="the records: other columns than the model"):
+        export_window(data, same, tmp_path / "c", ("other", *COLUMNS[1:]))

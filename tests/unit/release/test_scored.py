@@ -37,7 +37,7 @@ def test_the_table_that_trained_is_scored_whatever_the_order_of_its_columns(name
 def test_other_columns_are_named(named, brightness, tmp_path: Path):
     x, y = brightness.test.arrays(5)
     path = table(tmp_path / "a.csv", ["other", *COLUMNS[1:]], x, "label", y)
-    with pytest.raises(DataError, match=r"has other columns.*'other', 'pixel 0'"):
+    with pytest.raises(DataError, match=r"a.csv: other columns.*'other', 'pixel 0'"):
         score_data(named, path, None, "label")
 
 

@@ -153,7 +153,9 @@ def test_an_autoencoder_with_anomalies_keeps_its_labels():
 def test_an_autoencoder_takes_tables_without_labels_and_folders(tmp_path):
     table = "a,b,c,d,e,f\n" + "".join(",".join(map(str, row)) + "\n" for row in X)
     (tmp_path / "plain.csv").write_text(table)
-    assert take_inputs(autoencoder(), tmp_path / "plain.csv", Options()).data.input_shape == (6,)
+    assert take_inputs(autoencoder(), tmp_path / "plain.csv", Options()).data.feature_names == tuple("abcdef")
+    np.savez(tmp_path / "named.npz", x=X, feature_names=np.array(list("fedcba")))
+    assert take_inputs(autoencoder(), tmp_path / "named.npz", Options()).data.feature_names == tuple("fedcba")
 
     images = folder_of_images(tmp_path / "images")
     model = built((8, 8, 3), layers.Conv2D(3, 3, padding="same"))
