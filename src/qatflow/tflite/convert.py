@@ -7,6 +7,7 @@ from qatflow.artifacts import Array
 from qatflow.backend import ConverterError, keras, tf
 from qatflow.errors import ConversionError
 from qatflow.models.unroll import loops, masks_steps, takes_ids, unroll
+from qatflow.tflite.fixed_shapes import with_fixed_shapes
 from qatflow.tflite.inspect import inventory
 
 FAILURES = (ConverterError, ValueError, RuntimeError, TypeError, tf.errors.OpError)
@@ -136,7 +137,7 @@ def _convert(model: keras.Model, configure: Configure) -> bytes:
     converter.experimental_lower_to_saved_model = False
     configure(converter)
     try:
-        return bytes(converter.convert())
+        return with_fixed_shapes(bytes(converter.convert()))
     except FAILURES as error:
         reason = " ".join(str(error).split("error: ")[-1].split())
         raise ConversionError(f"TFLite cannot express {model.name}: {reason[:300]}") from None
