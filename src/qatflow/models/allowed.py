@@ -1,7 +1,7 @@
 """What a model from outside may be made of: built-in Keras classes whose config is data and can hold no code.
 
-Left out on purpose: Lambda (code), layers that read files (StringLookup, TextVectorization), and RNN, which takes cells
-of any class. Operators between tensors have a list of their own, see `operators`.
+What is left out on purpose is in `INSTEAD`, with what to do. Operators between tensors have a list of their own, see
+`operators`.
 """
 
 from qatflow.errors import ModelError
@@ -32,6 +32,7 @@ LAYERS = frozenset(
         "Average",
         "BatchNormalization",
         "Bidirectional",
+        "CenterCrop",
         "Concatenate",
         "Dense",
         "DepthwiseConv1D",
@@ -62,6 +63,7 @@ LAYERS = frozenset(
         "RepeatVector",
         "Rescaling",
         "Reshape",
+        "Resizing",
         "SeparableConv1D",
         "SeparableConv2D",
         "SimpleRNN",
@@ -103,6 +105,24 @@ HELPERS = frozenset(
 """Initializers, regularizers and constraints."""
 OPERATORS = frozenset({"TFOpLambda", "SlicingOpLambda"})
 """How tf_keras writes operators between tensors."""
+_TEXTS = "which takes texts or looks values up, as no TFLite model for devices does; "
+_BEFORE = "do it to the data before they come, and give the model that begins behind it, keras.Model(layer.output, ...)"
+_PIPELINES = (
+    "which is no fixed computation in TFLite; do it to the data before they come, and leave it out of the model"
+)
+INSTEAD = {
+    "Lambda": "which holds code; replace it by built-in layers, such as Rescaling for arithmetic",
+    **dict.fromkeys(
+        ("CategoryEncoding", "Discretization", "HashedCrossing", "Hashing", "IntegerLookup", "StringLookup"),
+        _TEXTS + _BEFORE,
+    ),
+    "TextVectorization": _TEXTS + _BEFORE,
+    **dict.fromkeys(("AutoContrast", "Equalization", "MelSpectrogram", "Pipeline", "STFTSpectrogram"), _PIPELINES),
+    "RandomCrop": "whose output when the model is asked differs between versions of Keras; replace it by CenterCrop or "
+    "Resizing, which have no weights",
+    "RNN": "which takes cells of any class; use LSTM, GRU or SimpleRNN",
+}
+"""Layers that are not taken, and what is instead."""
 POLICIES = frozenset({"DTypePolicy", "Policy"})
 PACKAGES = frozenset({"keras", "tf_keras", "tensorflow"})
 ACTIVATIONS = frozenset(
@@ -139,13 +159,25 @@ def check_class(name: str, kind: object, module: object, registered: object) -> 
     """
     package = str(module).partition(".")[0] if module is not None else "keras"
     if package not in PACKAGES or registered not in {None, kind}:
-        raise ModelError(f"layer '{name}' is {module}.{kind}, code of somebody else; only Keras' own layers are loaded")
-    if kind == "Lambda":
-        raise ModelError(f"layer '{name}' is a Lambda, which holds code; replace it by built-in layers")
+        raise ModelError(
+            f"layer '{name}' is {module}.{kind}, code of somebody else; only Keras' own layers are loaded: build it of "
+            "those, or cut the model in front of it"
+        )
+    if kind in INSTEAD:
+        raise ModelError(f"layer '{name}' is a {kind}, {INSTEAD[str(kind)]}")
     if kind not in LAYERS | HELPERS | CONTAINERS | POLICIES:
         raise ModelError(
-            f"layer '{name}' is a {kind}, which is not loaded from files. Known: {', '.join(sorted(LAYERS))}"
+            f"layer '{name}' is a {kind}, which is not loaded from files; build what it does of layers that are. "
+            f"Known: {', '.join(sorted(LAYERS))}"
         )
+
+
+def subclassed(kind: object) -> str:
+    """Say that a model is of a class of its own, and the way out."""
+    return (
+        f"it is a subclassed model ({kind}): which layer reads which is written in Python, which no file holds; "
+        "make it a Functional one, by x = keras.Input(shape) and keras.Model(x, model.call(x))"
+    )
 
 
 def check_activation(name: str, activation: object) -> None:

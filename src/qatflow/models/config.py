@@ -7,9 +7,10 @@ from typing import Any
 from qatflow.backend import keras, tf
 from qatflow.errors import ModelError
 from qatflow.models.activations import SETTINGS, activation_name, renamed
-from qatflow.models.allowed import CONTAINERS, OPERATORS, POLICIES, check_activation, check_class
+from qatflow.models.allowed import CONTAINERS, LAYERS, OPERATORS, POLICIES, check_activation, check_class, subclassed
 from qatflow.models.graph import OPERATOR, plain_graph
-from qatflow.models.operators import function_name
+from qatflow.models.operators import FUNCTIONS, function_name
+from qatflow.models.serving_form import PICTURES, serving_form
 
 MAX_CONFIG_BYTES = 16 << 20
 MALFORMED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError, tf.errors.OpError)
@@ -25,14 +26,26 @@ SEEDLESS = frozenset(
     {"LSTM", "GRU", "SimpleRNN", "Attention", "AdditiveAttention", "MultiHeadAttention", "Bidirectional"}
 )
 """Layers whose dropout cannot be seeded in tf_keras."""
+PICTURES_OF_KERAS_3 = {
+    "antialias": False,
+    "data_format": "channels_last",
+    "pad_to_aspect_ratio": False,
+    "fill_mode": "constant",
+    "fill_value": 0.0,
+}
+"""Settings of theirs that tf_keras lacks, as they usually are; the last two fill what padding adds."""
 SHAPES = ("query_shape", "key_shape", "value_shape")
 """Settings of tf_keras' MultiHeadAttention; where they are not known it builds itself when it is called."""
 WRITTEN_BY_KERAS_3 = ("DTypePolicy", '"batch_shape"')
 """What is in every config of Keras 3 and in none of tf_keras."""
 
 
-def plain_config(text: bytes | str) -> dict[str, Any]:
+def plain_config(text: bytes | str, notes: list[str] | None = None) -> dict[str, Any]:
     """Parse a model's JSON config and return it in Keras 2's form, without any reference to code.
+
+    Args:
+        text: JSON.
+        notes: Gets a sentence for each thing that is otherwise than there, see `serving_form`.
 
     Raises:
         ModelError: If it is no config of a Functional or Sequential model, or holds anything but built-in layers.
@@ -42,9 +55,13 @@ def plain_config(text: bytes | str) -> dict[str, Any]:
     try:
         text = text if isinstance(text, str) else text.decode()
         is_keras_3 = any(mark in text for mark in WRITTEN_BY_KERAS_3)
-        config = renamed(_plain(json.loads(text), "model"), is_keras_3=is_keras_3)
-        if config["class_name"] not in CONTAINERS:
-            raise ModelError(f"it holds a {config['class_name']}, not a Functional or Sequential model")
+        given = json.loads(text)
+        if (kind := given["class_name"]) in LAYERS:
+            raise ModelError(f"it holds a {kind}, not a Functional or Sequential model")
+        if str(kind) == kind and kind not in CONTAINERS:
+            raise ModelError(subclassed(kind))
+        served = serving_form(given, [] if notes is None else notes)
+        config = renamed(_plain(served, "model"), is_keras_3=is_keras_3)
     except MALFORMED as error:
         raise ModelError(f"its config is malformed: {error!r:.200}") from None
     return dict(config)
@@ -93,7 +110,7 @@ def _plain_object(node: dict[str, Any], where: str) -> Any:
         plain = {"class_name": kind, "config": _plain_settings(kind, settings, name)}
         if kind == "MultiHeadAttention":
             plain["config"] = _shapes(node.get("build_config", {}).get("shapes_dict", {})) | plain["config"]
-    return plain | {key: node[key] for key in ("name", "inbound_nodes") if key in node}
+    return plain | {key: node[key] for key in ("name", "inbound_nodes", "is_operator") if key in node}
 
 
 def _shapes(known: dict[str, Any]) -> dict[str, list[int | None] | None]:
@@ -107,7 +124,7 @@ def _is_operator(node: dict[str, Any]) -> bool:
     kind, module = node["class_name"], node.get("module")
     if kind in OPERATORS or str(module).startswith("keras.src.ops."):
         return True
-    is_layer = "trainable" in node["config"] or kind in CONTAINERS
+    is_layer = "trainable" in node["config"] or kind in CONTAINERS or (kind in LAYERS and kind not in FUNCTIONS)
     return module is None and bool(node.get("inbound_nodes")) and not is_layer
 
 
@@ -116,6 +133,14 @@ def _plain_operator(kind: str, settings: dict[str, Any], name: str) -> dict[str,
     known = {"name", "trainable", "dtype", "function"}
     arguments = {key: value for key, value in settings.items() if key not in known}
     return {"class_name": OPERATOR, "config": {"name": name, "function": function, "arguments": arguments}}
+
+
+def _plain_picture(plain: dict[str, Any], name: str) -> dict[str, Any]:
+    """Leave out what tf_keras' layers on pictures do not know, where it says what they do anyway."""
+    for key, usual in PICTURES_OF_KERAS_3.items():
+        if plain.get(key, usual) != usual and key in {"antialias", "data_format", "pad_to_aspect_ratio"}:
+            raise ModelError(f"layer '{name}' has {key}={plain[key]}, which is not known here; only {usual} is")
+    return {key: value for key, value in plain.items() if key not in PICTURES_OF_KERAS_3}
 
 
 def _plain_settings(kind: str, settings: dict[str, Any], name: str) -> dict[str, Any]:
@@ -129,6 +154,8 @@ def _plain_settings(kind: str, settings: dict[str, Any], name: str) -> dict[str,
         for key, value in settings.items()
         if key not in MEANINGLESS and (value or key not in NEW_IN_KERAS_3)
     }
+    if kind in PICTURES:
+        plain = _plain_picture(plain, name)
     if kind in SEEDLESS:
         plain.pop("seed", None)
     if kind == "InputLayer":

@@ -10,7 +10,7 @@ import h5py
 from qatflow.backend import keras
 from qatflow.errors import ModelError
 from qatflow.models.config import build_from_config, plain_config
-from qatflow.models.weights import assign
+from qatflow.models.weights import BFLOAT16, assign
 
 MAX_BYTES = 2 << 30
 """Of a file, and of all arrays in it together."""
@@ -18,8 +18,8 @@ MAX_RATIO, SMALL_BYTES = 100, 1 << 20
 """Weights do not pack to less than a hundredth, but for small arrays; zeros that want to fill a memory do."""
 
 
-def load_hdf5(path: Path) -> keras.Model:
-    """Load a `.h5` model.
+def load_hdf5(path: Path, notes: list[str] | None = None) -> keras.Model:
+    """Load a `.h5` model; `notes` as in `plain_config`.
 
     Raises:
         ModelError: If it holds no model, anything but built-in layers, or weights that do not fit them.
@@ -28,7 +28,7 @@ def load_hdf5(path: Path) -> keras.Model:
         text = file.attrs.get("model_config")
         if text is None:
             raise ModelError("it holds weights without a model; save it with model.save()")
-        config = plain_config(text)
+        config = plain_config(text, notes)
         weights = follow(file, "model_weights")
         stored = {name: _layer_arrays(weights, name) for name in _names(weights, "layer")}
         model = build_from_config(config, elements(array for layer in stored.values() for array in layer.values()))
@@ -67,7 +67,7 @@ def follow_array(group: Any, path: str) -> h5py.Dataset:
     array = follow(group, path)
     if not isinstance(array, h5py.Dataset) or array.external or array.is_virtual:
         raise ModelError(f"{array.name} is no array of this file")
-    if array.dtype.kind not in "fiu" or array.shape is None:
+    if (array.dtype.kind not in "fiu" and array.dtype != BFLOAT16) or array.shape is None:
         raise ModelError(f"{array.name} is {array.dtype}, no array of numbers")
     if not _is_written(array):
         raise ModelError(f"{array.name} has {array.nbytes} bytes, of which the file does not hold all")

@@ -29,15 +29,15 @@ PARTS = (
 """Layers inside layers, in the order of the outer one's weights."""
 
 
-def load_keras_zip(path: Path) -> keras.Model:
-    """Load a `.keras` model.
+def load_keras_zip(path: Path, notes: list[str] | None = None) -> keras.Model:
+    """Load a `.keras` model; `notes` as in `plain_config`.
 
     Raises:
         ModelError: If it holds no model, anything but built-in layers, or weights that do not fit them.
     """
     with zipfile.ZipFile(path) as archive, TemporaryFile() as unpacked:
         with _member(archive, "config.json", MAX_CONFIG_BYTES) as member:
-            config = plain_config(member.read())
+            config = plain_config(member.read(), notes)
         with _member(archive, "model.weights.h5", MAX_BYTES) as member:
             shutil.copyfileobj(member, unpacked, CHUNK_BYTES)
         with h5py.File(unpacked, "r") as file:

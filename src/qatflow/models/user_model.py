@@ -63,8 +63,13 @@ def check_shapes(model: keras.Model) -> None:
         ModelError: If it is not so.
     """
     if len(model.inputs) != 1 or len(model.outputs) != 1:
+        more = ""
+        if len(model.inputs) > 1:
+            more += ": join the inputs to one array, and take it apart in the model by x[:, :k] and x[:, k:]"
+        if len(model.outputs) > 1:
+            more += ": quantize each output alone, as keras.Model(model.inputs, model.outputs[0])"
         raise ModelError(
-            f"the model has {len(model.inputs)} inputs and {len(model.outputs)} outputs; one of each is right"
+            f"the model has {len(model.inputs)} inputs and {len(model.outputs)} outputs; one of each is right{more}"
         )
     for what, tensor in (("takes", model.inputs[0]), ("gives", model.outputs[0])):
         if None in tensor.shape[1:]:

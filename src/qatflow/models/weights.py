@@ -9,6 +9,9 @@ from qatflow.artifacts import Array
 from qatflow.backend import keras
 from qatflow.errors import ModelError
 
+BFLOAT16 = np.dtype("V2")
+"""How HDF5 files hold bfloat16, the upper half of a float32."""
+
 
 def named(variables: Sequence[Any]) -> dict[str, Array]:
     """Return the values of variables under their names; a running number in front keeps names unique and in order."""
@@ -33,6 +36,8 @@ def assign(variables: Sequence[Any], arrays: Mapping[str, Array], where: str) ->
 
 def _cast(variable: Any, name: str, array: Array, where: str) -> Array:
     """Return the array in the variable's type; float64 that is finite may be infinite there."""
+    if array.dtype == BFLOAT16:
+        array = (array.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
     if array.shape != tuple(variable.shape) or array.dtype.kind not in "fiu":
         expected = f"{tuple(variable.shape)} {variable.dtype.name}"
         raise ModelError(f"{where}: {name} is {array.shape} {array.dtype}, expected {expected}")

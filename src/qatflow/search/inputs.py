@@ -61,7 +61,8 @@ def take_inputs(model: Any, data: Any, options: Options) -> Inputs:
     backend.start(options.seed)
     folder = Path(tempfile.mkdtemp(prefix="qatflow-"))
     try:
-        float_model = take_model(model, folder)
+        said: list[str] = []
+        float_model = take_model(model, folder, said)
         prepared, notes = _prepared(data, float_model, options, folder)
         check_fits(float_model, prepared.input_shape)
         fitted = fit_to_task(float_model, prepared.input_shape, prepared.num_outputs, prepared.task)
@@ -70,7 +71,7 @@ def take_inputs(model: Any, data: Any, options: Options) -> Inputs:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     weakref.finalize(prepared, shutil.rmtree, folder, ignore_errors=True)
-    return Inputs(fitted, prepared, notes)
+    return Inputs(fitted, prepared, (*said, *notes))
 
 
 def _prepared(data: Any, model: keras.Model, options: Options, folder: Path) -> tuple[PreparedData, tuple[str, ...]]:

@@ -8,24 +8,27 @@ import numpy as np
 from qatflow.backend import keras
 from qatflow.data.labels import Kind
 from qatflow.errors import ModelError
+from qatflow.models.allowed import CONTAINERS, subclassed
 from qatflow.models.files import load_model_file
 from qatflow.models.user_model import check_shapes, end_of
 
 Shape = tuple[int, ...]
 
 
-def take_model(model: Any, folder: Path) -> keras.Model:
+def take_model(model: Any, folder: Path, notes: list[str] | None = None) -> keras.Model:
     """Return a copy of a model as tf_keras model of built-in layers.
 
     Args:
         model: A tf_keras or Keras 3 model, or the path of a `.keras` or `.h5` file.
         folder: Where a model object is saved on the way.
+        notes: Gets a sentence for each thing that is otherwise than in the model, see `models.serving_form`.
 
     Raises:
         ModelError: If it is no model, holds a Lambda or custom layer or weights that are not finite, has several inputs
             or outputs or an open dimension. Layers are named.
     """
-    loaded = _from_path(Path(model)) if isinstance(model, (str, Path)) else _from_object(model, folder)
+    said: list[str] = [] if notes is None else notes
+    loaded = _from_path(Path(model), said) if isinstance(model, (str, Path)) else _from_object(model, folder, said)
     shapes(loaded)
     return loaded
 
@@ -92,15 +95,20 @@ def check_fits(model: keras.Model, sample: Shape) -> None:
         raise ModelError(f"The model takes samples of shape {taken}, the data have {sample}")
 
 
-def _from_path(path: Path) -> keras.Model:
+def _from_path(path: Path, notes: list[str]) -> keras.Model:
+    if (path / "saved_model.pb").exists():
+        raise ModelError(
+            f"Model {path} is a SavedModel, which holds a graph of operators and no layers; load it where it was made "
+            "and save the Keras model itself, with model.save('model.keras')"
+        )
     if path.is_dir():
         raise ModelError(f"Model {path} is a folder; save it with model.save('model.keras')")
     if not path.exists():
         raise ModelError(f"Model {path} does not exist; expected a .keras or .h5 file")
-    return load_model_file(path)
+    return load_model_file(path, notes)
 
 
-def _from_object(model: Any, folder: Path) -> keras.Model:
+def _from_object(model: Any, folder: Path, notes: list[str]) -> keras.Model:
     if not callable(getattr(model, "save", None)) or not hasattr(model, "layers"):
         raise ModelError(f"Expected a Keras model or the path of one, not a {type(model).__name__}")
     _check_weights(model)
@@ -108,9 +116,11 @@ def _from_object(model: Any, folder: Path) -> keras.Model:
     try:
         model.save(path)
     except (ValueError, TypeError, NotImplementedError, AttributeError, RuntimeError) as error:
+        if not hasattr(model, "get_layer") or type(model).__name__ not in CONTAINERS:
+            raise ModelError(f"The model cannot be used: {subclassed(type(model).__name__)}") from None
         raise ModelError(f"The model cannot be saved: {' '.join(str(error).split())[:300]}") from None
     try:
-        return load_model_file(path)
+        return load_model_file(path, notes)
     except ModelError as error:
         raise ModelError(f"The model cannot be used: {str(error).removeprefix(f'Cannot load {path}: ')}") from None
 
