@@ -6,6 +6,7 @@ the stage's command in a shell, is replaced by a function of ours. So the flow a
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -167,7 +168,24 @@ def _open(root: Path) -> Repo:
     from dvc.repo import Repo
 
     with _plain_errors():
-        return Repo(str(root))
+        repo = Repo(str(root))
+        _clear_torn_lock(repo)
+        return repo
+
+
+def _clear_torn_lock(repo: Repo) -> None:
+    """Remove DVC's list of who reads and writes what if a killed process left half of it: DVC would refuse for good."""
+    from dvc.lock import make_lock
+    from dvc.rwlock import RWLOCK_FILE, RWLOCK_LOCK
+
+    path = Path(repo.tmp_dir or "") / RWLOCK_FILE
+    if not path.is_file():
+        return
+    with make_lock(str(path.with_name(RWLOCK_LOCK)), tmp_dir=repo.tmp_dir, hardlink_lock=False):
+        try:
+            json.loads(path.read_bytes())
+        except ValueError:
+            path.unlink()
 
 
 def _why(changes: list[Any]) -> str:

@@ -38,6 +38,14 @@ def test_stages_come_in_order(project: Path) -> None:
     assert Graph(project).stages() == STAGES
 
 
+@pytest.mark.parametrize("left", ["", '{"read": {"/a'])
+def test_half_a_list_of_locks_that_a_killed_process_left_is_no_hindrance(project: Path, left: str) -> None:
+    (project / ".dvc" / "tmp").mkdir(exist_ok=True)
+    (project / ".dvc" / "tmp" / "rwlock").write_text(left)
+
+    assert _flow(project) == dict.fromkeys(STAGES, "ran")
+
+
 def test_stale_says_why(project: Path) -> None:
     assert Graph(project).stale() == dict.fromkeys(STAGES, NEVER)
     _flow(project)
