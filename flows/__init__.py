@@ -6,13 +6,17 @@ from pathlib import Path
 
 from flows.child import end_with
 from qatflow import stopping
+from qatflow.errors import QATFlowError
 from qatflow.home import settle_home
 
 if "PREFECT__FLOW_RUN_ID" in os.environ:  # a process of the schedule's, which only that one ends
     end_with(os.getppid())
 elif sys.argv[0] == "-m":  # python -m flows.NAME: what follows imports for seconds
     stopping.at_once()
-settle_home(Path(__file__).parents[1])
+try:
+    settle_home(Path(__file__).parents[1])
+except QATFlowError as error:
+    sys.exit(f"Error: {error}")
 
 # Before Prefect is imported: no telemetry, patience for a first start on a busy machine, its noise to our log only.
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Callable
 
 from flows.prefect_server import own_server
-from flows.program import sentence
 from flows.session import ROOT
+from qatflow.cli.files import sentence
 from qatflow.errors import QATFlowError
 from qatflow.stopping import stoppable
 
@@ -18,7 +18,9 @@ def run_once(flow: Callable[..., object], *words: str) -> None:
         with stoppable(_say_stopped), own_server() as use:
             use()
             sys.stdout.write(f"{flow(*words)}\n")
-    except (QATFlowError, OSError) as error:
+    except QATFlowError as error:
+        sys.exit(f"Error: {error}")
+    except OSError as error:
         sys.exit(f"Error: {sentence(error)}")
 
 

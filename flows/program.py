@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flows.session import ROOT
+from qatflow.cli.files import sentence
 from qatflow.cli.screen import Screen, quiet
 from qatflow.errors import QATFlowError
 from qatflow.stopping import stoppable
@@ -34,17 +35,11 @@ def program(log: Path, stopped: str) -> Iterator[Screen]:
             with stoppable(lambda: say(f"Stopped. {stopped}")):
                 try:
                     yield screen
-                except (QATFlowError, OSError) as error:
+                except QATFlowError as error:
+                    say(f"Error: {error}", "red")
+                    sys.exit(1)
+                except OSError as error:
                     say(f"Error: {sentence(error)}", "red")
                     sys.exit(1)
-    except (QATFlowError, OSError) as error:  # before there is a screen
-        sys.exit(f"Error: {sentence(error)}")
-
-
-def sentence(error: QATFlowError | OSError) -> str:
-    """Return what went wrong in one sentence; what is no refusal of the system is raised again."""
-    if isinstance(error, QATFlowError):
-        return str(error)
-    if error.errno is None:
-        raise error
-    return f"{os.strerror(error.errno)}{f': {error.filename}' if error.filename else ''}"
+    except QATFlowError as error:  # before there is a screen
+        sys.exit(f"Error: {error}")

@@ -1,21 +1,28 @@
 """A home for the libraries' settings and caches where the user has none: containers, services, `nobody`."""
 
 import os
-from contextlib import suppress
 from pathlib import Path
+
+from qatflow.errors import StageError
 
 
 def settle_home(root: Path) -> None:
     """Give this process and those it starts a home below .qatflow, if the user's is missing or cannot be written.
 
     Prefect, DVC, MLflow, matplotlib and Keras all look there; each would wait or fail in its own way.
+
+    Raises:
+        StageError: If the project cannot be written either.
     """
     if _is_usable():
         return
     home = root / ".qatflow" / "home"
-    with suppress(OSError):  # a project that cannot be written is told of by whoever writes first
+    try:
         home.mkdir(parents=True, exist_ok=True)
-        os.environ["HOME"] = str(home)
+    except OSError as error:
+        reason = f"{error.strerror}; whoever works in a project must own it"
+        raise StageError(f"HOME cannot be written, and neither can {home} ({reason})") from None
+    os.environ["HOME"] = str(home)
 
 
 def _is_usable() -> bool:

@@ -62,3 +62,15 @@ def test_a_home_that_can_be_used_is_used(tmp_path: Path, monkeypatch: pytest.Mon
     settle_home(tmp_path / "project")
 
     assert Path.home() == tmp_path
+
+
+def test_without_a_home_and_with_a_project_that_cannot_be_written_a_sentence_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "missing"))
+    (tmp_path / ".qatflow").touch()
+
+    with pytest.raises(
+        StageError, match=r"HOME cannot be written, and neither can .*; whoever works in a project must"
+    ):
+        settle_home(tmp_path)

@@ -26,6 +26,7 @@ from qatflow.cli import (
     sweep,
     visualize,
 )
+from qatflow.cli.files import sentence
 
 app = typer.Typer(
     name="qatflow",
@@ -85,3 +86,5 @@ def main() -> None:
         app()
     except errors.QATFlowError as error:
         sys.exit(f"Error: {error}")
+    except OSError as error:
+        sys.exit(f"Error: {sentence(error)}")

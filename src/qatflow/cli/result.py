@@ -9,7 +9,6 @@ from qatflow.data.card import CARD
 from qatflow.errors import hidden
 from qatflow.params import DataParams, Params, ReleaseParams
 
-
 MLFLOW_UI, RUNS = "http://127.0.0.1:5000", "#/experiments?workflowType=machine_learning"
 """Where `mlflow ui` listens, and its pages on trained models; by default it opens those on language models."""
 
