@@ -90,12 +90,14 @@ def preprocess(manifest: Mapping[str, Any], x: Any) -> Array:
 
 
 def column_order(names: Sequence[str], columns: Sequence[Any]) -> list[int]:
-    """Return where each of the model's columns stands among those that are given.
+    """Return where each of the model's columns stands among those that are given; spaces around names do not count.
 
     Raises:
         ValueError: If one is missing, unknown or there twice; the message says which.
     """
     given = [str(column) for column in columns]
+    if set(given) != set(names):
+        given = [name.strip() for name in given]
     missing, known = [name for name in names if name not in set(given)], set(names)
     unknown = [name for name in given if name not in known]
     twice = sorted({name for name in given if given.count(name) > 1}) if len(set(given)) < len(given) else []

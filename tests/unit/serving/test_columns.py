@@ -55,6 +55,11 @@ def test_every_form_of_named_columns_is_put_in_order(server, rows, expected):
             assert scores(server("POST", "/invocations", {form: body})) == expected, form
 
 
+def test_spaces_around_names_do_not_count(server, rows, expected):
+    body = {"columns": [f" {name} " for name in TURNED], "data": rows[:, ::-1].tolist()}
+    assert scores(server("POST", "/invocations", {"dataframe_split": body})) == expected
+
+
 def test_a_csv_is_put_in_order_by_its_header(server, rows, expected):
     text = io.StringIO()
     csv.writer(text).writerows([TURNED, *rows[:, ::-1].tolist()])
