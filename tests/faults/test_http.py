@@ -506,6 +506,8 @@ class TestUnderLoad:
             until(lambda: server.log.read_text().count("was ignored") == 2, "the signals")
 
             assert server.stop(number) == 0
+            lines = [line for line in server.log.read_text().splitlines() if not line.startswith(" serving ")]
+            assert all(isinstance(json.loads(line), dict) for line in lines)
 
             for client in clients:
                 client.join()

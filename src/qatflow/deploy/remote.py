@@ -66,6 +66,8 @@ def token_of(settings: DeployParams) -> str | None:
     where, found = settings.token_env, os.environ.get(settings.token_env)
     if settings.token_file is not None:
         where = settings.token_file
+        if Path(where).exists() and not Path(where).is_file():  # a FIFO would be waited for
+            raise DeployError(f"Cannot read the token in {where}: it is no regular file")
         try:
             found = Path(where).read_bytes()[: MAX_TOKEN_BYTES + 2].decode("ascii", "replace").strip()
         except OSError as error:

@@ -113,10 +113,15 @@ def _layer_arrays(weights: Any, layer: str) -> dict[str, h5py.Dataset]:
 
 
 def _names(group: Any, kind: str) -> Iterator[str]:
-    """Yield the attribute `layer_names` or `weight_names`; Keras splits long ones into numbered attributes."""
+    """Yield what attribute `layer_names` or `weight_names` says; Keras splits long ones into numbered attributes."""
+    seen: set[str] = set()
     keys = [f"{kind}_names"] if f"{kind}_names" in group.attrs else _numbered(group, f"{kind}_names")
     for key in keys:
-        yield from (name.decode() if isinstance(name, bytes) else str(name) for name in group.attrs[key])
+        for name in (name.decode() if isinstance(name, bytes) else str(name) for name in group.attrs[key]):
+            if name in seen:
+                raise ModelError(f"{kind} {name} is named twice")
+            seen.add(name)
+            yield name
 
 
 def _numbered(group: Any, prefix: str) -> list[str]:

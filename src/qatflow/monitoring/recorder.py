@@ -30,6 +30,8 @@ GROUP_S = 0.5
 MAX_WAITING, MAX_WAITING_BYTES = 8192, 64 << 20
 SAMPLE_BYTES = 1024
 """What a sample takes while it is written, beside its input and scores: a row of Python objects, features, an id."""
+KEPT_REFERENCES = 8
+"""Of models that served before: what they answered may still wait, and no model comes back so late."""
 DELETIONS = 20
 """Slices in one turn: 100,000 records, several times what can come in it."""
 log = logging.getLogger("qatflow.monitoring")
@@ -107,6 +109,8 @@ class Recorder:
                 self._live = None
             elif self._live is None or self._live.reference is not reference:
                 self._references[reference.about.model_sha256] = reference
+                for former in list(self._references)[:-KEPT_REFERENCES]:
+                    del self._references[former]
                 self._live = Live(reference, self._params, self._writer)
 
     def figures(self) -> dict[str, Any]:

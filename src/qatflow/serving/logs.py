@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
+import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 log = logging.getLogger(__name__)
+STDERR, MAX_TEXT = 2, 1 << 20
 EXTRAS = ("event", "model_version")
 
 
@@ -37,6 +42,25 @@ def log_to_stderr() -> None:
     logging.captureWarnings(capture=True)
     threading.excepthook = _caught
     sys.unraisablehook = _unraisable
+
+
+@contextmanager
+def native_text_logged() -> Iterator[None]:
+    """Log what libraries write to stderr past Python while the block runs: LiteRT announces its delegates so."""
+    with tempfile.TemporaryFile() as text, os.fdopen(os.dup(STDERR), "wb") as stderr:
+        sys.stderr.flush()
+        os.dup2(text.fileno(), STDERR)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr.fileno(), STDERR)
+            text.seek(0)
+            for line in filter(None, text.read(MAX_TEXT).decode("utf-8", "replace").splitlines()):
+                if line.startswith("{"):  # one of ours
+                    sys.stderr.write(f"{line}\n")
+                else:
+                    log.info("%s", line, extra={"event": "library"})
 
 
 def _caught(uncaught: threading.ExceptHookArgs) -> None:

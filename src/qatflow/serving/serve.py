@@ -26,6 +26,7 @@ from qatflow.serving.connection import check_hook
 from qatflow.serving.gate import Gate, check_exposure
 from qatflow.serving.inference import Inference, Models
 from qatflow.serving.loader import Loader
+from qatflow.serving.logs import native_text_logged
 from qatflow.serving.meter import Meter
 from qatflow.serving.replies import RefusalError
 from qatflow.serving.routes import Routes
@@ -74,7 +75,8 @@ def serve(settings: Settings, started: Callable[[Address, ServedModel], None]) -
     check_hook()
     np.seterr(over="ignore")  # what overflows is refused or clipped; asking for silence each time costs microseconds
     with listening(limits.host, limits.port) as bound:
-        built = _Built(settings, gate)
+        with native_text_logged():
+            built = _Built(settings, gate)
         server = Server(built.app, limits, built.follow, lambda address: started(address, built.models.champion))
         built.routes.is_ready = lambda: not built.app.is_draining
         gc.collect()

@@ -114,3 +114,17 @@ def test_refuses_weights_of_another_layer(tmp_path):
 
     with pytest.raises(ModelError, match=r"layer 'd': d/kernel:0 is \(2, 4\)"):
         load_hdf5(path)
+
+
+@pytest.mark.parametrize(
+    ("place", "attribute"), [("model_weights", "layer_names"), ("model_weights/d", "weight_names")]
+)
+def test_refuses_names_that_are_there_again_and_again(tmp_path, place, attribute):
+    path = tmp_path / "model.h5"
+    keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2, name="d")]).save(str(path))
+    with h5py.File(path, "r+") as file:
+        names = file[place].attrs[attribute]
+        file[place].attrs[attribute] = np.repeat(names, 1000)
+
+    with pytest.raises(ModelError, match="is named twice"):
+        load_hdf5(path)
