@@ -14,6 +14,7 @@ from qatflow.quantization.fake_quant import initial_steps
 from qatflow.quantization.grid import on_grid
 from qatflow.tflite.convert import convert_int16_activations, convert_integer
 from qatflow.tflite.inspect import layer_weights
+from qatflow.tflite.pairs import without_pairs
 
 
 def to_int8(weights: str, quantized: Deployable, samples: Iterable[Array]) -> bytes:
@@ -24,7 +25,7 @@ def to_int8(weights: str, quantized: Deployable, samples: Iterable[Array]) -> by
     """
     snap_biases(quantized)
     wanted = weights if quantized.plan.weights else None
-    return convert_integer(converted_form(quantized), samples, wanted)
+    return without_pairs(convert_integer(converted_form(quantized), samples, wanted))
 
 
 def to_int16(quantized: Deployable, samples: Iterable[Array]) -> bytes:

@@ -1,0 +1,79 @@
+"""Takes out the float tensors that TFLite's converter leaves between two 8-bit grids for no reason.
+
+Where an operator without a fake-quant of its own reads a fake-quantized tensor, the converter may measure that tensor
+once more, get a scale that differs, be it in the last bit, and go from one grid to the other through DEQUANTIZE, a
+float tensor of four times the bytes, and QUANTIZE. QUANTIZE alone does the same in integers.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from qatflow.tflite.inspect import TYPES, operator_name
+from qatflow.tflite.rewrite import pack, parse
+
+NEAR = 1e-6
+"""Scales that differ by no more, relatively, are one."""
+
+
+def without_pairs(model: bytes) -> bytes:
+    """Return the flatbuffer without DEQUANTIZEs that only QUANTIZEs read; as it is if it has none.
+
+    Raises:
+        ConversionError: If LiteRT cannot run the model.
+    """
+    tree = parse(model)
+    found = False
+    for number, graph in enumerate(tree.subgraphs):
+        signatures = [signature for signature in tree.signatureDefs or [] if signature.subgraphIndex == number]
+        while pair := next(_pairs(tree, graph), None):
+            _without_tensors(graph, signatures, _join(graph, *pair))
+            found = True
+    return pack(tree) if found else model
+
+
+def _pairs(tree: Any, graph: Any) -> Iterator[tuple[Any, list[Any]]]:
+    for first in graph.operators:
+        if operator_name(tree, first) == "DEQUANTIZE" and TYPES[graph.tensors[first.inputs[0]].type] == "INT8":
+            readers = [op for op in graph.operators if first.outputs[0] in op.inputs]
+            kinds = {operator_name(tree, op) for op in readers}
+            if kinds == {"QUANTIZE"} and first.outputs[0] not in graph.outputs:
+                yield first, readers
+
+
+def _join(graph: Any, first: Any, readers: list[Any]) -> list[int]:
+    """Let the readers read the integers; return the tensors that nobody needs any more."""
+    source, between = first.inputs[0], first.outputs[0]
+    gone, dropped = [first], [between]
+    for reader in readers:
+        result = reader.outputs[0]
+        if _same_grid(graph.tensors[source], graph.tensors[result]) and result not in graph.outputs:
+            for op in graph.operators:
+                op.inputs = np.where(op.inputs == result, source, op.inputs)
+            gone.append(reader)
+            dropped.append(result)
+        else:
+            reader.inputs = np.asarray([source], np.int32)
+    graph.operators = [op for op in graph.operators if not any(op is one for one in gone)]
+    return dropped
+
+
+def _same_grid(a: Any, b: Any) -> bool:
+    one, other = a.quantization, b.quantization
+    near = np.allclose(one.scale, other.scale, rtol=NEAR, atol=0)
+    return bool(a.type == b.type and near and np.array_equal(one.zeroPoint, other.zeroPoint))
+
+
+def _without_tensors(graph: Any, signatures: list[Any], dropped: list[int]) -> None:
+    """Take tensors out of a graph, and give the others their new numbers."""
+    kept = [index for index in range(len(graph.tensors)) if index not in dropped]
+    moved = np.full(len(graph.tensors) + 1, -1, np.int32)  # -1, an input that is left out, stays itself
+    moved[kept] = np.arange(len(kept))
+    graph.tensors = [graph.tensors[index] for index in kept]
+    for part in (graph, *graph.operators):
+        for side in ("inputs", "outputs", "intermediates"):
+            if (indices := getattr(part, side, None)) is not None:
+                setattr(part, side, moved[np.asarray(indices, int)])
+    for entry in (entry for signature in signatures for entry in [*signature.inputs, *signature.outputs]):
+        entry.tensorIndex = int(moved[entry.tensorIndex])
