@@ -114,6 +114,8 @@ def _say_trial(screen: Screen, trial: Trial) -> None:
         size = f"{trial.size_bytes:>10} bytes ({trial.zstd_bytes} compressed)"
         figures = f"val {trial.val_score:.4f}  {size}  {trial.seconds:7.1f} s"
     screen.say(f"   {mark} {trial.strategy:22} {figures or f'{trial.status}: {trial.reason}'}", style)
+    if trial.alarm is not None:
+        screen.say(f"     ALARM: {trial.alarm}", "bold red")
 
 
 def _say_result(screen: Screen, result: "SearchResult", out: Path) -> None:
@@ -126,6 +128,8 @@ def _say_result(screen: Screen, result: "SearchResult", out: Path) -> None:
         "bold",
     )
     screen.say(f"   {result.reason}", "dim")
+    if facts["alarm"]:
+        screen.say(f"   ALARM: {facts['alarm']}", "bold red")
     for note in facts["notes"]:
         screen.say(f"   note: {note}", "yellow")
     screen.say(f" bundle  {out}")

@@ -7,6 +7,7 @@ from qatflow import artifacts, params_file
 from qatflow.cli.screen import Screen
 from qatflow.data.card import CARD
 from qatflow.errors import hidden
+from qatflow.evaluation.alarm import ALARM
 from qatflow.params import DataParams, Params, ReleaseParams
 
 MLFLOW_UI, RUNS = "http://127.0.0.1:5000", "#/experiments?workflowType=machine_learning"
@@ -22,6 +23,10 @@ def say_result(screen: Screen, root: Path) -> None:
     screen.say(f" {summary['verdict']}", "bold")
     for reason in receipt["reasons"]:
         screen.say(f"   {reason}", "dim")
+    for variant in params.quantize.variants:
+        path = root / "artifacts" / "convert" / variant / ALARM
+        if path.is_file() and (alarm := artifacts.read_json(path)):
+            screen.say(f"   ALARM {variant}: {alarm}", "bold red")
     screen.say()
     screen.say(f" report  {root / 'artifacts' / 'report' / 'index.html'}")
     if receipt["champion"]:

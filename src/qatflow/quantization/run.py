@@ -8,9 +8,11 @@ from typing import Any
 from qatflow.backend import keras
 from qatflow.data.prepared import PreparedData
 from qatflow.errors import ParamsError, lookup
+from qatflow.evaluation.alarm import Alarm
 from qatflow.params import QuantizeParams
 from qatflow.progress import Progress, silent
 from qatflow.quantization import STRATEGIES
+from qatflow.quantization.alarm import alarm_of
 from qatflow.quantization.base import History, Strategy, Trained, Work
 from qatflow.quantization.deployed import Deployable, device_form
 from qatflow.quantization.grid import WIDTHS
@@ -29,6 +31,7 @@ class Made:
         widths: Layer -> bits of its weights.
         notes: A line for each thing that was treated otherwise than asked.
         quantized: What `store.save_quantized` keeps.
+        alarm: What is badly wrong with it; None for nothing.
     """
 
     strategy: str
@@ -38,6 +41,7 @@ class Made:
     widths: Mapping[str, int]
     notes: tuple[str, ...]
     quantized: Deployable
+    alarm: Alarm | None = None
 
 
 def find_strategy(name: str) -> Strategy:
@@ -95,14 +99,16 @@ def make(  # noqa: PLR0913 (what can be left out has a default)
     work = Work(data, settings, seed, strategy, progress, compressed={} if compressed is None else compressed)
     quantized, history, _ = quantized_by(chosen, model, work)
     flatbuffer = chosen.convert(quantized, work.calibration())
+    twin = device_form(quantized) if quantized.plan.layers else quantized.model
     return Made(
         strategy=strategy,
         flatbuffer=flatbuffer,
-        model=device_form(quantized) if quantized.plan.layers else quantized.model,
+        model=twin,
         history=history,
         widths=quantized.plan.weights,
         notes=notes_on(quantized, flatbuffer),
         quantized=quantized,
+        alarm=alarm_of(flatbuffer, quantized, twin, data),
     )
 
 

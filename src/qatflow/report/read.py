@@ -7,6 +7,7 @@ from typing import Any
 
 from qatflow import artifacts
 from qatflow.errors import ArtifactError
+from qatflow.evaluation.alarm import ALARM
 from qatflow.report.course import CourseFigures
 
 Record = dict[str, Any]
@@ -27,6 +28,7 @@ class Variant:
         notes: What was treated otherwise than asked, or stands out in its ranges, a sentence each.
         converted: Verified folder that holds its model.tflite.
         measured: Verified folder that holds its outputs.npy.
+        alarm: What is badly wrong with its flatbuffer, see `evaluation.alarm`; None for nothing.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Variant:
     notes: list[str]
     converted: Path
     measured: Path
+    alarm: str | None = None
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,7 @@ def _read_variant(home: Path, name: str) -> Variant:
         notes=_read_if_there(converted / "notes.json", []),
         converted=converted,
         measured=measured,
+        alarm=_read_if_there(converted / ALARM, None),
     )
 
 

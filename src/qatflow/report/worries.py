@@ -18,7 +18,20 @@ Check = Callable[[Run, Variant], Iterator[str]]
 
 
 def worries(run: Run) -> list[str]:
-    """Return a sentence for each thing that stands out in what ships, or in the best candidate, and in the data."""
+    """Return a sentence for each thing that stands out in what ships, or in the best candidate, and in the data.
+
+    Alarms of all variants come first.
+    """
+    return [*_alarms(run), *_of_what_ships(run)]
+
+
+def _alarms(run: Run) -> Iterator[str]:
+    for variant in run.variants:
+        if variant.alarm:
+            yield f"Alarm, {variant.name}: {variant.alarm}."
+
+
+def _of_what_ships(run: Run) -> list[str]:
     champion = run.receipt["champion"]
     variant = summary.champion_variant(run) if champion else summary.focus(run)
     if variant is None:

@@ -54,6 +54,14 @@ def reason_to_skip(bound: int, trials: Sequence[Trial], goal: Goal, float_score:
     return ""
 
 
+def reason_not_to_train(trials: Iterable[Trial]) -> str:
+    """Return why training would be in vain: a flatbuffer does not compute what its fake-quant model does; or empty."""
+    for trial in trials:
+        if trial.alarm is not None and trial.alarm.of_conversion:
+            return f"{trial.strategy} does not become what it was: {trial.alarm}. Training mends no conversion"
+    return ""
+
+
 def why_chosen(chosen: Trial, trials: Sequence[Trial], goal: Goal, float_score: float, metric: str) -> str:
     """Return one sentence: what decided for `chosen`."""
     size = f"{bytes_of(chosen, goal)} bytes{' compressed' if goal.compressed else ''}"

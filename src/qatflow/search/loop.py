@@ -16,7 +16,7 @@ from qatflow.progress import Progress
 from qatflow.quantization import STRATEGIES
 from qatflow.quantization.run import Made
 from qatflow.search.clock import Clock
-from qatflow.search.decide import best, bytes_of, fits, qualifies, reason_to_skip, why_chosen
+from qatflow.search.decide import best, bytes_of, fits, qualifies, reason_not_to_train, reason_to_skip, why_chosen
 from qatflow.search.figures import TestFigures
 from qatflow.search.forecast import Sizes, rounding_seconds, training_seconds
 from qatflow.search.judge import Judge
@@ -113,6 +113,7 @@ class Search:
         for name in chain(cheap, self._by_size(trained)):
             bound = self._sizes.bound(name, self._trials)
             reason = "" if name in FIRST else reason_to_skip(bound, self._trials, self._goal, self._float_score)
+            reason = reason or (reason_not_to_train(self._trials) if STRATEGIES[name].trained else "")
             reason = reason or self._clock.reason_to_skip(self._expected_seconds(name) + self._final_s)
             if reason:
                 self._add(Trial(name, "skipped", reason))
@@ -133,7 +134,8 @@ class Search:
         settings, seed, progress = self._settings(name), self._options.seed, self._options.progress
         backend.start(seed)  # the bytes must not depend on what was tried before
         made = self._make(name, self._model, self._data, settings, seed=seed, progress=progress)
-        return replace(self._measured(name, made.flatbuffer, started), widths=dict(made.widths), notes=made.notes)
+        measured = self._measured(name, made.flatbuffer, started)
+        return replace(measured, widths=dict(made.widths), notes=made.notes, alarm=made.alarm)
 
     def _settings(self, name: str) -> QuantizeParams:
         """Return the engine's settings; layers of mixed widths aim at the size budget where that is narrower."""

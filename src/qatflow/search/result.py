@@ -73,6 +73,7 @@ class SearchResult:
             "float_latency_us": self.timings["float_latency_us"]["p50"],
             "widths": dict(self.chosen.widths),
             "notes": [*self.notes, *self.chosen.notes],
+            "alarm": None if self.chosen.alarm is None else str(self.chosen.alarm),
             "max_drop": self.goal.max_drop,
             "size_budget": self.goal.size_budget,
             "time_budget": self.goal.time_budget,

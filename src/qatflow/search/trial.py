@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from qatflow.evaluation.alarm import Alarm
+
 Status = Literal["measured", "skipped", "failed"]
 
 
@@ -23,6 +25,7 @@ class Trial:
         on_pareto_front: No other measured candidate is as good in both sizes, score and latency and better in one.
         widths: Layer -> weight bits, 32 for float.
         notes: What was treated otherwise than asked.
+        alarm: What is badly wrong with the flatbuffer; None for nothing.
     """
 
     strategy: str
@@ -38,6 +41,7 @@ class Trial:
     on_pareto_front: bool = False
     widths: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    alarm: Alarm | None = None
     flatbuffer: bytes = field(default=b"", repr=False)
 
     def to_dict(self) -> dict[str, Any]:
@@ -56,4 +60,5 @@ class Trial:
             "on_pareto_front": self.on_pareto_front,
             "widths": dict(self.widths),
             "notes": list(self.notes),
+            "alarm": None if self.alarm is None else str(self.alarm),
         }

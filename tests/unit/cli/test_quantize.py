@@ -1,5 +1,6 @@
 """`qatflow quantize` as a program: a bundle, or one clear sentence and nothing written."""
 
+import io
 import json
 import subprocess
 import sys
@@ -7,12 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from sklearn.datasets import load_digits
 from typer.testing import CliRunner
 
 from qatflow.backend import keras, start
 from qatflow.cli import app, main
+from qatflow.cli.quantize import _say_trial
+from qatflow.cli.screen import Screen
+from qatflow.evaluation.alarm import Alarm
 from qatflow.release.bundle import load_bundle
+from qatflow.search.trial import Trial
 
 ROOT = Path(__file__).parents[3]
 
@@ -38,6 +44,15 @@ def place(tmp_path_factory):
     np.save(folder / "samples.npy", x[:2])
     (folder / "text.keras").write_text("no model")
     return folder
+
+
+def test_an_alarm_stands_under_its_candidate():
+    console = Console(file=io.StringIO(), width=200)
+    alarm = Alarm("it answers otherwise", "the two part at 'c'", of_conversion=True)
+
+    _say_trial(Screen(console), Trial("ptq_w4a8", "measured", val_score=0.1, size_bytes=9, alarm=alarm))
+
+    assert console.file.getvalue().splitlines()[1] == "     ALARM: it answers otherwise; the two part at 'c'"
 
 
 def fail(monkeypatch, *words):

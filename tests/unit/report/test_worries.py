@@ -30,6 +30,14 @@ def test_a_good_model_worries_nobody(run):
     assert told(run) == []
 
 
+def test_alarms_of_all_variants_come_first(run):
+    variants = [replace(variant, alarm=f"parts at layer {at}") for at, variant in enumerate(run.variants[:2])]
+
+    said = told(replace(run, variants=(*variants, *run.variants[2:])))
+
+    assert said[:2] == [f"Alarm, {variant.name}: {variant.alarm}." for variant in variants]
+
+
 def test_a_real_loss_is_called_one(changed):
     assert told(changed({"mcnemar_float_p": 0.003})) == [
         "It is really worse than the float model: 0.3 % of the samples, p = 0.003."

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qatflow.search.decide import WORTHWHILE, best, fits, qualifies, reason_to_skip, why_chosen
+from qatflow.evaluation.alarm import Alarm
+from qatflow.search.decide import WORTHWHILE, best, fits, qualifies, reason_not_to_train, reason_to_skip, why_chosen
 from qatflow.search.options import Goal
 from qatflow.search.trial import Trial
 
@@ -72,3 +73,13 @@ def test_bytes_that_travel_count_where_they_are_asked_for():
     assert best([dense, sparse], Goal(compressed=True), FLOAT) is sparse
     assert best([dense, sparse], Goal(compressed=True, size_budget=450), FLOAT) is sparse
     assert "400 bytes compressed" in why_chosen(sparse, [dense, sparse], Goal(compressed=True), FLOAT, "accuracy")
+
+
+def test_nothing_is_trained_once_a_flatbuffer_left_its_fake_quant_model():
+    lost = Trial("ptq_w8a8", "measured", alarm=Alarm("it scores 0.1", "at the input", of_conversion=False))
+    broken = Trial("ptq_w4a8", "measured", alarm=Alarm("it answers otherwise", "at 'c': all zeros", of_conversion=True))
+
+    assert not reason_not_to_train([SKIPPED, lost])
+    assert "ptq_w4a8 does not become what it was: it answers otherwise; at 'c': all zeros" in reason_not_to_train(
+        [lost, broken]
+    )

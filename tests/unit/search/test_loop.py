@@ -6,6 +6,7 @@ import pytest
 
 from qatflow.backend import keras
 from qatflow.errors import ConversionError, ParamsError
+from qatflow.evaluation.alarm import Alarm
 from qatflow.params import QuantizeParams
 from qatflow.quantization import STRATEGIES
 from qatflow.quantization.run import Made
@@ -26,6 +27,7 @@ class Shelf:
     flatbuffers: dict
     asked: list = field(default_factory=list)
     settings: dict = field(default_factory=dict)
+    alarms: dict = field(default_factory=dict)
 
     def __call__(self, strategy, model, data, settings, *, seed, progress):
         self.asked.append(strategy)
@@ -33,7 +35,9 @@ class Shelf:
         found = self.flatbuffers[strategy]
         if isinstance(found, Exception):
             raise found
-        return Made(strategy, found, model, [], {"hidden": 8}, ("a note",), quantized=None)
+        return Made(
+            strategy, found, model, [], {"hidden": 8}, ("a note",), quantized=None, alarm=self.alarms.get(strategy)
+        )
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +82,16 @@ def test_training_starts_with_the_narrowest_and_stops_when_nothing_smaller_is_le
     assert outcomes(result)["qat_w8a8_per_channel"] == "skipped"
     assert len(result.trials) == len(WHOLE)
     assert "the smallest of 3 candidates that lose at most 0.1 of accuracy" in result.reason
+
+
+def test_no_training_once_a_flatbuffer_does_not_compute_its_fake_quant_model(start, shelf):
+    shelf.alarms["ptq_w4a8"] = Alarm("it answers otherwise", "the two part at 'c'", of_conversion=True)
+
+    result = start().auto(["ptq_w4a8", "qat_w4a8"])
+
+    assert shelf.asked == ["ptq_w4a8"]
+    assert "the two part at 'c'" in result.trials[-1].reason
+    assert result.to_dict()["candidates"][1]["alarm"] == "it answers otherwise; the two part at 'c'"
 
 
 @pytest.mark.slow

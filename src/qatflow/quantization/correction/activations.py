@@ -27,7 +27,7 @@ def mean_tensors(model: bytes, samples: Iterable[Array], tensors: Iterable[int])
     """
     sums: dict[int, Array] = {}
     count = 0
-    for values in _runs(model, samples, tuple(tensors)):
+    for values in tensors_of(model, samples, tuple(tensors)):
         count += 1
         for index, value in values.items():
             wide = value.astype(np.int64 if value.dtype.kind == "i" else np.float64)
@@ -37,8 +37,8 @@ def mean_tensors(model: bytes, samples: Iterable[Array], tensors: Iterable[int])
     return {index: total / count for index, total in sums.items()}
 
 
-def _runs(model: bytes, samples: Iterable[Array], tensors: tuple[int, ...]) -> Iterator[dict[int, Array]]:
-    """Yield the tensors for one sample after the other."""
+def tensors_of(model: bytes, samples: Iterable[Array], tensors: tuple[int, ...]) -> Iterator[dict[int, Array]]:
+    """Yield the tensors, each (1, *shape) as it is stored, for one sample after the other; see `mean_tensors`."""
     source = Session(model).input
     # The default delegate would hide what lies between the operators it fuses.
     resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
