@@ -54,6 +54,7 @@ class DataParams(Section):
 
     source: Name = "digits"
     path: PathText = "data"
+    exif: Literal["turn", "keep"] = "turn"
     task: Literal["classification", "multi_label", "regression", "anomaly"] = "classification"
     label: str = "label"
     image_size: tuple[Count, Count] | None = None

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import typer
@@ -14,6 +14,7 @@ from qatflow.artifacts import Array
 from qatflow.cli.project import find_root
 from qatflow.cli.screen import hushed
 from qatflow.data.csv_table import read_features
+from qatflow.data.images import ImageForm, read_image
 from qatflow.data.prepared import PreparedData, open_prepared
 from qatflow.errors import DataError
 from qatflow.evaluation.metrics import SCORES, judged, measure, score_of
@@ -39,6 +40,10 @@ Label = Annotated[
     str | None, typer.Option(metavar="COLUMN", help="csv: the column to predict, if the bundle takes not all others.")
 ]
 Source = Annotated[str | None, typer.Option(metavar="NAME", help="Kind of data, where it is not told from DATA.")]
+
+Exif = Annotated[
+    Literal["turn", "keep"], typer.Option(help="A photo: turned upright as its EXIF says, or as it is stored.")
+]
 
 
 def evaluate(
@@ -84,12 +89,12 @@ def _say(headline: str, metrics: dict[str, Any], as_json: bool) -> None:
             typer.echo(f"   {name:18} {value:.4f}")
 
 
-def infer(bundle: BundleFolder, samples: Samples) -> None:
-    """Predict with a bundle: one JSON line for each sample."""
+def infer(bundle: BundleFolder, samples: Samples, exif: Exif = "turn") -> None:
+    """Predict with a bundle: one JSON line for each sample. A picture is read as the data were, in the model's size."""
     loaded = load_bundle(bundle)
     try:
         with hushed():
-            answer = run_bundle(loaded, _load(samples, loaded.manifest))
+            answer = run_bundle(loaded, _load(samples, loaded.manifest, turn=exif == "turn"))
     except DataError as error:
         raise DataError(f"{samples}: {error}") from None
     for row in range(len(answer["scores"])):
@@ -109,12 +114,12 @@ def _read(path: Path) -> bytes:
         raise DataError(f"Cannot read {path}: {error.strerror}") from None
 
 
-def _load(path: Path, manifest: BundleManifest) -> Array:
+def _load(path: Path, manifest: BundleManifest, *, turn: bool) -> Array:
     """Read samples; a single one is made a batch of one."""
     loaders: dict[str, Callable[[Path], Array]] = {".npy": _load_npy, ".csv": partial(_load_csv, manifest.features)}
     shape = manifest.input.shape
     try:
-        x = loaders.get(path.suffix.lower(), _load_image)(path)
+        x = loaders.get(path.suffix.lower(), partial(_load_image, shape, turn))(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as samples (.npy, .csv or an image): {error}") from None
     return x.reshape(1, *shape) if x.size == np.prod(shape) else x
@@ -143,8 +148,7 @@ def _first_line(path: Path) -> list[str]:
         return next(csv.reader(file), [])
 
 
-def _load_image(path: Path) -> Array:
-    from PIL import Image
-
-    with Image.open(path) as image:
-        return np.atleast_3d(np.asarray(image))
+def _load_image(shape: tuple[int, ...], turn: bool, path: Path) -> Array:
+    if len(shape) != 3 or shape[2] not in {1, 3}:
+        raise ValueError(f"the model takes samples of shape {shape}, and no pictures")
+    return read_image(path, ImageForm(*shape, resize=True, turn=turn))

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -40,6 +40,7 @@ Task = Annotated[
 ]
 Label = Annotated[str, typer.Option(metavar="COLUMN", help="csv: the column to predict.")]
 Source = Annotated[str | None, typer.Option(metavar="NAME", help="Kind of data, where it is not told from DATA.")]
+Exif = Annotated[Literal["turn", "keep"], typer.Option(help="Photos: turned upright as their EXIF says, or not.")]
 MaxSamples = Annotated[int | None, typer.Option(help="Use at most so many samples of each split.")]
 
 
@@ -58,6 +59,7 @@ def quantize(  # noqa: PLR0913, PLR0917 (a command's options)
     label: Label = "label",
     source: Source = None,
     max_samples: MaxSamples = None,
+    exif: Exif = "turn",
 ) -> None:
     """Quantize a trained Keras model and write it as a bundle with all figures in result.json.
 
@@ -72,6 +74,7 @@ def quantize(  # noqa: PLR0913, PLR0917 (a command's options)
             source=source,
             label=label,
             max_samples=max_samples,
+            exif=exif,
             epochs=epochs,
             seed=seed,
             progress=line.progress,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from qatflow import artifacts, params_file
 from qatflow.cli.screen import Screen
-from qatflow.data.card import CARD
+from qatflow.data.card import CARD, card_notes
 from qatflow.errors import hidden
 from qatflow.evaluation.alarm import ALARM
 from qatflow.params import DataParams, Params, ReleaseParams
@@ -45,7 +45,6 @@ def say_result(screen: Screen, root: Path) -> None:
 def _notes(root: Path, params: Params) -> Iterator[str]:
     """Yield what the user may not have meant."""
     card = artifacts.read_json(root / "artifacts" / "prepare" / CARD)
-    if unused := card.get("ignored"):
-        yield f"not used of {params.data.path}: {', '.join(unused)}"
+    yield from card_notes(card, str(params.data.path))
     if params.release.name == ReleaseParams().name and params.data.source != DataParams().source:
         yield f"the model is called '{params.release.name}'; --set release.name=… gives it a name of your own"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -41,6 +41,7 @@ class RawData:
         root: Where file names in the data card start; the card holds no path the user did not write.
         feature_names: Of a table with a header, or of vectors that came with them; else empty.
         ignored: Names of arrays of the file that are not used.
+        pictures: What was done to image files, for the data card; to be asked once all were read.
     """
 
     splits: Mapping[str, Callable[[], Iterator[Chunk]]]
@@ -51,6 +52,7 @@ class RawData:
     root: Path = Path()
     feature_names: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    pictures: Callable[[], Mapping[str, Any]] | None = None
 
 
 def in_order(raw: RawData, names: Sequence[str]) -> RawData:

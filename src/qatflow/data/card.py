@@ -1,5 +1,6 @@
 """The data card: what a reader wants to know of the data, and what later stages need to use them."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ def describe_samples(raw: RawData, index: Index, splits: Array, duplicates: Dupl
         "class_names": list(raw.class_names),
         "feature_names": list(raw.feature_names),
         **({"ignored": list(raw.ignored)} if raw.ignored else {}),
+        **({"pictures": dict(raw.pictures())} if raw.pictures else {}),
         "class_counts": _class_counts(splits, index.y, names) if names else {},
         "x_shape": list(index.x_shape),
         "x_dtype": index.x_dtype.name,
@@ -50,6 +52,19 @@ def digest_shards(directory: Path) -> str:
     """Return one SHA-256 over the names and contents of all shards."""
     shards = sorted(directory.glob("*/*.npy"))
     return digest({path.relative_to(directory).as_posix(): sha256_file(path) for path in shards})
+
+
+def card_notes(card: Mapping[str, Any], path: str) -> list[str]:
+    """Return sentences on what of the data in `path` is not used, or not as it is stored."""
+    notes = [f"not used of {path}: {', '.join(card['ignored'])}"] if card.get("ignored") else []
+    pictures = card.get("pictures", {"turned": 0, "transparent": 0})
+    if pictures["turned"]:
+        notes.append(
+            f"{pictures['turned']} photos were turned upright, as their EXIF says (data.exif: keep leaves them)"
+        )
+    if pictures["transparent"]:
+        notes.append(f"{pictures['transparent']} images have transparent parts, now {pictures['background']}")
+    return notes
 
 
 def _class_counts(splits: Array, y: Array, names: tuple[str, ...]) -> dict[str, dict[str, int]]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from qatflow.data.base import Chunk, RawData
 from qatflow.data.files import require_folder
-from qatflow.data.images import ImageForm, form_of, read_image
+from qatflow.data.images import Census, ImageForm, form_of, read_image
 from qatflow.data.limits import rows_per_chunk
 from qatflow.errors import DataError
 from qatflow.params import DataParams
@@ -37,14 +37,15 @@ def read_image_folder(data: DataParams) -> RawData:
     listings = {split: _list_images(folder) for split, folder in _split_folders(root).items()}
     names = tuple(sorted({name for listing in listings.values() for _, name in listing}))
     files = tuple(path for listing in listings.values() for path, _ in listing)
-    form = form_of(files[0], data.image_size)
+    form, census = form_of(files[0], data.image_size, turn=data.exif == "turn"), Census()
     ids = _class_ids(root, names, data.task)
     return RawData(
-        splits={split: partial(_chunks, listing, ids, form) for split, listing in listings.items()},
+        splits={split: partial(_chunks, listing, ids, form, census) for split, listing in listings.items()},
         class_names=names if data.task == "classification" else (),
         full_scale=FULL_SCALE,
         count=len(files),
         files=files,
+        pictures=census.entries,
     )
 
 
@@ -76,11 +77,11 @@ def _class_ids(root: Path, names: Sequence[str], task: str) -> dict[str, int]:
     return {name: int(name not in NORMAL) for name in names}
 
 
-def _chunks(listing: Listing, ids: Mapping[str, int], form: ImageForm) -> Iterator[Chunk]:
+def _chunks(listing: Listing, ids: Mapping[str, int], form: ImageForm, census: Census) -> Iterator[Chunk]:
     rows = rows_per_chunk(str(listing[0][0]), form.height * form.width * form.channels)
     for start in range(0, len(listing), rows):
         block = listing[start : start + rows]
         x = np.empty((len(block), *form.shape), np.uint8)
         for row, (path, _) in enumerate(block):
-            x[row] = read_image(path, form)
+            x[row] = read_image(path, form, census)
         yield Chunk(x, np.array([ids[name] for _, name in block], np.int64))

@@ -14,6 +14,7 @@ from qatflow import backend
 from qatflow.artifacts import Array, save_arrays, stage_output
 from qatflow.backend import keras
 from qatflow.data.arrays import FEATURES, as_array
+from qatflow.data.card import card_notes
 from qatflow.data.labels import Kind
 from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import PreparedData, open_prepared
@@ -83,6 +84,7 @@ def _prepared(data: Any, model: keras.Model, options: Options, folder: Path) -> 
     taken, _ = shapes(model)
     size = (taken[0], taken[1]) if source == "image_folder" and len(taken) == IMAGE_RANK else None
     wanted = DataParams(source=source, path=path, label=options.label, image_size=size, max_samples=options.max_samples)
+    wanted = wanted.model_copy(update={"exif": options.exif})
     labels = _labels(wanted)
     task = options.task or infer_task(model, labels)
     prepared, notes = _prepare(wanted.model_copy(update={"task": task}), model, options, folder)
@@ -105,8 +107,7 @@ def _prepare(
     try:
         check_fits(model, sample_shape(data))  # before all of them are read
         prepared = _written(data, folder / "prepared", options.seed, options.progress)
-        unused = prepared.card.get("ignored", ())
-        return prepared, (f"not used of {data.path}: {', '.join(unused)}",) if unused else ()
+        return prepared, tuple(card_notes(prepared.card, data.path))
     except DataError as error:
         if data.task != "anomaly":
             raise

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from qatflow.errors import ParamsError, lookup
 from qatflow.evaluation.tasks import TASKS
@@ -52,6 +53,7 @@ class Options:
         task: Name in `evaluation.tasks.TASKS`; by default told from the model and the labels.
         source: Name of the data source; by default told from the data.
         label: Column to predict in a CSV table.
+        exif: Whether photos of a folder are turned upright as their EXIF says (`turn`), or not (`keep`).
         max_samples: Use at most so many samples of each split.
         epochs: Of each training, of compression too; by default those of `settings`.
         seed: Of splits, training and everything else that is drawn.
@@ -67,6 +69,7 @@ class Options:
     task: str | None = None
     source: str | None = None
     label: str = "label"
+    exif: Literal["turn", "keep"] = "turn"
     max_samples: int | None = None
     epochs: int | None = None
     seed: int = 42
@@ -78,6 +81,8 @@ class Options:
     def __post_init__(self) -> None:
         if self.task is not None:
             lookup("task", self.task, TASKS)
+        if self.exif not in {"turn", "keep"}:
+            raise ParamsError(f"exif is {self.exif!r}; it is turn or keep")
         for name in ("max_samples", "epochs", "latency_runs"):
             value = getattr(self, name)
             if value is not None and value < 1:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from qatflow.data.images import ImageForm, form_of, read_image
+from qatflow.data.images import Census, ImageForm, form_of, read_image
 from qatflow.errors import DataError
 
 FORM = ImageForm(4, 5, 3, resize=False)
@@ -86,5 +86,79 @@ def test_truncated_image_is_named(suffix: str, tmp_path: Path) -> None:
 def test_16_bit_images_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.full((4, 5), 40_000, np.uint16)).save(tmp_path / "a.png")
 
-    with pytest.raises(DataError, match="mode I;16; expected 8 bits"):
+    with pytest.raises(DataError, match="mode I;16, more than 8 bits"):
         form_of(tmp_path / "a.png", None)
+
+
+def photo(path, orientation=6, **form):
+    """A picture 20 high and 40 wide, white on its left; orientation 6 is seen with white on top."""
+    pixels = np.zeros((20, 40, 3), np.uint8)
+    pixels[:, :8] = 255
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(pixels).save(path, exif=exif, **form)
+    return path
+
+
+@pytest.mark.parametrize("name", ["p.jpg", "p.png", "p.webp"])
+def test_photos_are_turned_as_their_exif_says_unless_they_are_kept(tmp_path, name):
+    path = photo(tmp_path / name)
+
+    turned = read_image(path, form_of(path, None))
+    kept = read_image(path, form_of(path, None, turn=False))
+
+    assert (turned.shape, kept.shape) == ((40, 20, 3), (20, 40, 3))
+    assert turned[:6].min() > 200
+    assert turned[12:].max() < 60
+    assert kept[:, :6].min() > 200
+
+
+@pytest.mark.parametrize(("orientation", "white"), [(1, "left"), (3, "right"), (6, "top"), (8, "bottom"), (99, "left")])
+def test_every_orientation_is_seen_as_a_person_does(tmp_path, orientation, white):
+    path = photo(tmp_path / "p.png", orientation)
+
+    x = read_image(path, form_of(path, None))
+
+    photo(tmp_path / "p.tif", orientation)
+    np.testing.assert_array_equal(read_image(tmp_path / "p.tif", form_of(tmp_path / "p.tif", None)), x)
+    edges = {"left": x[:, 0], "right": x[:, -1], "top": x[0], "bottom": x[-1]}
+    assert [name for name, edge in edges.items() if edge.min() == 255] == [white]
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_transparent_parts_become_white_and_are_counted(tmp_path, mode):
+    pixels = np.zeros((8, 8, 4), np.uint8)
+    pixels[:4, :, 3] = 255
+    image = Image.fromarray(pixels)
+    if mode == "P":
+        image = image.quantize()
+    elif mode == "LA":
+        image = image.convert("LA")
+    image.save(tmp_path / "t.png")
+    census = Census()
+
+    x = read_image(tmp_path / "t.png", form_of(tmp_path / "t.png", None), census)
+
+    assert (x[:4].max(), x[4:].min()) == (0, 255)
+    assert census.entries() == {"turned": 0, "transparent": 1, "background": "white", "modes": {mode: 1}}
+
+
+def test_opaque_images_with_an_alpha_channel_and_other_colours_are_no_surprise(tmp_path):
+    census = Census()
+    for mode in ("RGBA", "CMYK", "L"):
+        Image.new(mode, (4, 4)).save(tmp_path / f"{mode}.tif")
+    Image.new("RGBA", (4, 4), (10, 20, 30, 255)).save(tmp_path / "RGBA.tif")
+    form = form_of(tmp_path / "RGBA.tif", None)
+
+    for mode in ("RGBA", "CMYK", "L", "RGBA"):
+        assert read_image(tmp_path / f"{mode}.tif", form, census).shape == (4, 4, 3)
+
+    assert census.entries()["modes"] == {"CMYK": 1, "L": 1, "RGBA": 1}
+    assert census.entries()["transparent"] == 0
+
+
+def test_sixteen_bits_are_refused_with_the_way_out(tmp_path):
+    Image.fromarray((np.arange(64).reshape(8, 8) * 1000).astype(np.uint16)).save(tmp_path / "s.png")
+
+    with pytest.raises(DataError, match=r"mode I;16, more than 8 bits.*save it with 8, or all images as an \.npz"):
+        form_of(tmp_path / "s.png", None)

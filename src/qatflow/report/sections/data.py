@@ -30,7 +30,14 @@ def _samples(card: Record) -> list[tuple[str, str]]:
         ("Samples", splits),
         ("Duplicates", duplicates),
         ("Same sample, other label", str(found["conflicting_labels"])),
+        *([("Pictures", _pictures(card["pictures"]))] if "pictures" in card else []),
     ]
+
+
+def _pictures(found: Record) -> str:
+    modes = ", ".join(f"{count:,} {mode}" for mode, count in found["modes"].items())
+    transparent = f"{found['transparent']:,} with transparent parts, now {found['background']}"
+    return f"{modes}; {found['turned']:,} turned as their EXIF says, {transparent}"
 
 
 def _values(card: Record) -> list[tuple[str, str]]:
