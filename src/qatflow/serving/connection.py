@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from qatflow.errors import ServingError
 from qatflow.params import ServingParams
+from qatflow.serving.heads import check_head
 from qatflow.serving.replies import CLOSE, Headers, json_reply
 
 WRITE, HEADERS = "qatflow.write", "qatflow.headers"
@@ -20,12 +21,7 @@ REFUSED = frozenset({401, 403, 429})
 """Statuses that say nothing of who asks."""
 BUSY = json_reply({"error": "too many requests are in work; try again"}, 429, [(b"retry-after", b"1")])
 BUSY = BUSY._replace(headers=(*BUSY.headers, (b"content-length", b"%d" % len(BUSY.body))))
-MAX_HEAD_BYTES, MAX_HEADERS = 32 << 10, 100
-ONCE = frozenset(
-    {b"host", b"authorization", b"origin", b"expect", b"x-client-id", b"inference-header-content-length"}
-    | {b"content-type", b"content-encoding", b"content-length", b"transfer-encoding"}
-)
-"""Headers that are acted on: given twice, two programs on the way could act on different ones."""
+MAX_HEAD_BYTES = 32 << 10
 HOOK = "_start_asgi_task"
 """What uvicorn calls for each request, and shedding overrides. It is private: another version may do without."""
 
@@ -42,29 +38,6 @@ def check_hook() -> None:
             f"uvicorn {uvicorn.__version__} does not call {HOOK}, by which overload is shed; install one that "
             "pyproject.toml allows: pip install 'uvicorn>=0.45,<0.55'"
         )
-
-
-def check_head(version: str, headers: Sequence[tuple[bytes, bytes]], named: Mapping[bytes, bytes]) -> None:
-    """Check what a parser lets pass but two programs on the way could read differently.
-
-    Args:
-        headers: As they came, names in lower case.
-        named: The last of each name.
-
-    Raises:
-        ValueError: If there are too many, no host or two, or a transfer-encoding that is not read.
-    """
-    if len(headers) > MAX_HEADERS:
-        raise ValueError("too many headers")
-    if len(named) != len(headers):
-        names = [name for name, _ in headers]
-        if any(names.count(name) > 1 for name in ONCE):
-            raise ValueError("a header that is acted on is there twice")
-    if b"host" not in named and version == "1.1":
-        raise ValueError("no host")
-    coding = named.get(b"transfer-encoding")
-    if coding is not None and (coding.strip().lower() != b"chunked" or version != "1.1"):
-        raise ValueError("a transfer-encoding other than chunked")
 
 
 class GuardedConnection(HttpToolsProtocol):

@@ -9,7 +9,8 @@ from uvicorn.server import ServerState
 
 from qatflow.errors import ServingError
 from qatflow.params import ServingParams
-from qatflow.serving.connection import MAX_HEAD_BYTES, MAX_HEADERS, ONCE, check_hook, connection_class
+from qatflow.serving.connection import MAX_HEAD_BYTES, check_hook, connection_class
+from qatflow.serving.heads import MAX_HEADERS, ONCE
 
 LIMITS = ServingParams(max_requests=2, max_connections=2, timeout_s=0.05)
 HEAD = b"POST /x HTTP/1.1\r\nhost: here\r\ncontent-length: 2\r\n\r\n"
