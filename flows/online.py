@@ -84,6 +84,7 @@ def online(stream: str, state: str, begin: str | None = None, until_end: bool = 
 @contextmanager
 def _shown(course: Course, params: Params, stream: str, state: Path, screen: Screen) -> Iterator[None]:
     """Show the course after the block; one that an error ended too, unless it was refused before it took a record."""
+    from qatflow.report.course import alarms
     from qatflow.visualize.online import course_figures, show_course
 
     ended = ""
@@ -97,6 +98,8 @@ def _shown(course: Course, params: Params, stream: str, state: Path, screen: Scr
             screen.wait("writing the report")
             said = show_course(ROOT, params, course_figures(course, stream, ended), state)
             screen.ready()
+            for alarm in alarms(course_figures(course, stream)):
+                screen.say(f" Alarm: {alarm}", "red")
             screen.say(f" {said}")
 
 

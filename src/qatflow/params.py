@@ -447,8 +447,8 @@ class OnlineParams(Section):
         checkpoint_every: Learned samples from one checkpoint to the next.
         candidate_every: Learned samples from one candidate to the next; a drift calls for one earlier.
         window: Recent labelled samples on which candidates are judged too.
-        max_holdout_drop: Share of the test split that a candidate may lose against the model that learning began with.
-        min_window_gain: Share of the window by which it must beat the champion.
+        max_holdout_drop: Share of the test split that a candidate may lose against what is, and was, deployed.
+        min_window_gain: Share of the window by which it must surely beat the champion.
         drift_boost: Factor of both learning rates for `boost_samples` after a detected drift.
         label_window: Samples that may wait for their label; older ones are dropped unlearned.
         max_classes: So many classes may there be once labels that are new appear in the stream; None for no new ones.

@@ -8,10 +8,12 @@ from typing import Any
 from qatflow.adapters.mlflow_tracking import MlflowTracker
 from qatflow.online.course import Course
 from qatflow.params import Params
+from qatflow.report.course import alarms
+from qatflow.visualize.online import course_figures
 
 
 class OnlineRun:
-    """The run of one process; what it resumed from is a tag.
+    """The run of one process; what it resumed from is a tag, and so is an alarm, see `report.course.alarms`.
 
     Raises:
         TrackingError: If the store does not answer.
@@ -20,6 +22,7 @@ class OnlineRun:
     def __init__(self, params: Params, root: Path, tags: dict[str, str]) -> None:
         self._tracker = MlflowTracker(params.tracking.uri, params.tracking.experiment, root)
         settings = {f"online.{name}": str(value) for name, value in params.online.model_dump().items()}
+        self._said: list[str] = []
         self._id = self._tracker.start_parent("online", settings, {"stage": "online", **tags})
 
     def log(self, course: Course, lag: int | None) -> None:
@@ -35,6 +38,11 @@ class OnlineRun:
             last = course.candidates[-1]
             figures |= {"candidate_holdout": last.holdout, "candidate_window": last.window}
             figures |= {"promoted": sum(one.outcome == "promoted" for one in course.candidates)}
+        said = alarms(course_figures(course, ""))
+        figures["alarms"] = len(said)
+        if said != self._said:
+            self._tracker.tag(self._id, "alarm", " ".join(said) or "none any more")
+            self._said = said
         known = {name: float(value) for name, value in figures.items() if value is not None}
         self._tracker.log_metrics(self._id, known, step=course.now.learned)
 

@@ -133,6 +133,11 @@ class MlflowTracker:
             for key, value in tags.items():
                 self.client.set_tag(run_id, key, value)
 
+    def tag(self, run_id: str, name: str, value: str) -> None:
+        """Set a tag of a run."""
+        with plain_errors(self.uri):
+            self.client.set_tag(run_id, name, value)
+
     def finish(self, run_id: str, status: Status) -> None:
         """End a run."""
         with plain_errors(self.uri):

@@ -15,15 +15,17 @@ from qatflow.evaluation.answers import load_answers
 from qatflow.evaluation.evaluate import ANSWERS, evaluate
 from qatflow.models.store import load_model
 from qatflow.models.widen import widened
-from qatflow.online.candidates import Judged
+from qatflow.online.candidates import ALPHA, Judged
 from qatflow.params import Params
 from qatflow.release import promote as promotion
-from qatflow.release.base import Candidate
+from qatflow.release.base import Candidate, Champion
 from qatflow.release.bundle import build_bundle
-from qatflow.release.candidates import git_commit, log_candidate
+from qatflow.release.candidates import Inputs, git_commit, log_candidate
+from qatflow.release.lineage import best_after, best_of
 from qatflow.release.log import PromotionLog, whoami
 from qatflow.release.manifest import Lineage
 from qatflow.release.ports import Registry
+from qatflow.release.standing import measure_standing
 from qatflow.tflite.convert import convert_float
 
 ONLINE = "online.json"
@@ -65,16 +67,39 @@ class ProjectRelease:
 
         Raises:
             DeployError: If its bundle does not repeat its golden outputs here.
-            PromotionError: If another promotion came first.
+            PromotionError: If another promotion came first, or it loses too much against the best of the line.
         """
         with tempfile.TemporaryDirectory(prefix="qatflow-online-") as folder:
             bundle, candidate = self._bundle(judged, model, Path(folder))
             tried(bundle)
+            best = self._best(registry, log, present, Path(folder))
+            self._check_line(candidate, best)
             number = registry.register(log_candidate(registry, candidate, bundle))
+            after = best_after(candidate, number, best, ALPHA)
         why = f"online: {judged.learned} samples of {self.stream} learned, window {judged.window:.4f}"
-        gates = {"online": judged.to_dict()}
+        gates = {"online": judged.to_dict(), **after.entry()}
         promotion.promote(registry, log, number, present, who=whoami(), why=why, gates=gates, by_hand=False)
         return number
+
+    def _best(self, registry: Registry, log: PromotionLog, present: int | None, folder: Path) -> Champion | None:
+        """Return the best of the champion's line, measured on the test split; None where there is none."""
+        if present is None:
+            return None
+        found = best_of(log.read(), registry.version(present))
+        return measure_standing(registry, present, found, Inputs({}, {}, self.data), folder).best
+
+    def _check_line(self, candidate: Candidate, best: Champion | None) -> None:
+        """Hold a candidate against the best of the line, so that small losses cannot add up from course to course.
+
+        Raises:
+            PromotionError: If it loses more than `online.max_holdout_drop`.
+        """
+        limit = self.params.online.max_holdout_drop
+        if best is not None and best.score is not None and candidate.score < best.score - limit - 1e-9:
+            raise PromotionError(
+                f"test split {candidate.score:.4f} is more than max_holdout_drop below {best.score:.4f} of version "
+                f"{best.version}, the best of the champion's line"
+            )
 
     def _bundle(self, judged: Judged, model: bytes, folder: Path) -> tuple[Path, Candidate]:
         """Measure a candidate on the test split, beside the float model, and build its bundle."""

@@ -1,4 +1,7 @@
-"""Judges a candidate: a fixed hold-out against forgetting, and the recent window, where it must beat the champion."""
+"""Judges a candidate: a fixed hold-out against forgetting, and the recent window, where it must beat the champion.
+
+Both are compared with what is deployed: a limit that counts from another model lets a worse one through.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qatflow.artifacts import Array, sha256_bytes
+from qatflow.evaluation.bounds import share_bounds
 from qatflow.online.figures import Window
 from qatflow.params import OnlineParams
 from qatflow.tflite.runtime import Runner
+
+ALPHA = 0.05
+"""Level at which the window must show that a candidate is better: one sample more is no gain."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +29,12 @@ class Judged:
         learned: Samples that had been learned.
         classes: Names of the model's classes.
         offset: Of the last record that had been read.
-        holdout, holdout_at_start: Accuracy on the test split, of this model and of the one that learning began with.
+        holdout, holdout_at_start: Accuracy on the test split, of this model and of what was deployed at the start.
         window, window_champion: Accuracy on the recent window, of this model and of the champion.
         window_samples: Its samples. The candidate has learned most of them, the champion may have.
         reasons: Why it is dropped; empty if it passes.
         outcome: `dropped`, `pending` until its release was tried, then `promoted` or `refused: …`.
+        holdout_champion: Accuracy on the test split of what was deployed then; None where older checkpoints lack it.
     """
 
     number: int
@@ -42,6 +50,7 @@ class Judged:
     window_samples: int
     reasons: tuple[str, ...]
     outcome: str
+    holdout_champion: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON-like values."""
@@ -77,18 +86,23 @@ class Judge:
 
     def holdout(self, runner: Runner) -> float:
         """Return a model's accuracy on the hold-out."""
-        return accuracy(runner, self.x, self.labels)
+        return float(right(runner, self.x, self.labels).mean())
 
     def __call__(self, model: bytes, champion: Runner, window: Window, place: Place) -> Judged:
         """Return the verdict on a flatbuffer."""
-        runner, at_start = Runner(model), place.holdout_at_start
-        holdout, recent = self.holdout(runner), accuracy(runner, window.x, window.labels)
-        before = accuracy(champion, window.x, window.labels)
+        runner = Runner(model)
+        holdout, deployed = self.holdout(runner), self.holdout(champion)
+        now, then = (right(one, window.x, window.labels) for one in (runner, champion))
+        recent, before = float(now.mean()), float(then.mean())
         reasons = []
-        if holdout < at_start - self.settings.max_holdout_drop - 1e-9:
-            reasons.append(f"hold-out {holdout:.4f} is more than max_holdout_drop below {at_start:.4f}")
-        if recent <= before + self.settings.min_window_gain:
-            reasons.append(f"window {recent:.4f} does not beat the champion's {before:.4f} by min_window_gain")
+        limit = max(deployed, place.holdout_at_start)  # else small losses would add up from candidate to candidate
+        if holdout < limit - self.settings.max_holdout_drop - 1e-9:
+            of = "what is deployed" if limit == deployed else "what was deployed at the start"
+            reasons.append(f"hold-out {holdout:.4f} is more than max_holdout_drop below {limit:.4f} of {of}")
+        gain, _ = share_bounds(int((now & ~then).sum()), int((then & ~now).sum()), len(now), ALPHA)
+        if gain <= self.settings.min_window_gain:
+            beats = "does not surely beat" if recent > before else "does not beat"
+            reasons.append(f"window {recent:.4f} {beats} the champion's {before:.4f} by min_window_gain")
         return Judged(
             **place._asdict(),
             sha256=sha256_bytes(model),
@@ -99,9 +113,10 @@ class Judge:
             window_samples=len(window.labels),
             reasons=tuple(reasons),
             outcome="dropped" if reasons else "pending",
+            holdout_champion=deployed,
         )
 
 
-def accuracy(runner: Runner, x: Array, labels: Array) -> float:
-    """Return the share of samples (n, *input shape) whose likeliest class is right."""
-    return float(np.mean(runner.predict(x).argmax(axis=1) == labels))
+def right(runner: Runner, x: Array, labels: Array) -> Array:
+    """Return whether the likeliest class of samples (n, *input shape) is right, (n,) bool."""
+    return np.asarray(runner.predict(x).argmax(axis=1) == labels)

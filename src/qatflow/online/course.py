@@ -53,7 +53,7 @@ class Progress:
         checkpoint: Number of the last checkpoint.
         base, kept: Number and offset of the checkpoint behind the last candidate: the next one is learned from there.
         segments: Records taken, and number, of each checkpoint since then: random layers get a new seed at each.
-        holdout_at_start: Accuracy on the hold-out of the model that learning began with.
+        holdout_at_start: Accuracy on the hold-out of what was deployed when learning began.
     """
 
     offset: str | None = None
@@ -95,16 +95,16 @@ class Course:
         self._set_model(model)
 
     def measure_start(self) -> None:
-        """Note what the model can that learning begins with. A course that is restored knows it.
+        """Note what is deployed can, which candidates are held to. A course that is restored knows it.
 
         Raises:
-            ModelError: If it cannot be converted.
+            ModelError: If the model that learning begins with, which need not be what is deployed, cannot be converted.
         """
         try:
-            runner = Runner(self.parts.learner.flatbuffer(self._calibration))
+            Runner(self.parts.learner.flatbuffer(self._calibration))
         except QATFlowError as error:
             raise ModelError(f"The model that learning would begin with cannot be converted: {error}") from None
-        self.now.holdout_at_start = self.parts.judge.holdout(runner)
+        self.now.holdout_at_start = self.parts.judge.holdout(self._runner)
 
     def take(self, record: Record) -> str | None:
         """Take the next record; return why it cannot be used, None if it can.

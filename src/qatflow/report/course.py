@@ -14,6 +14,12 @@ from qatflow.report import wording
 WIDTH = 5
 """Buckets that are averaged before anything is said or drawn of them, as the timeline's picture does."""
 PROMOTED = "promoted"
+ALARM_FALL = 0.05
+"""Share of answers by which a course may fall before that is an alarm; of 500 samples noise makes a third of it."""
+FORGOTTEN = 0.02
+"""Share of the test split that is not lost without a word."""
+ALARM_SAMPLES = 200
+"""Samples behind each of both ends at least."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +94,29 @@ def finding(course: CourseFigures) -> str:
     return f"{'; '.join([*parts, *_candidates(course)])}."
 
 
+def alarms(course: CourseFigures) -> list[str]:
+    """Return a sentence for what went so wrong that it is to be read before all else; mostly none."""
+    found, enough = way(course), len(course.accuracy) * course.bucket >= 2 * ALARM_SAMPLES
+    if found is None or not enough or found.first - found.last <= ALARM_FALL:
+        return []
+    fall = f"from {wording.percent(found.first)} to {wording.percent(found.last)}"
+    said = f"What is deployed gets worse: its accuracy on the stream fell {fall}, and no candidate made up for it."
+    return [f"{said} Look at the stream; `qatflow rollback` brings back what was deployed before."]
+
+
+def forgotten(course: CourseFigures) -> list[str]:
+    """Return a sentence if what is deployed knows less of the test split than what it replaced; mostly none."""
+    if not course.promoted:
+        return []
+    last = course.promoted[-1]
+    if last["holdout_at_start"] - last["holdout"] <= FORGOTTEN:
+        return []
+    before, now = (wording.percent(last[name]) for name in ("holdout_at_start", "holdout"))
+    return [
+        f"Candidate {last['number']} took over with {now} on the test split; what was deployed before has {before}."
+    ]
+
+
 def accuracy_words(found: Way) -> str:
     """Say where accuracy went, the lowest only where it is below both ends."""
     lowest = f", {wording.percent(found.lowest)} at the lowest" if found.lowest < min(found.first, found.last) else ""
@@ -108,6 +137,7 @@ def course_summary(course: CourseFigures) -> dict[str, Any]:
         "promoted": len(promoted),
         "holdout_at_start": judged[-1]["holdout_at_start"] if judged else None,
         "holdout": promoted[-1]["holdout"] if promoted else None,
+        "alarms": alarms(course),
         "error": course.error,
     }
 

@@ -3,7 +3,7 @@
 from statistics import median
 
 from qatflow.report import wording
-from qatflow.report.course import course_summary
+from qatflow.report.course import alarms, course_summary
 from qatflow.report.read import Record, Run, Variant
 
 AS_GOOD = "as good as float"
@@ -123,7 +123,12 @@ def refused_by(run: Run, variant: Variant) -> list[str]:
 
 
 def verdict(run: Run) -> str:
-    """Say in one sentence what ships and what it costs."""
+    """Say in one sentence what ships and what it costs; an alarm of a course comes before it."""
+    said = alarms(run.course) if run.course else []
+    return f"Alarm: {said[0]} Before that: {_released(run)}" if said else _released(run)
+
+
+def _released(run: Run) -> str:
     shown = run.receipt.get("pending") or run.receipt["champion"]
     if shown is None:
         return f"Nothing ships: the gates refused all {len(run.variants)} variants."

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from qatflow.report import summary, wording
+from qatflow.report.course import alarms, forgotten
 from qatflow.report.read import Run, Variant
 
 RECALL_LOSS = 0.05
@@ -20,9 +21,10 @@ Check = Callable[[Run, Variant], Iterator[str]]
 def worries(run: Run) -> list[str]:
     """Return a sentence for each thing that stands out in what ships, or in the best candidate, and in the data.
 
-    Alarms of all variants come first.
+    Alarms come first, of a course and of all variants.
     """
-    return [*_alarms(run), *_of_what_ships(run)]
+    learned = [*alarms(run.course), *forgotten(run.course)] if run.course else []
+    return [*learned, *_alarms(run), *_of_what_ships(run)]
 
 
 def _alarms(run: Run) -> Iterator[str]:

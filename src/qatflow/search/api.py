@@ -45,7 +45,7 @@ def quantize(
     search = Search(inputs.model, inputs.data, goal, options, make=partial(make, compressed={}), clock=clock)
     result = search.auto(list(STRATEGIES)) if strategy == AUTO else search.only(strategy)
     seen = remarks(inputs.model, inputs.data.train.arrays(SAMPLES)[0])
-    return replace(result, notes=(*inputs.notes, *seen))
+    return replace(result, notes=(*inputs.notes, *seen, *result.notes))
 
 
 def auto_quantize(  # noqa: PLR0913 (limits, each with a default)

@@ -12,9 +12,9 @@ ROUNDING = 1e-9
 
 
 def qualifies(trial: Trial, goal: Goal, float_score: float) -> bool:
-    """Tell whether a measured candidate fits the size budget and loses no more than allowed on the validation split."""
+    """Tell whether a measured candidate fits the size budget and loses no more than allowed, in its worst class too."""
     kept = trial.val_score is not None and float_score - trial.val_score <= goal.max_drop + ROUNDING
-    return kept and fits(trial, goal)
+    return kept and trial.class_loss <= goal.max_drop + ROUNDING and fits(trial, goal)
 
 
 def fits(trial: Trial, goal: Goal) -> bool:

@@ -15,6 +15,7 @@ from qatflow.params import QuantizeParams
 from qatflow.progress import Progress
 from qatflow.quantization import STRATEGIES
 from qatflow.quantization.run import Made
+from qatflow.search.classes import ClassGuard
 from qatflow.search.clock import Clock
 from qatflow.search.decide import best, bytes_of, fits, qualifies, reason_not_to_train, reason_to_skip, why_chosen
 from qatflow.search.figures import TestFigures
@@ -71,6 +72,7 @@ class Search:
         self._float_model = convert_float(model)
         self._sizes = Sizes(self._float_model, goal, options.settings.compression)
         self._judge = Judge(data, data.val)
+        self._classes = ClassGuard(data, self._float_model)
         self._final_s = 0.0  # what scoring all candidates on the test split will take
         self._trials = [self._measured(FLOAT, self._float_model, monotonic())]
         self._float_score = self._trials[0].val_score or 0.0
@@ -135,7 +137,8 @@ class Search:
         backend.start(seed)  # the bytes must not depend on what was tried before
         made = self._make(name, self._model, self._data, settings, seed=seed, progress=progress)
         measured = self._measured(name, made.flatbuffer, started)
-        return replace(measured, widths=dict(made.widths), notes=made.notes, alarm=made.alarm)
+        notes = (*made.notes, *measured.notes)
+        return replace(measured, widths=dict(made.widths), notes=notes, alarm=made.alarm)
 
     def _settings(self, name: str) -> QuantizeParams:
         """Return the engine's settings; layers of mixed widths aim at the size budget where that is narrower."""
@@ -149,6 +152,9 @@ class Search:
     def _measured(self, name: str, flatbuffer: bytes, started: float) -> Trial:
         judging = monotonic()
         score = self._judge.score(self._judge.values(flatbuffer))
+        worst = self._classes.loss(flatbuffer)
+        where = "validation samples, and mixtures of training samples"
+        lost = worst if worst is not None and worst.least > self._goal.max_drop else None
         seconds = monotonic() - started
         self._final_s += (monotonic() - judging) * self._data.test.count / self._data.val.count
         return Trial(
@@ -156,6 +162,8 @@ class Search:
             "measured",
             seconds=seconds,
             val_score=score,
+            class_loss=worst.least if worst is not None else 0.0,
+            notes=(self._classes.told(lost, where),) if lost else (),
             size_bytes=len(flatbuffer),
             zstd_bytes=zstd_bytes(flatbuffer),
             flatbuffer=flatbuffer,
@@ -219,7 +227,7 @@ class Search:
             trials=tuple(finished.get(trial.strategy, trial) for trial in self._trials),
             evaluation=figures.evaluation(chosen.flatbuffer),
             timings=figures.timings(chosen.flatbuffer),
-            notes=(),
+            notes=self._classes.on_test(chosen.flatbuffer, self._float_model, self._goal.max_drop),
             goal=self._goal,
             seconds=self._clock.elapsed,
             seed=self._options.seed,

@@ -19,6 +19,7 @@ class Trial:
         val_score: Score on the validation split, which the search decides on; higher is better.
         score: The same on the test split.
         agreement: With the float flatbuffer on the test split, see `evaluation.agreement`.
+        class_loss: Least that the recall of the worst class loses against float, see `search.classes`.
         size_bytes: Of the flatbuffer.
         zstd_bytes: Of the flatbuffer compressed, see `evaluation.sizes`.
         latency_us: Median of one sample, in microseconds.
@@ -33,6 +34,7 @@ class Trial:
     reason: str = ""
     seconds: float = 0.0
     val_score: float | None = None
+    class_loss: float = 0.0
     score: float | None = None
     agreement: float | None = None
     size_bytes: int | None = None

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from qatflow.report.course import CourseFigures, course_summary, finding, smooth, way
+from qatflow.report.course import CourseFigures, alarms, course_summary, finding, forgotten, smooth, way
 from qatflow.report.wording import SPACE
 from tests.unit.report.courses import CANDIDATES, candidate, course
 
@@ -62,3 +62,28 @@ def test_the_summary_says_the_same_for_programs():
     assert made["accuracy"] == pytest.approx({"first": 0.98, "lowest": 0.22, "last": 0.97})
     assert (made["candidates"], made["promoted"], made["holdout"]) == (5, 2, 0.96)
     assert made["error"] == "the stream is gone"
+
+
+def fallen(**fields):
+    """A course that ends at 15 % after 98.8 %."""
+    accuracy = np.concatenate([np.full(20, 0.988), np.full(20, 0.148)])
+    return course(40, accuracy=accuracy, candidates=(), **fields)
+
+
+def test_a_course_whose_accuracy_fell_is_an_alarm_with_both_figures():
+    (alarm,) = alarms(fallen())
+
+    assert alarm.replace(SPACE, " ").startswith(
+        "What is deployed gets worse: its accuracy on the stream fell from 98.8 % to 14.8 %"
+    )
+    assert alarms(course()) == []
+    assert alarms(course(0)) == []
+    assert course_summary(fallen())["alarms"] == [alarm]
+
+
+def test_what_is_deployed_and_knows_less_than_what_it_replaced_is_told():
+    lost = course(candidates=(candidate(1, 1000, holdout=0.965, holdout_at_start=0.99),))
+
+    assert "took over with 96.5" in forgotten(lost)[0]
+    assert forgotten(course(candidates=(candidate(1, 1000),))) == []
+    assert forgotten(course(candidates=(candidate(1, 1000, "dropped", holdout=0.5),))) == []

@@ -1,10 +1,13 @@
 import copy
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from qatflow.report.summary import verdict
 from qatflow.report.wording import SPACE, percent
 from qatflow.report.worries import worries
+from tests.unit.report.courses import course
 
 FOCUS = 1
 
@@ -84,3 +87,15 @@ def test_regression_has_worries_of_its_own(build_run, load):
 def test_a_champion_of_an_earlier_run_is_told(build_run, load):
     run = load(build_run(champion="qat_of_last_week"))
     assert told(run) == ["What ships was measured by an earlier run; the candidates of this one did not replace it."]
+
+
+def test_what_a_course_did_to_what_is_deployed_is_read_before_all_else(run):
+    accuracy = np.concatenate([np.full(20, 0.988), np.full(20, 0.148)])
+    learned = replace(run, course=course(40, accuracy=accuracy))
+
+    assert told(learned)[0].startswith(
+        "What is deployed gets worse: its accuracy on the stream fell from 98.8 % to 14.8 %"
+    )
+    assert "took over with 96.0 % on the test split" in told(learned)[1]
+    assert verdict(learned).startswith("Alarm: What is deployed gets worse: ")
+    assert not verdict(replace(run, course=course())).startswith("Alarm")
