@@ -131,13 +131,23 @@ def _saved(data: Any, model: keras.Model, folder: Path) -> Path:
     named = {name: part for name, part in zip(NAMES[len(parts)], parts, strict=True) if part is not None}
     columns = _columns(named)
     arrays = {
-        name: np.asarray(part[list(columns)] if columns and hasattr(part, "columns") and name[0] == "x" else part)
+        name: _array(name, part[list(columns)] if columns and hasattr(part, "columns") and name[0] == "x" else part)
         for name, part in named.items()
     }
     names = {FEATURES: as_array(columns)} if columns else {}
     path = folder / "data.npz"
     save_arrays(path, {name: _as_source(name, array, model) for name, array in arrays.items()} | names)
     return path
+
+
+def _array(name: str, part: Any) -> Array:
+    try:
+        return np.asarray(part)
+    except ValueError:
+        raise DataError(
+            f"'{name}' is a {type(part).__name__} of arrays of different shapes; samples are one array (n, ...) for "
+            "the model's one input: join several to one"
+        ) from None
 
 
 def _columns(parts: Mapping[str, Any]) -> tuple[str, ...]:

@@ -52,8 +52,17 @@ def infer_task(model: keras.Model, labels: Kind) -> str:
     Args:
         model: Of one input and one output.
         labels: What labels the data have, see `recognise.labels_of`.
+
+    Raises:
+        ModelError: If it gives more than a vector for each sample, and no sample again.
     """
     (taken, given), end = shapes(model), end_of(model)
+    if len(given) > 1 and taken != given:
+        raise ModelError(
+            f"The model gives {given} for each sample, an answer for each place, as for segmentation or detection, "
+            "which is not supported; right is one vector for each sample, or the sample's own shape again: end the "
+            "model in Flatten or GlobalAveragePooling and Dense, or quantize the part up to there"
+        )
     if end == "softmax":
         return "classification"
     if taken == given and (given != (1,) or labels == "none"):

@@ -196,6 +196,7 @@ def test_samples_are_limited():
         ((X[:, :5], Y), ModelError, r"takes samples of shape \(6,\), the data have \(5,\)"),
         ((X, Y % 2), ModelError, r"gives \(3,\), but classification on these data needs \(2,\)"),
         ((X, (X[:, :3] > 0).astype(int)), DataError, "one 1 in each row.*task multi_label, with a model that ends in"),
+        (([X, X[:, :2]], Y), DataError, "'x' is a list of arrays of different shapes.*join several to one"),
         ((X, Y[:-1]), DataError, "'x' has 60 samples, 'y' has 59"),
         ((X, Y, X), DataError, "3 arrays; expected"),
         ((X[:1], Y[:1]), DataError, "one class"),

@@ -121,6 +121,53 @@ def test_the_task_is_told_from_shapes_and_labels(stack, shape, labels, task):
     assert infer_task(built(*stack, shape=shape), labels) == task
 
 
+def test_an_answer_for_each_place_is_refused_with_what_would_be_right():
+    with pytest.raises(ModelError, match=r"gives \(8, 8, 2\).*segmentation.*one vector for each sample"):
+        infer_task(built(layers.Conv2D(2, 3, padding="same", activation="softmax"), shape=(8, 8, 1)), "classes")
+
+
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.dense = layers.Dense(2)
+
+    def call(self, x):
+        return self.dense(x)
+
+
+def test_a_subclassed_model_is_called_so_and_the_way_out_works(tmp_path):
+    model = Subclassed()
+    model(np.zeros((1, 4), np.float32))
+    with pytest.raises(ModelError, match=r"subclassed model \(Subclassed\).*keras.Model\(x, model.call\(x\)\)"):
+        take_model(model, tmp_path)
+
+    x = keras.Input((4,))
+    assert shapes(take_model(keras.Model(x, model.call(x)), tmp_path)) == ((4,), (2,))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("m.tflite", b"\x1c\0\0\0TFL3" + bytes(64), "is a TFLite flatbuffer.*give the Keras model"),
+        ("m.onnx", b"\x08\x07onnx-ml", r"neither a .keras nor a .h5 file; build the network in Keras"),
+        ("m.json", b"{}      ", "an architecture without weights; save the whole model"),
+    ],
+)
+def test_files_of_others_are_refused_with_the_way_out(tmp_path, name, content, words):
+    (tmp_path / name).write_bytes(content)
+
+    with pytest.raises(ModelError, match=words):
+        take_model(tmp_path / name, tmp_path)
+
+
+def test_a_saved_model_is_called_so(tmp_path):
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "saved_model.pb").write_bytes(b"")
+
+    with pytest.raises(ModelError, match=r"is a SavedModel.*save the Keras model itself"):
+        take_model(tmp_path / "saved", tmp_path)
+
+
 def test_softmax_is_found_inside_a_model_at_the_end(model):
     outer = keras.Sequential([layers.InputLayer((4,)), model])
 
