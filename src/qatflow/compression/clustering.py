@@ -21,7 +21,6 @@ from qatflow.backend import keras, tf
 from qatflow.compression.base import Compression, Promises, followed
 from qatflow.compression.promise import Promise
 from qatflow.data.prepared import PreparedData
-from qatflow.errors import ParamsError
 from qatflow.training.quantization_aware import Rule
 
 MOMENTUM = 0.02
@@ -46,17 +45,12 @@ class Cluster(Compression):
         return min((self.settings.clusters - 1) // 2, top)
 
     def shrink(self, model: keras.Model, data: PreparedData) -> keras.Model:  # noqa: ARG002
-        """Return the model itself.
+        """Return the model itself. A layer of fewer weights than clusters has no more values than weights anyway.
 
         Raises:
-            ParamsError: If a layer has fewer weights than there are to be clusters, or the model shares layers.
+            ParamsError: If the model shares layers.
         """
-        for layer in followed(model):
-            if (weights := int(np.prod(layer.kernel.shape))) < self.settings.clusters:
-                raise ParamsError(
-                    f"quantize.compression.clusters is {self.settings.clusters}, but layer '{layer.name}' has "
-                    f"{weights} weights only; ask for at most {weights}"
-                )
+        followed(model)
         return model
 
     def promises(self, model: keras.Model) -> Promises:

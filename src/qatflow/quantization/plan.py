@@ -13,7 +13,11 @@ from qatflow.quantization.wiring import ARITHMETIC, fuses_into_reader, grid_of
 
 layers = keras.layers
 
+NORMALIZING = (layers.LayerNormalization, layers.GroupNormalization)
+"""Several operators each, whose inner tensors the converter quantizes. Without a grid of its own behind them the
+converter folds their gains into the kernel that reads them, off its grid."""
 COMPUTING = (
+    *NORMALIZING,
     *KERNELS,
     *ARITHMETIC,
     layers.Average,

@@ -16,6 +16,7 @@ from qatflow.quantization.alarm import alarm_of
 from qatflow.quantization.base import History, Strategy, Trained, Work
 from qatflow.quantization.deployed import Deployable, device_form
 from qatflow.quantization.grid import WIDTHS
+from qatflow.quantization.plan import NORMALIZING
 from qatflow.tflite.inspect import inventory
 
 
@@ -141,7 +142,7 @@ def notes_on(quantized: Deployable, flatbuffer: bytes) -> tuple[str, ...]:
         f"{layer.name} ({type(layer).__name__}): trains in float, quantized by the converter"
         for layer in quantized.model.layers
         if layer.weights and layer.name not in quantized.plan.weights
-        if layer.name not in quantized.plan.outputs or hasattr(layer, "kernel")
+        if layer.name not in quantized.plan.outputs or hasattr(layer, "kernel") or isinstance(layer, NORMALIZING)
     ]
     floats = inventory(flatbuffer)["tensor_dtypes"].get("FLOAT32", 0)
     return (

@@ -3,7 +3,6 @@ import pytest
 
 from qatflow.backend import keras, tf
 from qatflow.compression.clustering import Cluster, FollowWeights, lloyd, nearest_code
-from qatflow.errors import ParamsError
 from qatflow.params import CompressionParams
 from qatflow.quantization.grid import levels
 from qatflow.quantization.quantizers import WeightQuantizer
@@ -41,11 +40,10 @@ def test_zero_is_one_of_the_clusters_and_the_others_come_in_pairs(clusters, bits
     assert len(np.unique(nearest_code(scaled, codes))) <= clusters
 
 
-def test_a_layer_with_fewer_weights_than_clusters_is_refused():
+def test_a_layer_with_fewer_weights_than_clusters_stays_as_it_is():
     model = keras.Sequential([keras.layers.Dense(2, input_shape=(3,), name="tiny")])
 
-    with pytest.raises(ParamsError, match="clusters is 16, but layer 'tiny' has 6 weights only"):
-        Cluster(CompressionParams(clusters=16)).shrink(model, None)
+    assert Cluster(CompressionParams(clusters=16)).shrink(model, None) is model
 
 
 def test_the_nearest_level_keeps_the_sign_and_zeros():

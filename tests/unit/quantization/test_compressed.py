@@ -5,11 +5,11 @@ import pytest
 
 from qatflow.backend import keras
 from qatflow.compression import COMPRESSIONS
-from qatflow.errors import ConversionError, ParamsError
+from qatflow.errors import ConversionError
 from qatflow.params import CompressionParams
 from qatflow.quantization import STRATEGIES
 from qatflow.quantization.compressed import compress, promises_of
-from qatflow.quantization.run import quantized_by
+from qatflow.quantization.run import make, quantized_by
 from qatflow.tflite.inspect import layer_weights
 
 layers = keras.layers
@@ -104,9 +104,17 @@ def test_float_training_can_have_a_rate_of_its_own(model, work):
     assert not all(map(np.array_equal, own, other))
 
 
-def test_clusters_are_checked_before_anything_trains(model, asked):
-    with pytest.raises(ParamsError, match="clusters is 100, but layer 'end' has 48 weights only"):
-        STRATEGIES["pcqat_w8a8"].compress(model, asked(clusters=100))
+@pytest.mark.slow
+def test_gains_of_a_normalization_stay_out_of_the_kernel_behind_it(sequence, work):
+    """The converter folds them into it where it may: more values than clusters."""
+    gains = keras.initializers.RandomUniform(0.5, 2.0, seed=0)
+    normalization = layers.LayerNormalization(gamma_initializer=gains)
+    ends = (layers.Dense(8, name="a"), layers.Dense(3, activation="softmax", name="end"))
+    given = work((16,), compression=CompressionParams(epochs=1))
+    made = make("cqat_w8a8", sequence((16,), normalization, *ends), given.data, given.settings, seed=0)
+
+    assert all(len(np.unique(layer.integers)) <= 16 for layer in layer_weights(made.flatbuffer))
+    assert any("LayerNormalization" in note for note in made.notes)
 
 
 def test_promises_of_a_chain_hold_together(model):
