@@ -13,7 +13,7 @@ import re
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -57,11 +57,11 @@ class Entry:
 
     def content(self) -> dict[str, Any]:
         """Return all fields but the digest."""
-        return {name: value for name, value in asdict(self).items() if name != "sha256"}
+        return {name: value for name, value in vars(self).items() if name != "sha256"}
 
     def line(self) -> str:
         """Return the entry as it is written, without the line's end."""
-        return json.dumps(asdict(self), sort_keys=True, allow_nan=False)
+        return json.dumps(vars(self), sort_keys=True, allow_nan=False)
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class PromotionLog:
             PromotionError: If a line was altered or removed; the message names it.
         """
         entries: list[Entry] = []
-        for number, line in enumerate(self._content().split(b"\n")[:-1], start=1):
+        for number, line in enumerate(self.lines(), start=1):
             entries.append(parse(line, number, entries[-1] if entries else None, str(self.path)))
         mark = self.published()
         if mark and all(entry.sha256 != mark for entry in entries):
@@ -141,6 +141,10 @@ class PromotionLog:
                 f"{self.path} lacks entry {mark[:12]}…, which it had: its end was cut off, or it was altered; {REPAIR}"
             )
         return entries
+
+    def lines(self) -> list[bytes]:
+        """Return the lines as they stand in the file, without those that have no end."""
+        return self._content().split(b"\n")[:-1]
 
     def salvaged(self) -> list[Entry]:
         """Return the whole entries of a damaged log, up to the first that is not or does not follow."""

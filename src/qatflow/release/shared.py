@@ -28,9 +28,9 @@ def synced(registry: Registry, log: PromotionLog) -> tuple[list[Entry], int]:
         TrackingError: If the registry does not answer.
     """
     own, shared = log.read(), registry.shared_log()
-    for entry, line in zip(own, shared.lines, strict=False):
-        if entry.line() != line:
-            raise _parted(registry, log, entry.seq)
+    for number, (mine, theirs) in enumerate(zip(log.lines(), shared.lines, strict=False), start=1):
+        if mine != theirs.encode():
+            raise _parted(registry, log, number)
     for number, line in enumerate(shared.lines[len(own) :], start=len(own) + 1):
         entry = parse(line, number, own[-1] if own else None, f"The promotion log in the registry of {registry.name},")
         log.write(entry)
