@@ -10,6 +10,9 @@ from qatflow.deploy.micro_needs import Need
 from qatflow.evaluation.arena import Arena
 from qatflow.release.manifest import BundleManifest, Tensor
 
+REMEMBERS = {"AddSvdf", "AddUnidirectionalSequenceLSTM"}
+"""Methods for operators that have a state."""
+
 
 @dataclass(frozen=True)
 class Sources:
@@ -69,7 +72,7 @@ def _header(s: Sources) -> str:
         upper=upper,
         defines=lines,
         calls=calls,
-        needs="".join(_need(need) for need in s.needs),
+        needs="".join(_need(need) for need in s.needs) + (_RESET if REMEMBERS & set(s.methods) else ""),
         input=C_TYPES[manifest.input.dtype],
         output=C_TYPES[manifest.output.dtype],
         labels=max(1, len(manifest.labels)),
@@ -129,6 +132,10 @@ def _golden(s: Sources) -> str:
     )
     return f'#include "{s.symbol}_golden.h"\n\n{inputs}\n{outputs}\n{test}'
 
+
+_RESET = """\
+ * The model remembers: call interpreter.Reset() before each sample, or it is answered in the light of the one before.
+"""
 
 _HEADER = """\
 /* Written by QATFlow; do not edit. For TFLite Micro:

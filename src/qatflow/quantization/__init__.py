@@ -7,12 +7,12 @@ from qatflow.quantization.choose import by_sensitivity, uniform, within_budget
 from qatflow.quantization.emit import to_int8, to_int16
 from qatflow.quantization.fake_quantized import FakeQuantized
 from qatflow.quantization.post_training import PostTraining
+from qatflow.quantization.recurrent import to_integer
 from qatflow.tflite.convert import (
     convert_dynamic_range,
     convert_float,
     convert_float16,
     convert_int16_activations,
-    convert_integer,
 )
 
 W8, W4 = partial(uniform, 8), partial(uniform, 4)
@@ -22,7 +22,7 @@ STRATEGIES: dict[str, Strategy] = {
     "float32": PostTraining(lambda model, _: convert_float(model)),
     "float16": PostTraining(lambda model, _: convert_float16(model)),
     "dynamic_range": PostTraining(lambda model, _: convert_dynamic_range(model)),
-    "ptq_w8a8": PostTraining(convert_integer, bits=8),
+    "ptq_w8a8": PostTraining(to_integer, bits=8),
     "ptq_w8a16": PostTraining(convert_int16_activations, bits=16),
     "ptq_w4a8": FakeQuantized(W4, INT4, trained=False),
     "qat_w8a8_per_tensor": FakeQuantized(W8, INT8, per_channel=False),

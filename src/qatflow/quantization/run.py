@@ -17,6 +17,7 @@ from qatflow.quantization.base import History, Strategy, Trained, Work
 from qatflow.quantization.deployed import Deployable, device_form
 from qatflow.quantization.grid import WIDTHS
 from qatflow.quantization.plan import NORMALIZING
+from qatflow.quantization.recurrent import unrolled_notes
 from qatflow.tflite.inspect import inventory
 
 
@@ -136,8 +137,9 @@ def notes_on(quantized: Deployable, flatbuffer: bytes) -> tuple[str, ...]:
     """Return a line for each range that was cut, for each layer whose weights had no fake-quants, and one for operators
     that stay float.
     """
+    told = (*quantized.reach.notes, *unrolled_notes(quantized.model, flatbuffer))
     if not quantized.plan.layers:
-        return quantized.reach.notes
+        return told
     untreated = [
         f"{layer.name} ({type(layer).__name__}): trains in float, quantized by the converter"
         for layer in quantized.model.layers
@@ -146,7 +148,7 @@ def notes_on(quantized: Deployable, flatbuffer: bytes) -> tuple[str, ...]:
     ]
     floats = inventory(flatbuffer)["tensor_dtypes"].get("FLOAT32", 0)
     return (
-        *quantized.reach.notes,
+        *told,
         *untreated,
         *([f"{floats} tensors stay float: TFLite has no integer form of some operators"] if floats else []),
     )

@@ -61,6 +61,7 @@ class BundleRunner:
         return int(tensors[0]["index"])
 
     def _invoke(self, sample: Array) -> Array:
+        self._interpreter.reset_all_variables()  # a recurrent model's: each sample is answered by itself
         self._interpreter.set_tensor(self._input, sample[None])
         self._interpreter.invoke()
         return np.asarray(self._interpreter.get_tensor(self._output)[0])

@@ -9,6 +9,7 @@ from qatflow.errors import ConversionError
 from qatflow.models.unroll import loops, masks_steps, takes_ids, unroll
 from qatflow.tflite.fixed_shapes import with_fixed_shapes
 from qatflow.tflite.inspect import inventory
+from qatflow.tflite.states import with_empty_states
 
 FAILURES = (ConverterError, ValueError, RuntimeError, TypeError, tf.errors.OpError)
 """What the converter raises on models that it cannot express."""
@@ -24,7 +25,7 @@ def convert_float(model: keras.Model) -> bytes:
     Raises:
         ConversionError: If TFLite has no operator for a layer.
     """
-    return _convert(model, lambda _: None)
+    return _smallest(model, lambda _: None)
 
 
 def convert_float16(model: keras.Model) -> bytes:
@@ -38,7 +39,7 @@ def convert_float16(model: keras.Model) -> bytes:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
 
-    return require(_convert(model, configure), "FLOAT16")
+    return require(_smallest(model, configure), "FLOAT16")
 
 
 def convert_dynamic_range(model: keras.Model) -> bytes:
@@ -51,7 +52,21 @@ def convert_dynamic_range(model: keras.Model) -> bytes:
     def configure(converter: Any) -> None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
 
-    return require(_convert(model, configure), "INT8")
+    return require(_smallest(model, configure), "INT8")
+
+
+def convert_fused(model: keras.Model, representative: Iterable[Array]) -> bytes:
+    """Return the model in integers, each LSTM one operator that keeps its state: reset it before each sample.
+
+    Args:
+        model: All of its recurrent layers are such that `unroll.is_one_operator`.
+        representative: See `convert_integer`.
+
+    Raises:
+        ConversionError: If TFLite has no operator for a layer.
+    """
+    configure = _integer(list(representative), model, [tf.lite.OpsSet.TFLITE_BUILTINS_INT8])
+    return require(_convert(model, configure, looped=True), "INT8")
 
 
 def convert_integer(model: keras.Model, representative: Iterable[Array], weights: str | None = "INT8") -> bytes:
@@ -122,22 +137,37 @@ def require(flatbuffer: bytes, dtype: str, *, integer: bool = False) -> bytes:
     return flatbuffer
 
 
-def _convert(model: keras.Model, configure: Configure) -> bytes:
-    """Convert through a frozen graph: many times faster than through a SavedModel, and with our names only."""
-    model = unroll(model) if loops(model) else model
+def _smallest(model: keras.Model, configure: Configure) -> bytes:
+    """Convert with the model's loops as loops, as its owner would; written out where TFLite cannot express them."""
+    if not loops(model):
+        return _convert(model, configure)
+    try:
+        return _convert(model, configure, looped=True)
+    except ConversionError:
+        return _convert(model, configure)
+
+
+def _convert(model: keras.Model, configure: Configure, *, looped: bool = False) -> bytes:
+    """Convert through a frozen graph: many times faster than through a SavedModel, and with our names only.
+
+    Loops, which are written out then, stay if they are wished: only the functions of a SavedModel show the converter
+    that a loop is an LSTM. It takes one sample at a time then, as TFLite's LSTM has its state for one.
+    """
+    model = unroll(model) if loops(model) and not looped else model
     # The first state of a masked recurrent layer is no constant while the batch is free: zeros then get a scale near 0,
     # and XNNPACK refuses what multiplies them.
-    shape = (1 if masks_steps(model) else None, *model.inputs[0].shape[1:])
+    shape = (1 if looped or masks_steps(model) else None, *model.inputs[0].shape[1:])
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="input")])
     def serve(x: Any) -> Any:
         return model(x, training=False)
 
     converter = tf.lite.TFLiteConverter.from_concrete_functions([serve.get_concrete_function()], model)
-    converter.experimental_lower_to_saved_model = False
+    converter.experimental_lower_to_saved_model = looped
     configure(converter)
     try:
-        return with_fixed_shapes(bytes(converter.convert()))
+        flatbuffer = bytes(converter.convert())
     except FAILURES as error:
         reason = " ".join(str(error).split("error: ")[-1].split())
         raise ConversionError(f"TFLite cannot express {model.name}: {reason[:300]}") from None
+    return with_empty_states(flatbuffer) if looped else with_fixed_shapes(flatbuffer)

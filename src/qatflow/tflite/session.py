@@ -17,6 +17,18 @@ Kernels = Literal["xnnpack", "reference"]
 RESOLVERS: Mapping[Kernels, OpResolverType] = {"xnnpack": OpResolverType.AUTO, "reference": OpResolverType.BUILTIN_REF}
 DELEGATED = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
 DTYPES = ("float32", "int8", "uint8", "int16")
+STATEFUL = frozenset(
+    {
+        "UNIDIRECTIONAL_SEQUENCE_LSTM",
+        "BIDIRECTIONAL_SEQUENCE_LSTM",
+        "UNIDIRECTIONAL_SEQUENCE_RNN",
+        "BIDIRECTIONAL_SEQUENCE_RNN",
+        "LSTM",
+        "RNN",
+        "SVDF",
+    }
+)
+"""Operators that remember; without a reset a sample would be answered in the light of the one before."""
 LIMITS = {name: (np.float32(np.iinfo(name).min), np.float32(np.iinfo(name).max)) for name in DTYPES[1:]}
 
 
@@ -100,8 +112,9 @@ class Session:
         except (ValueError, RuntimeError, MemoryError) as error:
             raise ConversionError(f"LiteRT refuses the model with {kernels} kernels: {one_line(error)}") from None
         self._batch, self._source, self._sink = batch, source["index"], sink["index"]
+        operators = self._interpreter._get_ops_details()  # noqa: SLF001 (no public call tells)
+        self._remembers = any(operator["op_name"] in STATEFUL for operator in operators)
         if delegates:
-            operators = self._interpreter._get_ops_details()  # noqa: SLF001 (no public call tells)
             check_all_delegated(device, operators, self._source, self._sink)
         self.input = _spec(source, "input")
         if tuple(sink["shape"][:1]) != (batch,):
@@ -116,7 +129,7 @@ class Session:
         """
         try:
             self._interpreter.set_tensor(self._source, q)
-            self._interpreter.invoke()
+            self.repeat()
             y = np.asarray(self._interpreter.get_tensor(self._sink))
         except (ValueError, RuntimeError) as error:
             raise ConversionError(f"The model fails while it runs: {one_line(error)}") from None
@@ -137,7 +150,9 @@ class Session:
         return {**sink, "shape": shape}
 
     def repeat(self) -> None:
-        """Compute the outputs of the last `run` again and copy nothing: for timing."""
+        """Compute the outputs of the last `run` again, from empty states, and copy nothing: for timing."""
+        if self._remembers:
+            self._interpreter.reset_all_variables()
         self._interpreter.invoke()
 
 

@@ -50,6 +50,7 @@ def tensors_of(model: bytes, samples: Iterable[Array], tensors: tuple[int, ...])
     for sample in samples:
         if np.shape(sample) != source.shape:
             raise DataError(f"A sample has shape {np.shape(sample)}; the model takes {source.shape}")
+        interpreter.reset_all_variables()
         interpreter.set_tensor(entry, source.quantize(np.asarray(sample, np.float32)[None]))
         interpreter.invoke()
         yield {index: interpreter.get_tensor(index) for index in tensors}
