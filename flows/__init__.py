@@ -4,13 +4,12 @@ import os
 import sys
 from pathlib import Path
 
-from flows.child import end_with
 from qatflow import stopping
 from qatflow.errors import QATFlowError
 from qatflow.home import settle_home
 
 if "PREFECT__FLOW_RUN_ID" in os.environ:  # a process of the schedule's, which only that one ends
-    end_with(os.getppid())
+    stopping.end_with(os.getppid())
 elif sys.argv[0] == "-m":  # python -m flows.NAME: what follows imports for seconds
     stopping.at_once()
 try:

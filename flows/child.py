@@ -6,21 +6,9 @@ is a pipe that the parent holds: however the parent dies, the pipe closes, and a
 
 import os
 import runpy
-import select
 import signal
 import sys
 import threading
-
-
-def end_with(pid: int) -> None:
-    """End this process as soon as another is gone, as a flow's is to that a schedule began."""
-
-    def wait() -> None:
-        select.select([os.pidfd_open(pid)], [], [])
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    if hasattr(os, "pidfd_open"):  # Linux
-        threading.Thread(target=wait, daemon=True).start()
 
 
 def _end_with_parent() -> None:

@@ -7,6 +7,7 @@ stand before the imports that take long.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import threading
@@ -42,6 +43,17 @@ def by_default() -> None:
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+def end_with(pid: int) -> None:
+    """End this process as soon as another is gone, as a flow's is to that a schedule began."""
+
+    def wait() -> None:
+        select.select([os.pidfd_open(pid)], [], [])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    if hasattr(os, "pidfd_open"):  # Linux
+        threading.Thread(target=wait, daemon=True).start()
 
 
 @contextmanager

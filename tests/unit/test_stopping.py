@@ -64,3 +64,17 @@ def test_what_whoever_started_us_wants_ignored_stays_ignored() -> None:
     code = WORKS.format(before=ignored, work=STOPPABLE.format(block=block))
 
     assert _told(code, signal.SIGUSR1) == (7, "", "")
+
+
+def test_a_process_ends_with_the_one_that_it_was_tied_to() -> None:
+    code = WORKS.format(
+        before="", work="stopping.end_with(int(sys.argv[1])); print('works', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        words = [sys.executable, "-c", code, str(other.pid)]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "works\n"
+            assert process.poll() is None
+            other.kill()
+            assert process.wait(30) == -signal.SIGKILL

@@ -40,6 +40,7 @@ class Graph:
         Raises:
             StageError: If there is no DVC project, or its dvc.yaml is not right.
         """
+        check_path(root)
         if os.environ.get("DVC_STAGE"):
             raise StageError("This runs inside a stage of `dvc repro`; a stage must not run the graph again")
         self.root = root
@@ -143,6 +144,19 @@ class Graph:
                 path = Path(out.cache.oid_to_path(oid.value))
                 if path.exists() and file_md5(str(path), out.cache.fs) != oid.value:
                     path.unlink()
+
+
+def check_path(root: Path) -> None:
+    """Check that DVC can work in a folder.
+
+    Raises:
+        StageError: If its path holds bytes that are no UTF-8, which DVC cannot keep.
+    """
+    try:
+        os.fsencode(root.absolute()).decode()
+    except UnicodeDecodeError:
+        shown = os.fsencode(root.absolute()).decode(errors="replace")
+        raise StageError(f"DVC cannot work in {shown}: a name in this path is no UTF-8; rename that folder") from None
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from qatflow import params_file
-from qatflow.adapters.dvc_stages import NEVER, Graph, shadow
+from qatflow.adapters.dvc_stages import NEVER, Graph, check_path, shadow
 from qatflow.cli.project import find_root
 from qatflow.errors import QATFlowError, hidden
 from qatflow.holding import held, project_lock
@@ -52,11 +52,12 @@ def change_params(root: Path, changes: dict[str, Any], check: Callable[[], None]
 
 
 def check_flow(root: Path, command: str, flow: str) -> None:
-    """Check, before anything changes, that the project has a flow.
+    """Check, before anything changes, that the project has a flow, and a path that DVC can keep.
 
     Raises:
-        QATFlowError: If it has not.
+        QATFlowError: If not.
     """
+    check_path(root)
     if not (root / "flows" / f"{flow}.py").is_file():
         raise QATFlowError(f"{root} has no flows/{flow}.py; `qatflow {command}` needs a checkout of the project")
 

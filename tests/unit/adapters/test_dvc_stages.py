@@ -173,3 +173,11 @@ def test_shadow_plans_other_parameters_and_touches_nothing(project: Path) -> Non
     assert planned == {"upper": "changed deps: suffix", "twice": "follows upper"}
     assert {path: path.read_bytes() for path in before} == before
     assert Graph(project).stale() == {}
+
+
+def test_a_path_that_dvc_cannot_keep_is_refused_at_once(tmp_path: Path) -> None:
+    folder = tmp_path / b"a\xffb".decode(errors="surrogateescape")
+
+    with pytest.raises(StageError, match="a name in this path is no UTF-8; rename that folder"):
+        Graph(folder)
+    assert list(tmp_path.iterdir()) == []
