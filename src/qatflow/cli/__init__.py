@@ -1,5 +1,6 @@
 """The `qatflow` command: thin; each command's work is done elsewhere in the library."""
 
+import signal
 import sys
 from typing import Annotated
 
@@ -84,6 +85,10 @@ def main() -> None:
     """Run the command line; a user's mistake ends with exit code 1 and a sentence, not a traceback."""
     try:
         app()
+    except SystemExit as end:
+        if end.code == 128 + signal.SIGINT:  # as Typer ends at Ctrl-C, without a word
+            typer.echo("Stopped.", err=True)
+        raise
     except errors.QATFlowError as error:
         sys.exit(f"Error: {error}")
     except OSError as error:

@@ -1,6 +1,7 @@
 """What the disk refuses is told in a sentence, whichever command met it; a fault of our own keeps its traceback."""
 
 import errno
+import signal
 import sys
 
 import pytest
@@ -29,3 +30,13 @@ def test_another_error_of_the_system_is_a_fault_of_ours(monkeypatch: pytest.Monk
 
     with pytest.raises(FileNotFoundError):
         main()
+
+
+def test_ctrl_c_in_a_command_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(run, "find_root", lambda: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(sys, "argv", ["qatflow", "status"])
+
+    with pytest.raises(SystemExit) as end:
+        main()
+
+    assert (end.value.code, capsys.readouterr().err) == (130, "Stopped.\n")
