@@ -11,7 +11,14 @@ from qatflow.params import EvaluateParams, OnlineParams, Params, QuantizeParams
 
 STRATEGY = "qat_w8a8_per_channel"
 SETTINGS = OnlineParams(
-    checkpoint_every=96, candidate_every=256, window=96, replay=16, reservoir=60, label_window=40, max_holdout_drop=1.0
+    checkpoint_every=96,
+    candidate_every=256,
+    window=96,
+    replay=16,
+    reservoir=60,
+    label_window=40,
+    max_holdout_drop=1.0,
+    min_window_gain=-0.5,  # so short a window is sure of nothing
 )
 PARAMS = Params(quantize=QuantizeParams(variants=[STRATEGY]), evaluate=EvaluateParams(latency_runs=1), online=SETTINGS)
 
