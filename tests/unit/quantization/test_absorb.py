@@ -5,6 +5,7 @@ import pytest
 
 from qatflow.backend import keras
 from qatflow.models.activations import hard_sigmoid_keras3, hard_swish
+from qatflow.params import CompressionParams
 from qatflow.quantization import STRATEGIES
 from qatflow.quantization.absorb import absorbed, operators_of, settle
 from qatflow.quantization.canonical import canonical
@@ -148,9 +149,11 @@ def test_a_scaled_input_gives_the_answers_of_a_scaled_first_kernel(sequence, liv
     ],
 )
 def test_flatbuffers_of_every_strategy_compute_what_was_trained(sequence, lively, samples, work, strategy):
-    stack = [layers.Rescaling(1 / 255, name="r"), conv(use_bias=False), layers.BatchNormalization(), layers.ReLU()]
-    model = lively(sequence(IMAGE, *stack, layers.Rescaling(4.0, 1.0, name="s"), conv("e", padding="same"), *head()))
-    given = work(IMAGE)
+    wide = layers.Conv2D(16, 3, use_bias=False, name="c")  # enough channels and weights for every compression
+    stack = [layers.Rescaling(1 / 255, name="r"), wide, layers.BatchNormalization(), layers.ReLU()]
+    stack += [layers.Rescaling(4.0, 1.0, name="s"), layers.Conv2D(16, 3, padding="same", name="e"), *head()]
+    model = lively(sequence(IMAGE, *stack))
+    given = work(IMAGE, mixed={"size_ratio": 0.9}, compression=CompressionParams(channels=0.3))
 
     made = make(strategy, model, given.data, given.settings, seed=0)
 
