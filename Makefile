@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: run demo test test-fast lint setup pictures lock clean
+.PHONY: run demo test test-fast fuzz lint setup pictures lock clean
 
 run: setup ## set up, run the main job on the embedded digits, say where the results are
 	@$(BIN)/qatflow run
@@ -16,6 +16,10 @@ test: setup ## everything, under 15 minutes on 2 cores
 
 test-fast: setup ## no training beyond a few steps, no server; under a minute
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not flow and not fault"
+
+fuzz: setup ## models that nobody wrote, and histories of a registry; hours; MODELS=100 for less
+	$(BIN)/python -m tests.fuzz --models $(or $(MODELS),2000)
+	$(BIN)/python -m tests.fuzz.registry_histories --histories $(or $(HISTORIES),10000)
 
 lint: setup ## style, types, import contracts
 	$(BIN)/ruff check .

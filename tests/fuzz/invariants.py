@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from qatflow.errors import ParamsError, QATFlowError
+from qatflow.errors import QATFlowError
 from qatflow.params import CompressionParams, CorrectionParams, MixedParams, QatParams, QuantizeParams
 from qatflow.quantization import STRATEGIES
 from qatflow.quantization.run import Made, make
@@ -25,7 +25,7 @@ SETTINGS = QuantizeParams(
     corrections=CorrectionParams(adaround=False),
     training=QatParams(epochs=1, batch_size=48, learning_rate=2e-4),
     mixed=MixedParams(probe_samples=16, size_ratio=0.95),
-    compression=CompressionParams(epochs=1, channels=0.2, multiple_of=2, energy=0.5, sparsity=0.3),
+    compression=CompressionParams(epochs=1, channels=0.2, multiple_of=2, energy=0.95, sparsity=0.3),
 )
 """Small enough to try thousands of models; learned rounding, 1,000 steps a layer, has tests of its own."""
 
@@ -86,13 +86,19 @@ def finds(brought: Stranger, strategies: tuple[str, ...]) -> Iterator[Find]:
 
 
 EXPECTED = "expected"
-"""A refusal that is right: no mixture of widths meets the budget of a model this small."""
+RIGHT = (
+    "meets the budget",  # of a model so small that its scales weigh more than its weights
+    "of the multiply-accumulates can go",
+    "is called 2 times",
+    "TFLite made no INT8 weights",  # dynamic_range leaves kernels of fewer than 1024 weights in float
+)
+"""Words of refusals that are right."""
 SLACK_BYTES = 3000
 """What scales and zero points of many small tensors may cost where there are few weights to save."""
 
 
 def _kind(error: Exception) -> str:
-    if isinstance(error, ParamsError) and "budget" in str(error):
+    if any(words in str(error) for words in RIGHT):
         return EXPECTED
     return f"refused: {type(error).__name__}" if isinstance(error, QATFlowError) else f"crash: {type(error).__name__}"
 
