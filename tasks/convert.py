@@ -26,7 +26,7 @@ def run(stage: Stage) -> None:
         stage.progress(f"converting {stage.variant}", 0, 1)
         flatbuffer = strategy.convert(quantized, samples)
         write_bytes(out / "model.tflite", flatbuffer)
-        write_json(out / "notes.json", list(notes_on(quantized, flatbuffer)))
+        write_json(out / "notes.json", list(notes_on(stage.variant, quantized, flatbuffer)))
         twin = device_form(quantized) if quantized.plan.layers else quantized.model
         alarm = alarm_of(flatbuffer, quantized, twin, data)
         write_json(out / ALARM, None if alarm is None else str(alarm))

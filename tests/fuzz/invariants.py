@@ -70,6 +70,7 @@ def finds(brought: Stranger, strategies: tuple[str, ...]) -> Iterator[Find]:
         yield Find(brought.seed, "float32", "float", f"differs by {np.abs(_flat(reference) - told).max():.3g}")
         return
     sizes: dict[str, int] = {"float32": len(float_model)}
+    unrolled: set[str] = set()
     for strategy in strategies:
         try:
             made = make(strategy, inputs.model, inputs.data, SETTINGS, seed=brought.seed)
@@ -78,10 +79,12 @@ def finds(brought: Stranger, strategies: tuple[str, ...]) -> Iterator[Find]:
                 yield Find(brought.seed, strategy, _kind(error), f"{error!r:.300}")
             continue
         sizes[strategy] = len(made.flatbuffer)
+        if any("written out" in note for note in made.notes):
+            unrolled.add(strategy)
         for kind, figure in _broken(made, brought, inputs, reference):
             yield Find(brought.seed, strategy, kind, figure)
     for narrow, wide in (("ptq_w4a8", "ptq_w8a8"), ("qat_w4a8", "qat_w8a8_per_channel"), ("ptq_w8a8", "float32")):
-        if sizes.get(narrow, 0) > sizes.get(wide, 1 << 60) + SLACK_BYTES:
+        if narrow not in unrolled and sizes.get(narrow, 0) > sizes.get(wide, 1 << 60) + SLACK_BYTES:
             yield Find(brought.seed, narrow, "size", f"{sizes[narrow]} bytes, {wide} {sizes[wide]}")
 
 
@@ -90,6 +93,7 @@ RIGHT = (
     "meets the budget",  # of a model so small that its scales weigh more than its weights
     "of the multiply-accumulates can go",
     "is called 2 times",
+    "has factors that keep",
     "TFLite made no INT8 weights",  # dynamic_range leaves kernels of fewer than 1024 weights in float
 )
 """Words of refusals that are right."""
@@ -130,15 +134,31 @@ def _parity(made: Made, runner: Runner, x: Array, y: Array) -> Iterator[tuple[st
         return
     steps = np.abs(_flat(y) - _flat(made.model.predict(x, verbose=0))) / runner.output.scale
     share = float(np.mean(steps < 1.5))
-    if share < 0.9:
+    if share < (0.8 if "w8" in made.strategy else 0.6):  # errors of 4-bit models of a few weights grow to the end
         yield "parity", f"{share:.1%} of the outputs within one step of the fake-quant model"
 
 
 def _quality(made: Made, brought: Stranger, reference: Array, y: Array) -> Iterator[tuple[str, str]]:
+    """Answers stay near the float model's, or somebody is told that they do not."""
     before, after = brought.score(_flat(reference)), brought.score(_flat(y))
-    allowed = 0.08 if "w8" in made.strategy else 0.25
-    if after < before - allowed - 2 / np.sqrt(len(y)) * (brought.task == "classification"):
-        yield "quality", f"{before:.3f} in float, {after:.3f} quantized; {brought.faults}; notes {made.notes}"
+    noise = 2 / np.sqrt(len(y)) * (brought.task == "classification")
+    if after >= before - noise - (0.08 if made.strategy in FAITHFUL else 0.25):
+        return
+    told = any(words in note for note in made.notes for words in ("get few", "are clipped", "levels"))
+    if not told and (made.strategy in FAITHFUL or made.alarm is None):
+        yield "quality", f"{before:.3f} in float, {after:.3f} quantized; {brought.faults}; {made.alarm}; {made.notes}"
+
+
+FAITHFUL = (
+    "dynamic_range",
+    "float16",
+    "ptq_w8a8",
+    "ptq_w8a16",
+    "qat_w8a8_per_channel",
+    "qat_w8a8_per_tensor",
+    "qat_w8a16",
+)
+"""Strategies whose answers are the float model's, whatever it is; of the others a step of training is not enough."""
 
 
 def _flat(y: Any) -> Array:

@@ -27,6 +27,9 @@ LEAST_GAIN = 2e-3
 """By so much answers must come closer before a range is cut: 0.002 nats move no prediction."""
 LEAST_SHARE = 0.5
 """And to this share of the distance."""
+CHANGED = 0.05
+"""Share of samples whose class may change by rounding alone; what is beyond it counts besides the divergence, which is
+small where a model is sure of nothing."""
 
 
 def usual(values: Array, percent: float = MIDDLE) -> Range:
@@ -78,9 +81,13 @@ def answer_distance(task: str, reference: Array, outputs: Array) -> float:
     reference, outputs = reference[told], outputs[told]
     lost = np.asarray(~np.isfinite(outputs).all(axis=1))
     outputs = np.where(lost[:, None], reference, outputs)
-    each = divergences(reference, outputs) if task == "classification" and reference.shape[1] > 1 else None
-    each = _relative(reference, outputs) if each is None else each
-    return float(np.mean(np.where(lost, MOST_SAMPLE, np.minimum(each, MOST_SAMPLE))))
+    if task != "classification" or reference.shape[1] == 1:
+        each, changed = _relative(reference, outputs), 0.0
+    else:
+        each = divergences(reference, outputs)
+        changed = float(np.mean(reference.argmax(axis=1) != outputs.argmax(axis=1)))
+    apart = float(np.mean(np.where(lost, MOST_SAMPLE, np.minimum(each, MOST_SAMPLE))))
+    return max(apart, min(apart + max(0.0, changed - CHANGED), MOST_SAMPLE))
 
 
 def _relative(reference: Array, outputs: Array) -> npt.NDArray[np.float64]:

@@ -108,7 +108,7 @@ def make(  # noqa: PLR0913 (what can be left out has a default)
         model=twin,
         history=history,
         widths=quantized.plan.weights,
-        notes=notes_on(quantized, flatbuffer),
+        notes=notes_on(strategy, quantized, flatbuffer),
         quantized=quantized,
         alarm=alarm_of(flatbuffer, quantized, twin, data),
     )
@@ -133,22 +133,25 @@ def quantized_by(strategy: Strategy, model: keras.Model, work: Work, teacher: ke
     return found._replace(history=[*before, *after])
 
 
-def notes_on(quantized: Deployable, flatbuffer: bytes) -> tuple[str, ...]:
+def notes_on(strategy: str, quantized: Deployable, flatbuffer: bytes) -> tuple[str, ...]:
     """Return a line for each range that was cut, for each layer whose weights had no fake-quants, and one for operators
     that stay float.
     """
-    told = (*quantized.reach.notes, *unrolled_notes(quantized.model, flatbuffer))
-    if not quantized.plan.layers:
-        return told
+    plan = quantized.plan
     untreated = [
         f"{layer.name} ({type(layer).__name__}): trains in float, quantized by the converter"
-        for layer in quantized.model.layers
-        if layer.weights and layer.name not in quantized.plan.weights
-        if layer.name not in quantized.plan.outputs or hasattr(layer, "kernel") or isinstance(layer, NORMALIZING)
+        for layer in (quantized.model.layers if plan.layers else ())
+        if layer.weights and layer.name not in plan.weights
+        if layer.name not in plan.outputs or hasattr(layer, "kernel") or isinstance(layer, NORMALIZING)
     ]
-    floats = inventory(flatbuffer)["tensor_dtypes"].get("FLOAT32", 0)
     return (
-        *told,
+        *quantized.reach.notes,
+        *unrolled_notes(quantized.model, flatbuffer),
         *untreated,
-        *([f"{floats} tensors stay float: TFLite has no integer form of some operators"] if floats else []),
+        *(_float_notes(flatbuffer) if plan.layers or re.search(r"_w\d+a\d+", strategy) else ()),
     )
+
+
+def _float_notes(flatbuffer: bytes) -> tuple[str, ...]:
+    floats = inventory(flatbuffer)["tensor_dtypes"].get("FLOAT32", 0)
+    return (f"{floats} tensors stay float: TFLite has no integer form of some operators",) if floats else ()

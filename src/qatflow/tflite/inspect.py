@@ -20,6 +20,8 @@ WEIGHTS = 1
 """Position of the weights among the inputs of every operator of `WEIGHT_OPERATORS`."""
 WEIGHT_OPERATORS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "CONV_3D", "BATCH_MATMUL")
 KERAS_OPERATIONS = ("Conv2D", "depthwise", "MatMul", "conv2d_transpose", "Conv3D")
+TENSORDOT = "Tensordot"
+"""What Keras calls the product of a dense layer over the steps of a sequence."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +111,8 @@ def _layer_name(tensor_name: bytes) -> str:
     """
     paths = [name.split("/") for name in tensor_name.decode(errors="replace").split(";")]
     path = next((path for path in paths if path[-1].rstrip("0123456789") in KERAS_OPERATIONS), paths[0])
-    return "/".join(part.removeprefix("quant_") for part in path[1:-1] or path)
+    named = [part for part in path[1:-1] if part != TENSORDOT]
+    return "/".join(part.removeprefix("quant_") for part in named or path)
 
 
 def _dequantize(tensor: Any, q: Array) -> npt.NDArray[np.float32]:

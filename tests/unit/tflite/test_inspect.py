@@ -70,6 +70,7 @@ def test_four_bit_weights_are_unpacked_as_litert_does(golden):
         (b"net/quant_conv/Conv2D;net/quant_conv/LastValueQuant/FakeQuantWithMinMaxVars", "conv"),
         (b"net/dw_relu/Relu;net/dw_bn/FusedBatchNormV3;net/dw/depthwise", "dw"),
         (b"outer/inner/quant_dense/MatMul1", "inner/dense"),
+        (b"outer/quant_dense/Tensordot/MatMul", "dense"),
         (b"tfl.pseudo_qconst3", "tfl.pseudo_qconst3"),
         (b"\xff", "\ufffd"),
     ],
