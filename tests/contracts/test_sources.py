@@ -127,7 +127,7 @@ def test_batches_cover_every_sample_once(source: str, tmp_path: Path) -> None:
     assert sorted(map(tuple, rows.tolist())) == sorted(map(tuple, stored.tolist()))
 
 
-@pytest.mark.parametrize("path", ["no/such/thing", "a\0b", "x" * 4000])
+@pytest.mark.parametrize("path", ["no/such/thing", "x" * 4000])
 def test_a_path_that_does_not_exist_is_a_data_error(source: str, path: str) -> None:
     if source != "digits":
         with pytest.raises(DataError, match=r"data\.path .*expected"):

@@ -117,7 +117,8 @@ def test_keeps_its_promises_for_every_task(name, task):
     if found.quantized.plan.outputs:
         difference = np.abs(outputs - found.model(x).numpy()) / Runner(found.flatbuffer).output.scale
         short = bool(STRATEGIES[name].compressions)  # short ranges of outputs, see `deployed.shortened`, cost some
-        assert np.mean(difference < 0.5) >= (0.97 if short else 0.98)
+        apart = int(np.sum(difference >= 0.5))
+        assert apart <= max(1, (0.03 if short else 0.02) * difference.size)
 
 
 @pytest.mark.slow

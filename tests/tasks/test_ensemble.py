@@ -15,7 +15,15 @@ from tasks import ensemble
 from tasks.common import Stage
 from tests.tasks.converted import VARIANTS, fill, opened, place
 
-FILES = ["ensemble.json", "evaluation.json", "manifest.json", "model.tflite", "outputs.npy", "timings.json"]
+FILES = [
+    "answers.npz",
+    "ensemble.json",
+    "evaluation.json",
+    "manifest.json",
+    "model.tflite",
+    "outputs.npy",
+    "timings.json",
+]
 
 
 def _stage(root: Path, variants: tuple[str, ...] = tuple(VARIANTS), **wanted: object) -> Stage:

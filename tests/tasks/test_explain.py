@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from qatflow import artifacts
 from qatflow.errors import ArtifactError
-from qatflow.params import ExplainParams, Params, QuantizeParams
+from qatflow.params import ExplainParams, Params, QuantizeParams, ReleaseParams
 from qatflow.progress import silent
 from tasks import explain
 from tasks.common import Stage
@@ -18,8 +18,10 @@ QUICK = {"samples": 5, "evaluations": 16, "gradient": False}
 
 
 def _stage(root: Path, **wanted: object) -> Stage:
+    asked = ExplainParams.model_validate({**QUICK, **wanted})
+    gates = {} if asked.samples else {"gates": {"explanation_drift": None}}
     params = Params(
-        quantize=QuantizeParams(variants=tuple(VARIANTS)), explain=ExplainParams.model_validate({**QUICK, **wanted})
+        quantize=QuantizeParams(variants=tuple(VARIANTS)), explain=asked, release=ReleaseParams.model_validate(gates)
     )
     return Stage(root, params, "", silent)
 

@@ -109,10 +109,10 @@ class Session:
             self._interpreter.resize_tensor_input(source["index"], [batch, *source["shape"][1:]])
             self._interpreter.allocate_tensors()
             sink = _only(self._interpreter.get_output_details(), "output")
+            operators = self._interpreter._get_ops_details()  # noqa: SLF001 (no public call tells)
         except (ValueError, RuntimeError, MemoryError) as error:
             raise ConversionError(f"LiteRT refuses the model with {kernels} kernels: {one_line(error)}") from None
         self._batch, self._source, self._sink = batch, source["index"], sink["index"]
-        operators = self._interpreter._get_ops_details()  # noqa: SLF001 (no public call tells)
         self._remembers = any(operator["op_name"] in STATEFUL for operator in operators)
         if delegates:
             check_all_delegated(device, operators, self._source, self._sink)

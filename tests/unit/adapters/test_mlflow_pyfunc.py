@@ -130,7 +130,10 @@ def test_a_model_of_named_columns_takes_frames_in_any_order(tmp_path: Path, brig
         loaded.predict(frame.rename(columns={"pixel 3": "other"}))
 
 
-def test_saving_leaves_no_module_behind(model: Path):
+def test_saving_leaves_no_module_behind(tmp_path: Path):
+    sys.modules.pop("bundle_runtime", None)  # another test may have loaded a model
+    save_pyfunc(load_bundle(bundle(tmp_path)), tmp_path / "model")
+
     assert "bundle_runtime" not in sys.modules
 
 

@@ -100,7 +100,11 @@ def test_the_flatbuffer_has_these_weights_and_computes_what_the_device_form_does
 @pytest.mark.parametrize(("strategy", "wanted"), [("qat_w8a8_per_channel", {6}), ("qat_w8a8_per_tensor", {1})])
 def test_a_strategy_takes_it_from_the_parameters(strategy, wanted, sequence, samples):
     model = sequence((12,), layers.Dense(6, activation="relu", name="a"), layers.Dense(6, name="b"))
-    work = Work(SimpleNamespace(train=Given(samples((12,)))), QuantizeParams(dense="per_channel"), seed=0)
+    work = Work(
+        SimpleNamespace(train=Given(samples((12,))), card={}, task="regression"),
+        QuantizeParams(dense="per_channel"),
+        seed=0,
+    )
     chosen = replace(STRATEGIES[strategy], trained=False)
 
     quantized = chosen.prepare(model, work)

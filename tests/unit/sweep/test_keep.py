@@ -37,7 +37,7 @@ def test_what_failed_leaves_nothing(tmp_path):
 
 
 def test_only_one_sweep_of_a_project_runs(tmp_path):
-    with only_one(tmp_path), pytest.raises(StageError, match="Another sweep"), only_one(tmp_path):
+    with only_one(tmp_path), pytest.raises(StageError, match="held by another sweep"), only_one(tmp_path):
         pass
     with only_one(tmp_path):
         pass

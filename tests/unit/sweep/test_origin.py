@@ -8,7 +8,7 @@ from qatflow.errors import ArtifactError, StageError
 from qatflow.sweep.origin import CODE, OWN, check_origin, origin_of, prepared_folder
 
 BESIDE = {
-    *("qatflow", "qatflow.artifacts", "qatflow.errors", "qatflow.progress"),  # decide no figure
+    *("qatflow", "qatflow.artifacts", "qatflow.errors", "qatflow.holding", "qatflow.progress"),  # decide no figure
     *("qatflow.search", "qatflow.sweep", "qatflow.sweep.keep", "qatflow.sweep.origin", "qatflow.sweep.trials"),
     "qatflow.sweep.watch",
 }
