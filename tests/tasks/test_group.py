@@ -116,7 +116,7 @@ def run(stage):
 def test_all_start_again_when_the_survivor_is_the_first_to_tell(stage: Stage) -> None:
     """The survivor's answer can come before the end of the lost one's process is seen, which then is still ended."""
     (stage.root / "tasks").mkdir()
-    for name in ("__init__", "common", "worker"):
+    for name in ("__init__", "common", "unchanged", "worker"):
         shutil.copy(ROOT / "tasks" / f"{name}.py", stage.root / "tasks")
     (stage.root / "tasks" / "bereaved.py").write_text(BEREAVED)
     (stage.root / "params.yaml").write_text("")
