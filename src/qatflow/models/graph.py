@@ -48,13 +48,14 @@ def plain_graph(settings: Mapping[str, Any]) -> dict[str, Any]:
     firsts = {layer["name"]: _first_call(layer) for layer in layers}
     is_keras_3 = any(isinstance(call, dict) for layer in layers for call in layer["inbound_nodes"])
     shift = firsts if is_keras_3 else dict.fromkeys(firsts, 0)  # Keras 3 counts every layer's calls from 0
+    counted = {layer["name"] for layer in layers if layer["class_name"] == "Functional"}
     calls = {layer["name"]: [_read(call, layer).shifted(shift) for call in layer["inbound_nodes"]] for layer in layers}
     _check_order(calls, firsts)
     return {
         **settings,
         "layers": [_written(layer, calls[layer["name"]]) for layer in layers],
         "input_layers": [_shifted(source, shift) for source in _listed(settings["input_layers"])],
-        "output_layers": [_shifted(source, shift) for source in _listed(settings["output_layers"])],
+        "output_layers": [_ending(source, shift, counted) for source in _listed(settings["output_layers"])],
     }
 
 
@@ -150,6 +151,11 @@ def _listed(references: list[Any]) -> list[Reference]:
 
 def _shifted(value: Any, shift: Mapping[str, int]) -> Any:
     return [value[0], value[1] + shift[value[0]], value[2]] if is_reference(value) else value
+
+
+def _ending(source: Reference, shift: Mapping[str, int], counted: set[str]) -> Reference:
+    """Return an output of the model; there, and there alone, Keras 3 counts the first call of a Functional model."""
+    return source if source[0] in counted and source[1] else _shifted(source, shift)
 
 
 def _check_order(calls: Mapping[str, list[Call]], firsts: Mapping[str, int]) -> None:

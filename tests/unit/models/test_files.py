@@ -30,6 +30,19 @@ def test_loads_what_keras_saved(keras, make_model, nested, suffix, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_loads_a_model_that_ends_in_a_model_which_holds_another(keras, suffix, tmp_path):
+    layers, x = keras.layers, keras.Input((4,))
+    innermost = keras.Sequential([keras.Input((4,)), layers.Dense(4), layers.ReLU()])
+    inner = keras.Model(x, layers.Dense(2)(innermost(x)))
+    y = keras.Input((4,))
+    model = keras.Model(y, inner(layers.Rescaling(2.0)(y)))
+    model.save(str(tmp_path / f"model{suffix}"))
+
+    loaded, given = load_model_file(tmp_path / f"model{suffix}"), np.ones((3, 4), np.float32)
+    assert np.allclose(loaded(given), np.asarray(model(given)), atol=1e-6)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
 def test_loads_a_sequential_model_of_either_keras(keras, suffix, tmp_path):
     layers = keras.layers
     model = keras.Sequential([layers.Input((4,)), layers.Dense(3, activation="relu"), layers.Dense(2)])
