@@ -70,6 +70,7 @@ class Champion:
         score: Its score; None if it was made for other inputs or labels, so that nothing can be compared.
         answers: On the test split; None as above.
         latency_us: Median latency as measured when it was registered, in microseconds.
+        is_fair: Whether it is known that no sample counts which may have trained it.
     """
 
     version: int
@@ -79,6 +80,7 @@ class Champion:
     answers: Answers | None
     size_bytes: int
     latency_us: float
+    is_fair: bool = True
 
 
 @dataclass(frozen=True)

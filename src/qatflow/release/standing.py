@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +69,13 @@ def measure_standing(registry: Registry, number: int, best: Best, inputs: Inputs
 
 
 def _left_out(champion: Champion, samples: int) -> str:
-    """Say which test samples count for nothing, if any."""
+    """Say which test samples count for nothing, if any, or that nobody knows which should not."""
+    if not champion.is_fair:
+        return (
+            f"version {champion.version} does not say which samples trained it: it was made before splits went by "
+            "content, and test samples that it knows may flatter it; release.gates.beats_champion: null for one run "
+            "lets the best candidate take its place"
+        )
     if champion.answers is None or champion.answers.rows is None:
         return ""
     seen = samples - len(champion.answers.rows)
@@ -104,7 +110,8 @@ def measure_champion(registry: Registry, number: int, inputs: Inputs, into: Path
     if not _is_comparable(bundle, inputs.data):
         return _champion(version, bundle, None)
     found = answers(inputs.data.task, *judge(bundle, inputs.data))
-    return _champion(version, bundle, found.on(_unseen(bundle, inputs.data)))
+    fair = bundle.manifest.split is not None or inputs.data.card.get("split") is None
+    return replace(_champion(version, bundle, found.on(_unseen(bundle, inputs.data))), is_fair=fair)
 
 
 def _unseen(bundle: Bundle, data: PreparedData) -> Array | None:

@@ -1,5 +1,6 @@
 """The present champion is measured on the data of the release."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,6 +100,15 @@ def test_samples_that_may_have_trained_it_are_left_out(registry: InMemoryRegistr
     assert champion.answers.rows.tolist() == rows
     assert 30 < len(rows) < others.test.count / 2
     assert len(champion.answers.merit) == len(rows)
+
+
+def test_one_that_does_not_say_what_trained_it_is_not_known_to_be_fair(registry: InMemoryRegistry, tmp_path: Path):
+    files, _ = registry.models[registry.versions[1]]
+    manifest = json.loads(files["manifest.json"])
+    assert measure(registry, tmp_path / "a", digits()).is_fair
+    files["manifest.json"] = json.dumps({key: value for key, value in manifest.items() if key != "split"}).encode()
+
+    assert not measure(registry, tmp_path / "b", digits()).is_fair
 
 
 def test_columns_in_another_order_are_put_back_into_its_own(brightness, tmp_path: Path):
