@@ -89,7 +89,7 @@ def test_promotion_by_hand_deploys(copied: Project) -> None:
 
 
 def test_a_winner_that_needs_approval_leaves_what_is_deployed_until_somebody_signs(copied: Project) -> None:
-    copied.command("qatflow", "rollback")  # so that the candidates that lie there are others than the champion
+    copied.command("qatflow", "rollback")  # version 2 is withdrawn by that: the other candidate is the winner
     before = _deployed(copied)
     copied.set({"release.require_approval": True, "release.gates": NO_GATES | {"size": {"max_ratio": 9.0}}})
 
@@ -97,13 +97,15 @@ def test_a_winner_that_needs_approval_leaves_what_is_deployed_until_somebody_sig
 
     assert done.returncode == 0, done.stdout
     assert "Waiting for approval: " in done.stdout
-    assert "waits for approval as version 2: `qatflow promote --approve 2" in " ".join(done.stdout.split())
+    screen = " ".join(done.stdout.split())
+    assert "waits for approval as version 3: `qatflow promote --approve 3" in screen
+    assert "refused by withdrawn: " in screen
     assert _deployed(copied) == before
-    assert "hold     2" in _champion(copied)
+    assert "hold     3" in _champion(copied)
 
     signed = copied.command("qatflow", "promote", "--approve", "--why", "checked on the rig")
 
     assert signed.returncode == 0, signed.stderr
-    assert "version 2 is champion and deployed" in signed.stdout
+    assert "version 3 is champion and deployed" in signed.stdout
     assert _deployed(copied)["model.tflite"] != before["model.tflite"]
     assert "checked on the rig" in _champion(copied)
