@@ -11,7 +11,7 @@ run: setup ## set up, run the main job on the embedded digits, say where the res
 demo: setup ## the whole loop in demo/: drift, retraining, canary, promotion; under 5 minutes
 	@$(BIN)/python -m examples.demo
 
-test: setup ## everything, under 15 minutes on 2 cores
+test: setup ## everything; about 25 minutes on 2 cores
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-fast: setup ## no training beyond a few steps, no server; under a minute
