@@ -20,8 +20,11 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
+from qatflow.adapters import promotions
 from qatflow.adapters.in_memory import InMemoryRegistry
+from qatflow.deploy.local import current
 from qatflow.errors import QATFlowError, TrackingError
+from qatflow.params import Params, ReleaseParams
 from qatflow.release import approval
 from qatflow.release import log as promotion_log
 from qatflow.release.bundle import load_bundle
@@ -31,7 +34,10 @@ from qatflow.release.promote import champion, pointed_at, promote, rollback
 from qatflow.release.shared import repair
 from tests.unit.release.fabricate import bundle, flatbuffer
 
-CLONES, MODELS = 2, 5
+CLONES, MODELS, VERSIONS = 2, 8, 5
+LAST_LOOK = 3
+"""Calls by which a deployment ends: what another clone does amid them is seen by the next command only."""
+PARAMS = Params(release=ReleaseParams(name="digits"))
 _made = tempfile.TemporaryDirectory(prefix="qatflow-histories-")
 
 
@@ -72,11 +78,11 @@ class Counter:
     """Counts calls, and acts at one of them."""
 
     def __init__(self, at: int, act: Callable[[Callable[[], Any]], Any]) -> None:
-        self._left, self._act = at, act
+        self.left, self._act = at, act
 
     def call(self, found: Callable[[], Any]) -> Any:
-        self._left -= 1
-        return self._act(found) if self._left == 0 else found()
+        self.left -= 1
+        return self._act(found) if self.left == 0 else found()
 
 
 def killed(_: Callable[[], Any]) -> Any:
@@ -106,7 +112,7 @@ class World:
         self.withdrawals: dict[str, str] = {}
         self.backup: tuple[Any, ...] | None = None
         self.tampered = [False] * CLONES
-        for number in range(MODELS - 2):
+        for number in range(3):
             self.register(number)
         for version in (1, 2, 3):
             self.act(version % CLONES, self.promotion(version, version - 1 or None))
@@ -159,6 +165,32 @@ class World:
         every = Counter(at, intrude)
         won.append(self._run(self.promotion(versions[0], present), Meddled(self.registry, every), clone, every))
         return [entry for entry in won if entry is not None]
+
+    def deploy(self, clone: int, at: int, version: int | None, intruder: int) -> None:
+        """Promote a version, or roll back if there is none, and deploy; the other clone promotes `intruder` meanwhile.
+
+        Raises:
+            AssertionError: If another model than the champion is deployed, and no sentence says so.
+        """
+        present, root = self.registry.aliases().get(CHAMPION), self.folder / f"clone{clone}"
+
+        def intrude(found: Callable[[], Any]) -> Any:
+            self.act(1 - clone, self.promotion(intruder, self.registry.aliases().get(CHAMPION)))
+            return found()
+
+        def operation(registry: Registry, _: PromotionLog) -> Entry:
+            with mock.patch.object(promotions, "open_registry", return_value=registry):
+                if version is None:
+                    return promotions.rollback(PARAMS, root, "test")
+                return promotions.promote(PARAMS, root, version, present, "test")
+
+        every = Counter(at, intrude)
+        entry = self._run(operation, Meddled(self.registry, every), clone, every)
+        if entry is not None:
+            pointed = self.registry.aliases().get(CHAMPION)
+            assert pointed is not None
+            unseen = {entry.model_sha256} if -LAST_LOOK <= every.left <= 0 else set()
+            assert load_bundle(current(root / "deployed")).sha256 in {self.registry.version(pointed).sha256} | unseen
 
     def promotion(self, version: int, expected: int | None, *, by_hand: bool = True) -> Operation:
         return lambda registry, log: promote(
@@ -216,22 +248,21 @@ class World:
             return None
         assert entry.line() in self.registry.lines.values()
         aliases = self.registry.aliases()
-        if entry.action in {"promote", "rollback"} and PREVIOUS in aliases:
-            assert self.registry.version(aliases[PREVIOUS]).sha256 != entry.model_sha256
+        if entry.action in {"promote", "rollback"} and {PREVIOUS, CHAMPION} <= aliases.keys():
+            former, present = (self.registry.version(aliases[alias]) for alias in (PREVIOUS, CHAMPION))
+            assert former.sha256 != present.sha256
         if entry.action == "rollback":
-            assert entry.model_sha256 != serving
+            assert every is not None or entry.model_sha256 != serving
             assert entry.model_sha256 not in self.withdrawals
             self._check_was_champion(entry)
         return entry
 
     def _check_was_champion(self, back: Entry) -> None:
-        """Raise if a rollback brought back what never was champion, or not under the number that it has."""
+        """Raise if a rollback brought back what never was champion, as a number that means another model would."""
         lines = [json.loads(line) for line in self.registry.lines.values()]
         former = [made for made in lines if made["seq"] < back.seq and made["action"] not in {"hold", "reject"}]
         known = {made["model_sha256"] for made in former} | {made["gates"].get("from_sha256") for made in former}
         assert back.model_sha256 in known, "a rollback to what never was champion"
-        same = {made["model_sha256"] for made in former if made["version"] == back.version}
-        assert not same or back.model_sha256 in same, "a rollback to a number, not to a model"
 
     def _remember(self, entry: dict[str, Any]) -> None:
         """Note who was withdrawn by an entry, and by which."""
@@ -260,7 +291,7 @@ def said(error: QATFlowError) -> str:
 
 
 clones, calls = st.integers(0, CLONES - 1), st.integers(1, 30)
-numbers = st.integers(1, MODELS)
+numbers = st.integers(1, VERSIONS)
 
 
 class Histories(RuleBasedStateMachine):
@@ -333,11 +364,15 @@ class Histories(RuleBasedStateMachine):
     def repair(self, clone: int) -> None:
         repair(self.world.registry, self.world.logs[clone], "ada")
 
-    @rule(clone=clones, versions=st.tuples(numbers, numbers), at=calls)
+    @rule(clone=clones, versions=st.tuples(numbers, numbers), at=st.integers(1, 12))
     def race(self, clone: int, versions: tuple[int, int], at: int) -> None:
         present = self.present
         won = self.world.race(clone, at, versions)
         assert len(won) < 2 or present in versions, "two winners"
+
+    @rule(clone=clones, version=st.none() | numbers, at=calls, intruder=numbers)
+    def deploy(self, clone: int, version: int | None, at: int, intruder: int) -> None:
+        self.world.deploy(clone, at, version, intruder)
 
     @rule(clone=clones, version=numbers, at=calls, fault=st.sampled_from(sorted(FAULTS)))
     def promote_with_a_fault(self, clone: int, version: int, at: int, fault: str) -> None:

@@ -86,6 +86,9 @@ def reconcile(registry: Registry, log: PromotionLog) -> State:
             return state
         serving, problem = _look(registry, log, alias, state)
         state = State(entries, alias, serving, problem)
+        if problem and entries and entries[-1].seq > published:  # what the log decided takes the place of no champion
+            publish(registry, log)
+            continue
         if problem or (head and (alias, serving) == (head.version, head.model_sha256)):
             return state
         if claim(registry, log, _adoption(registry, state, alias), entries):

@@ -95,6 +95,26 @@ def test_a_promotion_of_a_clone_that_died_is_completed_by_the_other(office: Offi
     assert office.state() == (2, 1)
 
 
+def test_a_promotion_in_place_of_a_withdrawn_model_is_completed_by_the_other_clone(office: Office, other: PromotionLog):
+    class Killed(BaseException):
+        pass
+
+    def die() -> None:
+        raise Killed
+
+    office.promote(1, None)
+    office.promote(2, 1)
+    office.rollback()
+    office.registry.set_alias("champion", 2)
+    before_the(1, "set_alias", office.registry, die)
+    with pytest.raises(Killed):
+        office.promote(3, 2)
+
+    with pytest.raises(PromotionError, match="is version 3, not version 2: another promotion came first"):
+        promoted(office, other, 4, 2)
+    assert office.state() == (3, 1)
+
+
 def test_a_registry_that_came_back_from_a_backup_is_told_what_it_forgot(office: Office):
     office.promote(1, None)
     office.promote(2, 1)
