@@ -370,10 +370,6 @@ class Histories(RuleBasedStateMachine):
         won = self.world.race(clone, at, versions)
         assert len(won) < 2 or present in versions, "two winners"
 
-    @rule(clone=clones, version=st.none() | numbers, at=calls, intruder=numbers)
-    def deploy(self, clone: int, version: int | None, at: int, intruder: int) -> None:
-        self.world.deploy(clone, at, version, intruder)
-
     @rule(clone=clones, version=numbers, at=calls, fault=st.sampled_from(sorted(FAULTS)))
     def promote_with_a_fault(self, clone: int, version: int, at: int, fault: str) -> None:
         self.world.act_with(clone, self.world.promotion(version, self.present), at, FAULTS[fault])
@@ -396,10 +392,19 @@ class Histories(RuleBasedStateMachine):
             shutil.rmtree(self.folder)
 
 
-def run(histories: int, number: int, steps: int = 15, *, shortened: bool = False) -> None:
+class Deployed(Histories):
+    """As above, and what becomes champion is deployed, in processes of its own: ten times as slow."""
+
+    @rule(clone=clones, version=st.none() | numbers, at=calls, intruder=numbers)
+    def deploy(self, clone: int, version: int | None, at: int, intruder: int) -> None:
+        self.world.deploy(clone, at, version, intruder)
+
+
+def run(histories: int, number: int, steps: int = 15, *, deployed: bool = False, shortened: bool = False) -> None:
     """Run histories drawn from a seed.
 
     Args:
+        deployed: Whether to deploy champions as well.
         shortened: Whether to look for a short history that fails too; takes minutes.
 
     Raises:
@@ -414,7 +419,7 @@ def run(histories: int, number: int, steps: int = 15, *, shortened: bool = False
         suppress_health_check=list(HealthCheck),
     )
     with mock.patch.object(promotion_log, "whole", lru_cache(100_000)(promotion_log.whole)):  # the same lines each step
-        run_state_machine_as_test(seed(number)(Histories), settings=chosen)
+        run_state_machine_as_test(seed(number)(Deployed if deployed else Histories), settings=chosen)
 
 
 def main() -> None:
@@ -423,8 +428,9 @@ def main() -> None:
     parser.add_argument("--histories", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, default=15)
+    parser.add_argument("--deployed", action="store_true")
     asked, began = parser.parse_args(), time.monotonic()
-    run(asked.histories, asked.seed, asked.steps, shortened=True)
+    run(asked.histories, asked.seed, asked.steps, deployed=asked.deployed, shortened=True)
     print(f"{asked.histories} histories of up to {asked.steps} steps hold, {time.monotonic() - began:.0f} s")
 
 
