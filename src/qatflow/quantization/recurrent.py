@@ -33,10 +33,14 @@ def to_integer(model: keras.Model, representative: Iterable[Array]) -> bytes:
         return convert_integer(model, representative)
     samples = np.asarray(list(representative))
     fused = _fused(model, samples)
-    if fused is not None and (near := _distance(model, fused, samples)) <= CLOSE:
+    if fused is None:
+        return convert_integer(model, samples)
+    reference = answers(model, samples)
+    near = _distance(reference, fused, samples)
+    if near <= CLOSE:
         return fused
     written = convert_integer(model, samples)
-    return fused if fused is not None and near <= _distance(model, written, samples) else written
+    return fused if near <= _distance(reference, written, samples) else written
 
 
 def _fused(model: keras.Model, samples: Array) -> bytes | None:
@@ -50,8 +54,7 @@ def _fused(model: keras.Model, samples: Array) -> bytes | None:
         return None
 
 
-def _distance(model: keras.Model, flatbuffer: bytes, samples: Array) -> float:
-    reference = answers(model, samples)
+def _distance(reference: Array, flatbuffer: bytes, samples: Array) -> float:
     rows = reference.reshape(len(reference), -1)
     task = "classification" if are_probabilities(rows) else "regression"
     return answer_distance(task, reference, Runner(flatbuffer).predict(samples))

@@ -9,7 +9,7 @@ import numpy as np
 
 from qatflow.artifacts import Array
 from qatflow.data.prepared import PreparedData, Split
-from qatflow.evaluation.answers import Answers, ClassLoss, answers, answers_on, worst_class
+from qatflow.evaluation.answers import Answers, ClassLoss, answers, worst_class
 from qatflow.evaluation.metrics import judged
 from qatflow.tflite.runtime import Runner
 
@@ -23,7 +23,6 @@ MIXTURES = 400
 """Mixtures for each rare class."""
 MOST, MOST_BYTES = 4000, 64 << 20
 """Mixtures at most."""
-BATCH_SIZE = 256
 
 
 class ClassGuard:
@@ -36,38 +35,49 @@ class ClassGuard:
     Args:
         data: Of any task; where it is no classification of one class a sample, no class can lose.
         float_model: The float flatbuffer.
+        values: What it is judged by on the validation split, see `metrics.judged`.
     """
 
-    def __init__(self, data: PreparedData, float_model: bytes) -> None:
-        self._data = data
-        known = data.task == "classification"
-        rare = rare_classes(data.val.labels(), data.train.labels()) if known else np.empty(0, np.int64)
+    def __init__(self, data: PreparedData, float_model: bytes, values: Array) -> None:
+        self._data, self._y, self._known = data, data.val.labels(), data.task == "classification"
+        rare = rare_classes(self._y, data.train.labels()) if self._known else np.empty(0, np.int64)
         self._mixed = mixtures(data.train, rare) if len(rare) else None
-        self._float = self._answers(Runner(float_model))
+        self._float = self._answers(float_model, values)
 
-    def loss(self, model: bytes) -> ClassLoss | None:
-        """Return the class that most surely loses, on the validation split and the mixtures."""
-        return worst_class(self._float, self._answers(Runner(model)), LEVEL)
+    def loss(self, model: bytes, values: Array) -> ClassLoss | None:
+        """Return the class that most surely loses, on the validation split and the mixtures.
+
+        Args:
+            model: The flatbuffer.
+            values: What it is judged by on the validation split.
+        """
+        return worst_class(self._float, self._answers(model, values), LEVEL) if self._known else None
 
     def told(self, loss: ClassLoss, where: str) -> str:
         """Say what a class loses."""
         return f"{loss.told(self._data.class_names[loss.label])} ({where})"
 
-    def on_test(self, model: bytes, reference: bytes, max_drop: float) -> tuple[str, ...]:
-        """Return what a reader should know of the worst class on the test split; nothing if it loses little."""
-        task, split = self._data.task, self._data.test
-        before, after = (answers_on(task, split.batches(BATCH_SIZE), Runner(one)) for one in (reference, model))
+    def on_test(self, values: Array, reference: Array, max_drop: float) -> tuple[str, ...]:
+        """Return what a reader should know of the worst class on the test split; nothing if it loses little.
+
+        Args:
+            values: What the model is judged by there.
+            reference: The same of the float flatbuffer.
+            max_drop: Loss of recall that is little.
+        """
+        task, y = self._data.task, self._data.test.labels()
+        before, after = (answers(task, y, each) for each in (reference, values))
         worst = worst_class(before, after, LEVEL)
         if worst is None or worst.before - worst.after <= max_drop:
             return ()
         return (self.told(worst, "test split" if worst.least > max_drop else "test split; it may be chance"),)
 
-    def _answers(self, runner: Runner) -> Answers:
-        task, found = self._data.task, answers_on(self._data.task, self._data.val.batches(BATCH_SIZE), runner)
+    def _answers(self, model: bytes, values: Array) -> Answers:
+        task, found = self._data.task, answers(self._data.task, self._y, values)
         if self._mixed is None:
             return found
         x, labels = self._mixed
-        more = answers(task, labels, judged(task, x, runner.predict(x)))
+        more = answers(task, labels, judged(task, x, Runner(model).predict(x)))
         pairs = ((found.merit, more.merit), (found.labels, more.labels))
         merit, of = (np.concatenate(pair) for pair in pairs)
         return replace(found, merit=merit, labels=of)

@@ -25,7 +25,7 @@ class TestFigures:
     def __init__(self, float_model: bytes, data: PreparedData) -> None:
         self.judge = Judge(data, data.test)
         self._data, self._float_model = data, float_model
-        self._float_values = self.judge.values(float_model)
+        self.float_values = self.judge.values(float_model)
         self._latencies: dict[bytes, dict[str, float]] = {}
 
     def complete(self, trials: Sequence[Trial], runs: int, progress: Progress) -> list[Trial]:
@@ -44,9 +44,9 @@ class TestFigures:
         ]
         return [replace(trial, on_pareto_front=on) for trial, on in zip(finished, pareto_front(costs), strict=True)]
 
-    def evaluation(self, model: bytes) -> dict[str, Any]:
-        """Return the figures of one flatbuffer under the names of `evaluation.evaluate`."""
-        values, task = self.judge.values(model), self._data.task
+    def evaluation(self, model: bytes, values: Array) -> dict[str, Any]:
+        """Return the figures of one flatbuffer, and of its `values`, under the names of `evaluation.evaluate`."""
+        task = self._data.task
         return {
             "task": task,
             "metric": self.judge.metric,
@@ -54,13 +54,13 @@ class TestFigures:
             "score": self.judge.score(values),
             "score_interval": self._interval(values),
             "metrics": self.judge.measures(values),
-            "agreement_float": agreement(task, self._float_values, values),
+            "agreement_float": agreement(task, self.float_values, values),
             **sizes(model),
             "compression": sparsity(model),
             "sha256": sha256_bytes(model),
             "float": {
-                "score": self.judge.score(self._float_values),
-                "metrics": self.judge.measures(self._float_values),
+                "score": self.judge.score(self.float_values),
+                "metrics": self.judge.measures(self.float_values),
                 "size_bytes": len(self._float_model),
                 "sha256": sha256_bytes(self._float_model),
             },
@@ -74,7 +74,7 @@ class TestFigures:
 
     def _scored(self, trial: Trial) -> Trial:
         values = self.judge.values(trial.flatbuffer)
-        same = agreement(self._data.task, self._float_values, values)
+        same = agreement(self._data.task, self.float_values, values)
         return replace(trial, score=self.judge.score(values), agreement=same)
 
     def _interval(self, values: Array) -> tuple[float, float] | None:

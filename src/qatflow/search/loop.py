@@ -72,7 +72,7 @@ class Search:
         self._float_model = convert_float(model)
         self._sizes = Sizes(self._float_model, goal, options.settings.compression)
         self._judge = Judge(data, data.val)
-        self._classes = ClassGuard(data, self._float_model)
+        self._classes = ClassGuard(data, self._float_model, self._judge.values(self._float_model))
         self._final_s = 0.0  # what scoring all candidates on the test split will take
         self._trials = [self._measured(FLOAT, self._float_model, monotonic())]
         self._float_score = self._trials[0].val_score or 0.0
@@ -151,8 +151,8 @@ class Search:
 
     def _measured(self, name: str, flatbuffer: bytes, started: float) -> Trial:
         judging = monotonic()
-        score = self._judge.score(self._judge.values(flatbuffer))
-        worst = self._classes.loss(flatbuffer)
+        values = self._judge.values(flatbuffer)
+        score, worst = self._judge.score(values), self._classes.loss(flatbuffer, values)
         where = "validation samples, and mixtures of training samples"
         lost = worst if worst is not None and worst.least > self._goal.max_drop else None
         seconds = monotonic() - started
@@ -220,14 +220,15 @@ class Search:
         """Measure all candidates on the test split."""
         figures, runs = TestFigures(self._float_model, self._data), self._options.latency_runs
         finished = {trial.strategy: trial for trial in figures.complete(self._finished(), runs, self._options.progress)}
+        values = figures.judge.values(chosen.flatbuffer)
         return SearchResult(
             chosen=finished[chosen.strategy],
             reason=reason,
             metric=figures.judge.metric,
             trials=tuple(finished.get(trial.strategy, trial) for trial in self._trials),
-            evaluation=figures.evaluation(chosen.flatbuffer),
+            evaluation=figures.evaluation(chosen.flatbuffer, values),
             timings=figures.timings(chosen.flatbuffer),
-            notes=self._classes.on_test(chosen.flatbuffer, self._float_model, self._goal.max_drop),
+            notes=self._classes.on_test(values, figures.float_values, self._goal.max_drop),
             goal=self._goal,
             seconds=self._clock.elapsed,
             seed=self._options.seed,

@@ -8,6 +8,7 @@ import pytest
 
 from qatflow.search.classes import ENOUGH, MIXTURES, ClassGuard, mixtures, rare_classes
 from qatflow.search.decide import best, qualifies
+from qatflow.search.judge import Judge
 from qatflow.search.options import Goal
 from qatflow.search.trial import Trial
 from qatflow.tflite.convert import convert_float
@@ -53,17 +54,18 @@ def models():
 
 def test_the_class_that_is_lost_is_named_with_its_numbers(models):
     good, blind = models
-    guard = ClassGuard(digits(), good)
+    val, test = (Judge(digits(), split) for split in (digits().val, digits().test))
+    guard = ClassGuard(digits(), good, val.values(good))
 
-    lost = guard.loss(blind)
+    lost = guard.loss(blind, val.values(blind))
 
     assert (lost.label, lost.after) == (8, 0.0)
     assert lost.least > 0.1
-    (note,) = guard.on_test(blind, good, 0.01)
+    (note,) = guard.on_test(test.values(blind), test.values(good), 0.01)
     assert note.startswith("recall of class 8 fell from 0.")
     assert "to 0.000 on" in note
-    assert guard.on_test(good, good, 0.01) == ()
-    assert guard.loss(good).least < 0
+    assert guard.on_test(test.values(good), test.values(good), 0.01) == ()
+    assert guard.loss(good, val.values(good)).least < 0
 
 
 def test_a_candidate_that_loses_a_class_does_not_qualify_however_high_its_score():
@@ -78,4 +80,6 @@ def test_a_candidate_that_loses_a_class_does_not_qualify_however_high_its_score(
 def test_what_has_no_classes_loses_none():
     data = replace(digits(), task="regression")
 
-    assert ClassGuard(data, flatbuffer("int8")).loss(flatbuffer("int8")) is None
+    model = flatbuffer("int8")
+    values = Judge(digits(), digits().val).values(model)
+    assert ClassGuard(data, model, values).loss(model, values) is None
