@@ -6,7 +6,7 @@ computed shapes anew with each call and does not know the output's before, and d
 Micro plans with the shapes in the file, which the converter sets to 1 where they are computed.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from qatflow.artifacts import Array
 from qatflow.tflite.inspect import operator_name
-from qatflow.tflite.rewrite import pack
+from qatflow.tflite.rewrite import keep_tensors, pack
 from qatflow.tflite.session import DELEGATED
 
 COMPUTING = frozenset({"SHAPE", "STRIDED_SLICE", "GATHER", "REDUCE_PROD", "PACK", "CONCATENATION"})
@@ -102,10 +102,7 @@ def _drop_unused(tree: Any, graph: Any) -> None:
     """Drop what computed shapes that nobody reads any more, its tensors, and the values of its buffers."""
     while dead := [op for op in graph.operators if _is_dead(tree, graph, op)]:
         graph.operators = [op for op in graph.operators if op not in dead]
-    used = sorted({index for index in _indices(graph) if index >= 0})
-    place = {index: new for new, index in enumerate(used)} | {-1: -1}
-    graph.tensors = [graph.tensors[index] for index in used]
-    _renumber(tree, graph, place)
+    keep_tensors(tree, FIRST, sorted({index for index in _indices(graph) if index >= 0}))
     held = {tensor.buffer for each in tree.subgraphs for tensor in each.tensors}
     held |= {one.buffer for one in tree.metadata or []}
     for number, buffer in enumerate(tree.buffers):
@@ -122,14 +119,3 @@ def _indices(graph: Any) -> Iterator[int]:
     for holder in (graph, *graph.operators):
         for field in (holder.inputs, holder.outputs, getattr(holder, "intermediates", None)):
             yield from map(int, field if field is not None else ())
-
-
-def _renumber(tree: Any, graph: Any, place: Mapping[int, int]) -> None:
-    for holder in (graph, *graph.operators):
-        for name in ("inputs", "outputs", "intermediates"):
-            if (field := getattr(holder, name, None)) is not None:
-                setattr(holder, name, [place[int(index)] for index in field])
-    for signature in tree.signatureDefs or []:
-        if signature.subgraphIndex == FIRST:
-            for tensor in (*signature.inputs, *signature.outputs):
-                tensor.tensorIndex = place[tensor.tensorIndex]

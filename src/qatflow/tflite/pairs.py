@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from qatflow.tflite.inspect import TYPES, operator_name
-from qatflow.tflite.rewrite import pack, parse
+from qatflow.tflite.rewrite import keep_tensors, pack, parse
 
 NEAR = 1e-6
 """Scales that differ by no more, relatively, are one."""
@@ -26,9 +26,9 @@ def without_pairs(model: bytes) -> bytes:
     tree = parse(model)
     found = False
     for number, graph in enumerate(tree.subgraphs):
-        signatures = [signature for signature in tree.signatureDefs or [] if signature.subgraphIndex == number]
         while pair := next(_pairs(tree, graph), None):
-            _without_tensors(graph, signatures, _join(graph, *pair))
+            dropped = _join(graph, *pair)
+            keep_tensors(tree, number, [index for index in range(len(graph.tensors)) if index not in dropped])
             found = True
     return pack(tree) if found else model
 
@@ -63,17 +63,3 @@ def _same_grid(a: Any, b: Any) -> bool:
     one, other = a.quantization, b.quantization
     near = np.allclose(one.scale, other.scale, rtol=NEAR, atol=0)
     return bool(a.type == b.type and near and np.array_equal(one.zeroPoint, other.zeroPoint))
-
-
-def _without_tensors(graph: Any, signatures: list[Any], dropped: list[int]) -> None:
-    """Take tensors out of a graph, and give the others their new numbers."""
-    kept = [index for index in range(len(graph.tensors)) if index not in dropped]
-    moved = np.full(len(graph.tensors) + 1, -1, np.int32)  # -1, an input that is left out, stays itself
-    moved[kept] = np.arange(len(kept))
-    graph.tensors = [graph.tensors[index] for index in kept]
-    for part in (graph, *graph.operators):
-        for side in ("inputs", "outputs", "intermediates"):
-            if (indices := getattr(part, side, None)) is not None:
-                setattr(part, side, moved[np.asarray(indices, int)])
-    for entry in (entry for signature in signatures for entry in [*signature.inputs, *signature.outputs]):
-        entry.tensorIndex = int(moved[entry.tensorIndex])

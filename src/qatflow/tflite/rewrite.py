@@ -52,6 +52,22 @@ def pack(tree: Any) -> bytes:
     return bytes(builder.Output())
 
 
+def keep_tensors(tree: Any, number: int, kept: Sequence[int]) -> None:
+    """Leave subgraph `number` of a tree only the tensors `kept`, and give them their new numbers, in signatures too."""
+    graph = tree.subgraphs[number]
+    moved = np.full(len(graph.tensors) + 1, -1, np.int32)  # -1, an input that is left out, stays itself
+    moved[kept] = np.arange(len(kept))
+    graph.tensors = [graph.tensors[index] for index in kept]
+    for part in (graph, *graph.operators):
+        for side in ("inputs", "outputs", "intermediates"):
+            if (indices := getattr(part, side, None)) is not None:
+                setattr(part, side, moved[np.asarray(indices, int)])
+    for signature in tree.signatureDefs or []:
+        if signature.subgraphIndex == number:
+            for entry in (*signature.inputs, *signature.outputs):
+                entry.tensorIndex = int(moved[entry.tensorIndex])
+
+
 def _placed(builder: Builder, buffers: Sequence[Any]) -> list["_Placed"]:
     """Write the data of buffers, the largest at the end of the file: it is built from there."""
     data = [np.asarray([] if buffer.data is None else buffer.data, np.uint8) for buffer in buffers]
