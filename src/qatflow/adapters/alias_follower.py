@@ -56,10 +56,11 @@ def mirror(registry: MlflowRegistry, alias: str, root: Path) -> int:
     if number is None:
         raise PromotionError(f"{registry.name} has no alias {alias}")
     version = registry.version(number)
-    if _deployed(root) != version.sha256:
-        refuse_withdrawn(registry, number)
+    is_new = _deployed(root) != version.sha256
+    if is_new:
+        refuse_withdrawn(registry, version)
     set_name(root, version.sha256, str(number))
-    if _deployed(root) != version.sha256:
+    if is_new:
         with tempfile.TemporaryDirectory(prefix="qatflow-mirror-") as folder:
             deploy_local(registry.download(number, Path(folder) / "bundle"), root)
     return number

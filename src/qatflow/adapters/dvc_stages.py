@@ -100,8 +100,8 @@ class Graph:
         from dvc.repo.reproduce import plan_repro
 
         graph = self.repo.index.graph
-        stages = list(plan_repro(graph))
-        wanted = {stage for stage in stages if Path(stage.path) == self.root.resolve() / "dvc.yaml"}
+        stages, own = list(plan_repro(graph)), self.root.resolve() / "dvc.yaml"
+        wanted = {stage for stage in stages if Path(stage.path) == own}
         for stage in reversed(stages):  # what follows comes before what it depends on
             if stage in wanted:
                 wanted.update(graph.successors(stage))

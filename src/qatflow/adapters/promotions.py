@@ -21,6 +21,7 @@ from qatflow.release import promote as promotion
 from qatflow.release.bundle import load_bundle
 from qatflow.release.log import Entry, PromotionLog, whoami
 from qatflow.release.past import changes, former
+from qatflow.release.ports import Version
 from qatflow.release.shared import repair as repair_log
 from qatflow.release.shared import withdrawn_anywhere
 
@@ -129,7 +130,7 @@ def challenge(params: Params, root: Path, version: int, mode: Mode, share: float
     path, registry = root / params.deploy.path, open_registry(params, root)
     current(path)
     if mode == "canary":
-        refuse_withdrawn(registry, version)
+        refuse_withdrawn(registry, registry.version(version))
     with tempfile.TemporaryDirectory(prefix="qatflow-challenge-") as folder:
         bundle = registry.download(version, Path(folder) / "bundle")
         set_name(path, load_bundle(bundle).sha256, str(version))
@@ -156,16 +157,16 @@ def _pointed_back(params: Params, root: Path, log: PromotionLog) -> Iterator[Non
         raise
 
 
-def refuse_withdrawn(registry: MlflowRegistry, version: int) -> None:
+def refuse_withdrawn(registry: MlflowRegistry, version: Version) -> None:
     """Raise if the registry's promotion log says that a version's model was withdrawn.
 
     Raises:
-        PromotionError: If it was, or there is no such version.
+        PromotionError: If it was.
         TrackingError: If the registry does not answer.
     """
-    reason = withdrawn_anywhere(registry).get(registry.version(version).sha256)
+    reason = withdrawn_anywhere(registry).get(version.sha256)
     if reason is not None:
-        raise PromotionError(f"Version {version} of {registry.name} was withdrawn: {reason}")
+        raise PromotionError(f"Version {version.number} of {registry.name} was withdrawn: {reason}")
 
 
 def _deploy_present(params: Params, root: Path, registry: MlflowRegistry, log: PromotionLog, entry: Entry) -> None:

@@ -60,7 +60,9 @@ class Inputs:
 class _Origin:
     """What all candidates of a run have in common."""
 
-    root: Path
+    home: Path
+    git_commit: str | None
+    uncommitted: tuple[str, ...]
     params_sha256: str
     data_sha256: str
     data_md5: str | None
@@ -85,7 +87,8 @@ def read_inputs(root: Path, params: Params, data_md5: str | None) -> Inputs:
         candidates[ENSEMBLE] = ensemble
     candidates = _explained(home / EXPLAIN, candidates)
     candidates = {name: replace(one, is_foreign=params.is_foreign) for name, one in candidates.items()}
-    origin = _Origin(root, artifacts.digest(params.model_dump(mode="json")), data.card["sha256"], data_md5)
+    params_sha256 = artifacts.digest(params.model_dump(mode="json"))
+    origin = _Origin(home, git_commit(root), uncommitted(root), params_sha256, data.card["sha256"], data_md5)
     return Inputs(
         candidates=candidates,
         lineage={name: _lineage(origin, candidate) for name, candidate in candidates.items()},
@@ -145,14 +148,13 @@ def _lineage(origin: _Origin, candidate: Candidate) -> Lineage:
     variants = list(candidate.members) or [candidate.variant]
     fanned = [f"{stage}/{variant}" for variant in variants for stage in FANNED]
     folders = ["prepare", "pretrain", "transfer", *fanned, *([ENSEMBLE] if candidate.members else [])]
-    home = origin.root / "artifacts"
     return Lineage(
-        git_commit=git_commit(origin.root),
-        uncommitted=uncommitted(origin.root),
+        git_commit=origin.git_commit,
+        uncommitted=origin.uncommitted,
         params_sha256=origin.params_sha256,
         data_sha256=origin.data_sha256,
         data_md5=origin.data_md5,
-        stages={folder: artifacts.sha256_file(home / folder / artifacts.MANIFEST) for folder in folders},
+        stages={folder: artifacts.sha256_file(origin.home / folder / artifacts.MANIFEST) for folder in folders},
         members={name: member["sha256"] for name, member in candidate.members.items()},
     )
 

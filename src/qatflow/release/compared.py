@@ -80,6 +80,24 @@ def saving(candidate: Candidate, other: Candidate | Champion, objective: str) ->
     return 1.0 - cost / before
 
 
+def gives_more(
+    candidate: Candidate,
+    other: Candidate | Champion,
+    theirs: Answers,
+    name: str,
+    settings: Mapping[str, float],
+    objective: str,
+) -> tuple[bool, Compared, str]:
+    """Return whether a candidate is surely better, or surely as good and `min_saving` cheaper; how; and it in words.
+
+    Raises:
+        KeyError, ValueError: See `compared`.
+    """
+    against, saved = compared(candidate, theirs, settings), saving(candidate, other, objective)
+    passed = against.better or (against.as_good and saved is not None and saved >= settings["min_saving"])
+    return passed, against, f"{against.judgement} {name}: {against.words()}; it saves {in_words(saved, objective)}"
+
+
 def in_words(saved: float | None, objective: str) -> str:
     """Say what is saved."""
     return "nothing that the objective counts" if saved is None else f"{saved:+.1%} of its {objective}"

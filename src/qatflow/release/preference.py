@@ -25,7 +25,7 @@ def preferred(candidates: Iterable[Candidate], objective: str) -> list[Candidate
     given = list(candidates)
     measured = [one for one in given if _val_score(one) > -math.inf]
     best = max(measured, key=lambda one: (_val_score(one), -one.size_bytes, one.variant), default=None)
-    near = {one.variant for one in measured if best is not None and _is_near(one, best)} if measured else set()
+    near = {one.variant for one in measured if best is not None and _is_near(one, best)}
     cost = COSTS.get(objective)
 
     def rank(one: Candidate) -> tuple[bool, float, float, int, float, str]:
@@ -44,7 +44,7 @@ def shares(order: Sequence[str]) -> Mapping[str, float]:
     with probability alpha at most, and the one that validation prefers pays least for the others.
     """
     last = len(order) - 1
-    return {variant: 0.5 ** min(place + 1, max(last, 0)) for place, variant in enumerate(order)}
+    return {variant: 0.5 ** min(place + 1, last) for place, variant in enumerate(order)}
 
 
 def _known(one: Candidate, cost: str) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 
 from qatflow.release.base import Candidate, Context, GateResult
 from qatflow.release.gates import COMPARISONS, GATES, INVARIANT, LABELLED
-from qatflow.release.judging import ask, withdrawn_before
+from qatflow.release.judging import WITHDRAWN, ask, withdrawn_before
 from qatflow.release.preference import preferred, shares
 from qatflow.release.settings import Settings, check_settings
 
@@ -85,7 +85,7 @@ def _order(candidates: Mapping[str, Candidate], results: Results, objective: str
         return _passes(tuple(result for result in results[variant] if result.gate not in LABELLED))
 
     ranked = [one.variant for one in preferred(candidates.values(), objective)]
-    return [*filter(is_offered, ranked), *(variant for variant in ranked if not is_offered(variant))]
+    return sorted(ranked, key=lambda variant: not is_offered(variant))
 
 
 def _at(settings: Mapping[str, float], share: float) -> Mapping[str, float]:
@@ -98,7 +98,7 @@ def _passes(results: tuple[GateResult, ...]) -> bool:
 
 
 def _in_order(settings: Settings, results: tuple[GateResult, ...]) -> tuple[GateResult, ...]:
-    places = {name: place for place, name in enumerate(["withdrawn", INVARIANT, *settings])}
+    places = {name: place for place, name in enumerate([WITHDRAWN, INVARIANT, *settings])}
     return tuple(sorted(results, key=lambda result: places[result.gate]))
 
 

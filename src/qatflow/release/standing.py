@@ -119,12 +119,11 @@ def _unseen(bundle: Bundle, data: PreparedData) -> Array | None:
 
     A sample's content decides its side. Data that were split by the same rule need no look.
     """
-    rule, names = bundle.manifest.split, bundle.manifest.features
-    moved = bool(names and data.feature_names and names != data.feature_names)
-    if rule is None or (rule.model_dump() == data.card.get("split") and not moved):
+    rule, order = bundle.manifest.split, _own_order(bundle, data)
+    if rule is None or (rule.model_dump() == data.card.get("split") and order is None):
         return None
-    order = column_order(names, data.feature_names) if moved else slice(None)
-    chunks = (data.test.stored(rows)[..., order] for rows in data.test.row_batches(BATCH_SIZE))
+    columns = slice(None) if order is None else order
+    chunks = (data.test.stored(rows)[..., columns] for rows in data.test.row_batches(BATCH_SIZE))
     digests = np.concatenate([sample_digests(np.ascontiguousarray(x)) for x in chunks])
     tested = places_of(digests, rule.seed) < rule.test_fraction
     if data.task == "anomaly":
@@ -158,19 +157,25 @@ def _is_comparable(bundle: Bundle, data: PreparedData) -> bool:
 def judge(bundle: Bundle, data: PreparedData) -> tuple[Array, Array]:
     """Return labels (n, …) and what the task is judged by (n, …) of the champion on the test split."""
     runner = Runner(bundle.model)
-    taken = ((_as_trained(x, bundle, data), y) for x, y in data.test.batches(BATCH_SIZE))
+    order = _own_order(bundle, data)
+    taken = ((_as_trained(x, bundle, data, order), y) for x, y in data.test.batches(BATCH_SIZE))
     parts = [(y, judged(data.task, x, runner.predict(x))) for x, y in taken]
     labels, values = (np.concatenate(part) for part in zip(*parts, strict=True))
     return labels, values
 
 
-def _as_trained(x: Array, bundle: Bundle, data: PreparedData) -> Array:
+def _as_trained(x: Array, bundle: Bundle, data: PreparedData, order: list[int] | None) -> Array:
     """Turn model inputs of these data into those of the champion, which may have been normalized otherwise."""
-    now, then, names = data.preprocessing, bundle.manifest.preprocessing, bundle.manifest.features
-    moved = bool(names and data.feature_names and names != data.feature_names)
-    if (now.scale, now.offset) == (then.scale, then.offset) and not moved:
+    now, then = data.preprocessing, bundle.manifest.preprocessing
+    if (now.scale, now.offset) == (then.scale, then.offset) and order is None:
         return x
     raw = (x.astype(np.float64) - np.array(now.offset)) / np.array(now.scale)
-    if moved:
-        raw = raw[:, column_order(names, data.feature_names)]
+    if order is not None:
+        raw = raw[:, order]
     return np.asarray(raw * np.array(then.scale) + np.array(then.offset), np.float32)
+
+
+def _own_order(bundle: Bundle, data: PreparedData) -> list[int] | None:
+    """Return the positions of the data's columns in the bundle's own order; None where they stand in it."""
+    names, now = bundle.manifest.features, data.feature_names
+    return column_order(names, now) if names and now and names != now else None

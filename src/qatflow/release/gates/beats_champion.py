@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from qatflow.release.base import Candidate, Champion, Context, GateResult
-from qatflow.release.compared import RANGES, compared, in_words, saving
+from qatflow.release.compared import RANGES, compared, gives_more
 
 
 class BeatsChampion:
@@ -26,14 +26,8 @@ class BeatsChampion:
             return _result(True, None, margin, f"it is the champion, version {champion.version}")
         if champion.answers is None:
             return _result(True, None, margin, f"champion version {champion.version} is for other inputs or labels")
-        against = compared(candidate, champion.answers, settings)
-        saved = saving(candidate, champion, context.objective)
-        cheaper = saved is not None and saved >= settings["min_saving"]
-        passed = against.better or (against.as_good and cheaper)
-        reason = (
-            f"{against.judgement} champion version {champion.version}: {against.words()}; "
-            f"it saves {in_words(saved, context.objective)}"
-        )
+        theirs, name = champion.answers, f"champion version {champion.version}"
+        passed, against, reason = gives_more(candidate, champion, theirs, name, settings, context.objective)
         best = _other_best(context, champion, candidate)
         if not passed or best is None or best.answers is None:
             return _result(passed, against.possible_loss, margin, reason)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from qatflow.release.base import Candidate, Context, GateResult
-from qatflow.release.compared import RANGES, compared, in_words, saving
+from qatflow.release.compared import RANGES, gives_more
 
 PTQ = "ptq_w8a8"
 
@@ -31,8 +31,6 @@ class BeatsPtq:
         if not sound:
             return GateResult("beats_ptq", True, None, margin, "no untrained variant keeps its own bounds")
         ptq = min(sound, key=lambda other: (other.variant != PTQ, other.size_bytes, other.variant))
-        against = compared(candidate, ptq.answers["test"], settings)
-        saved = saving(candidate, ptq, context.objective)
-        passed = against.better or (against.as_good and saved is not None and saved >= settings["min_saving"])
-        reason = f"{against.judgement} {ptq.variant}: {against.words()}; it saves {in_words(saved, context.objective)}"
+        theirs, objective = ptq.answers["test"], context.objective
+        passed, against, reason = gives_more(candidate, ptq, theirs, ptq.variant, settings, objective)
         return GateResult("beats_ptq", passed, against.possible_loss, margin, reason)
