@@ -17,6 +17,7 @@ from qatflow import params_file
 from qatflow.artifacts import fingerprint
 from qatflow.errors import ChangedError, ParamsError
 from qatflow.params import Params
+from qatflow.params_checks import value_of
 
 GRAPH = "dvc.yaml"
 FILE = "params.yaml"
@@ -99,11 +100,6 @@ def _filled_in(dep: str, params: Params, variant: str) -> str:
     """Return a dependency with its ${parameters} put in."""
 
     def value(found: re.Match[str]) -> str:
-        if found[1] == "item.variant":
-            return variant
-        part: Any = params
-        for name in found[1].split("."):
-            part = getattr(part, name)
-        return str(part)
+        return variant if found[1] == "item.variant" else str(value_of(params, found[1]))
 
     return re.sub(r"\$\{([\w.]+)\}", value, dep)

@@ -79,7 +79,7 @@ def check(params: Params, root: Path) -> None:
 
 def _names(params: Params) -> Iterator[str]:
     for where, known in KNOWN.items():
-        yield from _unknown(where, _listed(_value(params, where)), known)
+        yield from _unknown(where, _listed(value_of(params, where)), known)
     if params.transfer.source == "applications":
         yield from _unknown("transfer.model", [params.transfer.model], APPLICATIONS)
 
@@ -92,7 +92,8 @@ def _unknown(where: str, names: Sequence[str], known: Sequence[str]) -> Iterator
             yield f"{where}: {why}. Known: {', '.join(known)}.{nearest(name, known)}"
 
 
-def _value(params: Any, where: str) -> Any:
+def value_of(params: Any, where: str) -> Any:
+    """Return a parameter by its dotted name, such as `quantize.variants`."""
     for part in where.split("."):
         params = getattr(params, part)
     return params
@@ -123,6 +124,7 @@ def _password(where: str, address: str) -> Iterator[str]:
 def _folders(params: Params, root: Path) -> Iterator[str]:
     here = os.path.abspath(root)  # noqa: PTH100 (as written: a link may lead anywhere)
     for where in WRITTEN:
-        place = os.path.normpath(os.path.join(here, _value(params, where)))  # noqa: PTH118
+        place = os.path.normpath(os.path.join(here, value_of(params, where)))  # noqa: PTH118
         if Path(here).is_relative_to(place):
-            yield f"{where}: '{_value(params, where)}' is the project itself or lies above it; name a folder of its own"
+            given = value_of(params, where)
+            yield f"{where}: '{given}' is the project itself or lies above it; name a folder of its own"

@@ -44,11 +44,6 @@ class Draw:
         made = getattr(self.keras.layers, kind)(**settings)
         return made(inputs[0] if len(inputs) == 1 else list(inputs))
 
-    @property
-    def is_keras_3(self) -> bool:
-        """Whether Keras 3 builds."""
-        return not hasattr(self.keras, "__internal__")
-
 
 Block = Callable[[Draw, Any], Any]
 

@@ -12,7 +12,7 @@ from qatflow.errors import QATFlowError
 from qatflow.params import CompressionParams, CorrectionParams, MixedParams, QatParams, QuantizeParams
 from qatflow.quantization import STRATEGIES
 from qatflow.quantization.run import Made, make
-from qatflow.search.inputs import Inputs, take_inputs
+from qatflow.search.inputs import take_inputs
 from qatflow.search.options import Options
 from qatflow.tflite.convert import convert_float
 from qatflow.tflite.inspect import inventory
@@ -81,7 +81,7 @@ def finds(brought: Stranger, strategies: tuple[str, ...]) -> Iterator[Find]:
         sizes[strategy] = len(made.flatbuffer)
         if any("written out" in note for note in made.notes):
             unrolled.add(strategy)
-        for kind, figure in _broken(made, brought, inputs, reference):
+        for kind, figure in _broken(made, brought, reference):
             yield Find(brought.seed, strategy, kind, figure)
     for narrow, wide in (("ptq_w4a8", "ptq_w8a8"), ("qat_w4a8", "qat_w8a8_per_channel"), ("ptq_w8a8", "float32")):
         if narrow not in unrolled and sizes.get(narrow, 0) > sizes.get(wide, 1 << 60) + SLACK_BYTES:
@@ -107,7 +107,7 @@ def _kind(error: Exception) -> str:
     return f"refused: {type(error).__name__}" if isinstance(error, QATFlowError) else f"crash: {type(error).__name__}"
 
 
-def _broken(made: Made, brought: Stranger, inputs: Inputs, reference: Array) -> Iterator[tuple[str, str]]:
+def _broken(made: Made, brought: Stranger, reference: Array) -> Iterator[tuple[str, str]]:
     x = brought.x_test
     runner = Runner(made.flatbuffer)
     y = runner.predict(x)

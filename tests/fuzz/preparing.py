@@ -1,7 +1,7 @@
 """Ways in which models prepare their input, each with the data that go with it.
 
 The values behind the preparation are always about standard normal; `raw` turns such values into what the model takes,
-so that two models that differ in their preparation alone must give the same answers.
+so that each preparation meets the data that it was made for.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tests.fuzz.drawing import BLOCKS, Array, Draw, channels, sample_shape
-from tests.fuzz.preparing import PREPARATIONS, Preparation
+from tests.fuzz.preparing import PREPARATIONS
 
 SAMPLES = {"train": 240, "test": 200}
 CLASSES = 4
@@ -63,16 +63,11 @@ class Stranger:
         return self.x_train, self.y_train, self.x_test, self.y_test
 
 
-def stranger(seed: int, preparation: Preparation | None = None) -> Stranger:
-    """Draw a model with data; one that has learned nothing is nobody's, and is drawn again.
-
-    Args:
-        seed: Decides everything.
-        preparation: Takes the place of the one that would be drawn; all else stays.
-    """
+def stranger(seed: int) -> Stranger:
+    """Draw a model with data by seed; one that has learned nothing is nobody's, and is drawn again."""
     best = None
     for attempt in range(TRIES):
-        brought = _drawn(seed, np.random.default_rng((seed, attempt)), preparation)
+        brought = _drawn(seed, np.random.default_rng((seed, attempt)))
         score = brought.score(brought.told())
         best = max(best or (score, brought), (score, brought), key=lambda found: found[0])
         if score > LEARNED:
@@ -80,13 +75,12 @@ def stranger(seed: int, preparation: Preparation | None = None) -> Stranger:
     return best[1]
 
 
-def _drawn(seed: int, rng: np.random.Generator, preparation: Preparation | None) -> Stranger:
+def _drawn(seed: int, rng: np.random.Generator) -> Stranger:
     draw = Draw(importlib.import_module("keras" if seed % 2 else "tf_keras"), rng)
     draw.keras.utils.set_random_seed(seed)
     kind, task = draw.pick("image", "image", "sequence", "table"), draw.pick(*["classification"] * 3, "regression")
     shape = sample_shape(draw, kind)
-    drawn = PREPARATIONS[int(rng.integers(len(PREPARATIONS)))]
-    preparation = preparation or drawn
+    preparation = PREPARATIONS[int(rng.integers(len(PREPARATIONS)))]
     inputs = draw.keras.Input(shape)
     draw.recipe.append(f"Input{shape}, {preparation.name}")
     features = _features(draw, kind, preparation.apply(draw, inputs))

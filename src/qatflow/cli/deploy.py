@@ -34,7 +34,7 @@ def deploy(  # noqa: PLR0913, PLR0917 (the command's options)
     """Deploy a bundle: to C sources, an archive, a folder that servers follow, a running server, or MLflow's format."""
     from qatflow.adapters.targets import TARGETS
     from qatflow.cli.screen import hushed
-    from qatflow.deploy.base import Place
+    from qatflow.deploy.base import Place, where
 
     put = lookup("deploy target", target, TARGETS)
     _check_not_the_projects(Path(to))
@@ -42,7 +42,7 @@ def deploy(  # noqa: PLR0913, PLR0917 (the command's options)
     known = {"target": target, "url": to if target == "http" else None, "plain_http": plain_http, **files}
     with hushed():
         receipt = put(bundle, Place(Path(to), name, _settings(known)))
-    typer.echo(f" {target}  {_where(to, receipt)}  model {receipt['model_sha256'][:12]}…")
+    typer.echo(f" {target}  {where(Path(to), receipt)}  model {receipt['model_sha256'][:12]}…")
 
 
 def _settings(known: dict[str, Any]) -> DeployParams:
@@ -50,10 +50,6 @@ def _settings(known: dict[str, Any]) -> DeployParams:
         return DeployParams.model_validate(known)
     except ValueError:
         raise DeployError(f"'{known['url']}' is no address of a server; http://host:port is") from None
-
-
-def _where(to: str, receipt: dict[str, Any]) -> Path | str:
-    return str(receipt["url"]) if "url" in receipt else Path(to) / receipt.get("file", "current")
 
 
 def _check_not_the_projects(place: Path) -> None:

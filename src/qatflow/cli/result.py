@@ -6,6 +6,7 @@ from pathlib import Path
 from qatflow import artifacts, params_file
 from qatflow.cli.screen import Screen
 from qatflow.data.card import CARD, card_notes
+from qatflow.deploy.base import where
 from qatflow.errors import hidden
 from qatflow.evaluation.alarm import ALARM
 from qatflow.params import DataParams, Params, ReleaseParams
@@ -31,7 +32,7 @@ def say_result(screen: Screen, root: Path) -> None:
     screen.say(f" report  {root / 'artifacts' / 'report' / 'index.html'}")
     if receipt["champion"]:
         deployed = artifacts.read_json(root / "artifacts" / "deploy" / "receipt.json")
-        place = deployed.get("url") or root / params.deploy.path / deployed.get("file", "current")
+        place = where(root / params.deploy.path, deployed)
         word = "bundle" if deployed["target"] == "local" else deployed["target"]
         screen.say(f" {word:7} {place}")
     for note in _notes(root, params):

@@ -46,7 +46,7 @@ def change_params(root: Path, changes: dict[str, Any], check: Callable[[], None]
     params_file.edited(root / "params.yaml", changes)
     check()
     with held(project_lock(root), "a change of params.yaml"):
-        made = params_file.edit(root / "params.yaml", changes)
+        made = params_file.edit(root / "params.yaml", changes) if changes else {}
     for name, (old, new) in made.items():
         typer.echo(hidden(f" params.yaml: {name} was {old}, is {new}"))
 

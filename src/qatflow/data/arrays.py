@@ -14,6 +14,7 @@ from qatflow.data.base import Chunk, RawData
 from qatflow.data.files import require_file
 from qatflow.data.labels import numbered_classes, numeric_targets
 from qatflow.data.npz import Member, chunk_rows, npz_names, open_npz, read_rows
+from qatflow.data.splits import SPLITS
 from qatflow.errors import DataError
 from qatflow.params import DataParams
 
@@ -22,7 +23,6 @@ KEYS = (
 )
 PLAIN = {"x", "y"}
 SPLIT = {"x_train", "y_train", "x_test", "y_test"}
-SPLITS = ("train", "val", "test")
 NAMES, FEATURES = "class_names", "feature_names"
 FULL_SCALE_UINT8 = 255.0
 

@@ -92,7 +92,7 @@ def read_image(path: Path, form: ImageForm, census: Census | None = None) -> Arr
                 f"set data.image_size to resize all images"
             )
         turned = form.turn and _orientation(image) != UPRIGHT
-        pixels, transparent = _decode(path, image, form)
+        pixels, transparent = _decode(path, image, form, turned=turned)
         if census is not None:
             census.found[path] = (turned, transparent, image.mode)
     if pixels.size != (form.width, form.height):
@@ -137,10 +137,10 @@ def _check(path: Path, image: Image.Image) -> None:
         )
 
 
-def _decode(path: Path, image: Image.Image, form: ImageForm) -> tuple[Image.Image, bool]:
-    """Return the pixels, turned and without transparency, and whether there was any."""
+def _decode(path: Path, image: Image.Image, form: ImageForm, *, turned: bool) -> tuple[Image.Image, bool]:
+    """Return the pixels, upright if they are to be `turned` and without transparency, and whether there was any."""
     try:
-        upright = ImageOps.exif_transpose(image) if form.turn and _orientation(image) != UPRIGHT else image
+        upright = ImageOps.exif_transpose(image) if turned else image
         opaque = _opaque(upright)
         return (opaque or upright).convert("L" if form.channels == 1 else "RGB"), opaque is not None
     except BROKEN as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +23,11 @@ class Place:
     path: Path
     name: str = "model"
     settings: DeployParams = field(default_factory=DeployParams)
+
+
+def where(folder: Path, receipt: Mapping[str, Any]) -> Path | str:
+    """Return where a receipt says that a target put a bundle into `folder`, or the address of a server."""
+    return str(receipt["url"]) if receipt.get("url") else folder / receipt.get("file", "current")
 
 
 class Target(Protocol):

@@ -53,6 +53,11 @@ def is_relu(layer: Any) -> bool:
     return isinstance(layer, keras.layers.Activation) and activation_of(layer) in {"relu", "relu6"}
 
 
+def passes_on(layer: Any) -> bool:
+    """Tell whether a layer is an Activation that leaves its input as it is."""
+    return isinstance(layer, keras.layers.Activation) and activation_of(layer) == "linear"
+
+
 def rectifies(layer: Any) -> bool:
     """Tell whether a layer ends in a ReLU without an upper bound."""
     return activation_of(layer) == "relu" or (is_relu(layer) and layer.get_config().get("max_value", 6) is None)

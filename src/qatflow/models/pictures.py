@@ -5,6 +5,7 @@ from typing import Any
 
 from qatflow.backend import keras
 from qatflow.errors import ModelError
+from qatflow.models.activations import passes_on
 from qatflow.models.flatten import flatten
 from qatflow.models.rebuild import Part, copied, rebuild
 
@@ -24,7 +25,7 @@ def with_fixed_pictures(model: keras.Model) -> keras.Model:
 
 
 def _fixed(layer: Any) -> Sequence[Part]:
-    if isinstance(layer, layers.Activation) and layer.get_config()["activation"] == "linear":
+    if passes_on(layer):
         return []
     if not isinstance(layer, REWRITTEN):
         return [copied(layer)]

@@ -5,7 +5,7 @@ from typing import Any
 
 from qatflow.backend import keras
 from qatflow.errors import ModelError
-from qatflow.models.activations import activation_of
+from qatflow.models.activations import activation_of, passes_on
 from qatflow.models.rebuild import copied, holds_graph, rebuild
 from qatflow.models.unroll import rolled
 
@@ -25,8 +25,7 @@ def fit_to_task(model: keras.Model, input_shape: Shape, num_outputs: int, task: 
 
     A classifier that ends in logits gets what makes probabilities of them behind it: a softmax, or a sigmoid where a
     single unit tells two classes apart, and for several labels. Recurrent layers that are written out become loops.
-    Where one of several classes is right, sigmoids become
-    a softmax.
+    Where one of several classes is right, sigmoids become a softmax.
 
     Raises:
         ModelError: If the model has other inputs or outputs.
@@ -89,8 +88,8 @@ def _last_layer(output: Any) -> Any:
     node = output.node
     if holds_graph(node.layer):
         return _last_layer(node.layer.outputs[0])
-    plain = isinstance(node.layer, keras.layers.Activation) and activation_of(node.layer) == "linear"
-    return _last_layer(node.keras_inputs[0]) if plain or isinstance(node.layer, PASSING) else node.layer
+    passed = passes_on(node.layer) or isinstance(node.layer, PASSING)
+    return _last_layer(node.keras_inputs[0]) if passed else node.layer
 
 
 def _softmax_instead(model: keras.Model) -> keras.Model:

@@ -13,10 +13,10 @@ from qatflow.artifacts import Array, fsync_directory, save_arrays
 from qatflow.data.arrays import FEATURES, NAMES, as_array
 from qatflow.data.base import column_order
 from qatflow.data.prepared import PreparedData, Split
+from qatflow.data.splits import SPLITS
 from qatflow.errors import MonitoringError
 from qatflow.monitoring.records import Rows
 
-SPLITS = ("train", "val", "test")
 CHUNK = 4096
 
 

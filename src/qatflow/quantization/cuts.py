@@ -87,7 +87,7 @@ def answer_distance(task: str, reference: Array, outputs: Array) -> float:
         each = divergences(reference, outputs)
         changed = float(np.mean(reference.argmax(axis=1) != outputs.argmax(axis=1)))
     apart = float(np.mean(np.where(lost, MOST_SAMPLE, np.minimum(each, MOST_SAMPLE))))
-    return max(apart, min(apart + max(0.0, changed - CHANGED), MOST_SAMPLE))
+    return min(apart + max(0.0, changed - CHANGED), MOST_SAMPLE)
 
 
 def _relative(reference: Array, outputs: Array) -> npt.NDArray[np.float64]:

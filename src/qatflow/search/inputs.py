@@ -83,8 +83,14 @@ def _prepared(data: Any, model: keras.Model, options: Options, folder: Path) -> 
     source, path = recognise(data, options.source)
     taken, _ = shapes(model)
     size = (taken[0], taken[1]) if source == "image_folder" and len(taken) == IMAGE_RANK else None
-    wanted = DataParams(source=source, path=path, label=options.label, image_size=size, max_samples=options.max_samples)
-    wanted = wanted.model_copy(update={"exif": options.exif})
+    wanted = DataParams(
+        source=source,
+        path=path,
+        label=options.label,
+        image_size=size,
+        max_samples=options.max_samples,
+        exif=options.exif,
+    )
     labels = _labels(wanted)
     task = options.task or infer_task(model, labels)
     prepared, notes = _prepare(wanted.model_copy(update={"task": task}), model, options, folder)

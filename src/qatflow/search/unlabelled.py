@@ -8,10 +8,11 @@ import numpy as np
 
 from qatflow.artifacts import Array, save_arrays
 from qatflow.data import SOURCES
-from qatflow.data.arrays import FEATURES, SPLITS, as_array, texts
+from qatflow.data.arrays import FEATURES, as_array, texts
 from qatflow.data.csv_table import columns_of
 from qatflow.data.npz import chunk_rows, open_npz, read_rows
 from qatflow.data.prepared import PreparedData
+from qatflow.data.splits import SPLITS
 from qatflow.errors import DataError
 from qatflow.params import DataParams
 

@@ -34,12 +34,13 @@ def taken(names: Any, rows: Any, manifest: BundleManifest, max_batch: int) -> Fl
         return _samples(rows, shape, max_batch)
     if not isinstance(names, list):
         raise RefusalError(400, f"columns are {shown(names)}; expected a list with the name of each")
+    if names == list(manifest.features):
+        return _samples(rows, shape, max_batch)
     try:
         order = bundle_runtime.column_order(manifest.features, names)
     except ValueError as error:
         raise RefusalError(400, str(error)) from None
-    x = _samples(rows, shape, max_batch)
-    return x if names == list(manifest.features) else np.take(x, order, axis=1)
+    return np.take(_samples(rows, shape, max_batch), order, axis=1)
 
 
 def _samples(rows: Any, shape: tuple[int, ...], max_batch: int) -> Floats:

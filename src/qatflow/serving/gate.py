@@ -64,10 +64,9 @@ def check_home(headers: Mapping[bytes, bytes]) -> None:
         raise RefusalError(
             403, "without --token-file only 127.0.0.1, [::1] and localhost are served, under these names", (CLOSE,)
         )
-    origin = headers.get(b"origin")
-    if origin is not None and (host is None or origin.lower() not in {b"http://" + host, b"https://" + host}):
-        raise RefusalError(403, "web pages may not ask this server without --token-file", (CLOSE,))
-    if headers.get(b"sec-fetch-site", b"none") not in {b"none", b"same-origin"}:
+    origin, site = headers.get(b"origin"), headers.get(b"sec-fetch-site", b"none")
+    foreign = origin is not None and (host is None or origin.lower() not in {b"http://" + host, b"https://" + host})
+    if foreign or site not in {b"none", b"same-origin"}:
         raise RefusalError(403, "web pages may not ask this server without --token-file", (CLOSE,))
     kind = headers.get(b"content-type", JSON)
     if kind != JSON and kind.partition(b";")[0].strip().lower() in UNASKED:
