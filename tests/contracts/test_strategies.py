@@ -117,8 +117,9 @@ def test_keeps_its_promises_for_every_task(name, task):
     if found.quantized.plan.outputs:
         difference = np.abs(outputs - found.model(x).numpy()) / Runner(found.flatbuffer).output.scale
         short = bool(STRATEGIES[name].compressions)  # short ranges of outputs, see `deployed.shortened`, cost some
-        apart = int(np.sum(difference >= 0.5))
-        assert apart <= max(1, (0.03 if short else 0.02) * difference.size)
+        off = difference >= 0.5
+        off = off[:, :1] if task == "classification" else off  # one of two shares decides the other
+        assert int(off.sum()) <= max(1, (0.03 if short else 0.02) * off.size)
 
 
 @pytest.mark.slow
