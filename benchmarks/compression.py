@@ -26,7 +26,8 @@ from qatflow.data.prepared import PreparedData
 from qatflow.errors import QATFlowError
 from qatflow.evaluation.latency import interleaved_latency
 from qatflow.evaluation.sizes import sparsity, zstd_bytes
-from qatflow.params import CompressionParams, QatParams, QuantizeParams
+from qatflow.params.compression import CompressionParams
+from qatflow.params.quantize import QatParams, QuantizeParams
 from qatflow.quantization.deployed import Deployable
 from qatflow.quantization.run import Made, make
 from qatflow.search.clock import Clock

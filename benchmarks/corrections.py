@@ -25,7 +25,9 @@ from qatflow.data.prepared import PreparedData, open_prepared
 from qatflow.evaluation.agreement import agreement
 from qatflow.models import ARCHITECTURES
 from qatflow.models.files import load_model_file
-from qatflow.params import CorrectionParams, DataParams, PretrainParams, QuantizeParams
+from qatflow.params.data import DataParams
+from qatflow.params.pretrain import PretrainParams
+from qatflow.params.quantize import CorrectionParams, QuantizeParams
 from qatflow.quantization import INT8, STRATEGIES, W8
 from qatflow.quantization.base import Strategy, Work
 from qatflow.quantization.fake_quantized import FakeQuantized

@@ -21,7 +21,8 @@ from qatflow.backend import keras, start
 from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import PreparedData, open_prepared
 from qatflow.errors import ConversionError, QATFlowError
-from qatflow.params import DataParams, QatParams, QuantizeParams
+from qatflow.params.data import DataParams
+from qatflow.params.quantize import QatParams, QuantizeParams
 from qatflow.quantization.run import Made, make
 from qatflow.tflite.convert import convert_full_integer
 from qatflow.tflite.inspect import OPERATORS, TYPES

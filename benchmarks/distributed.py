@@ -44,7 +44,7 @@ def main() -> None:
 def _prepare(folder: Path) -> None:
     from qatflow.artifacts import stage_output
     from qatflow.data.prepare import prepare_data
-    from qatflow.params import DataParams
+    from qatflow.params.data import DataParams
 
     rng = np.random.default_rng(SEED)
     x, y = rng.integers(0, 256, (SAMPLES, *SHAPE)).astype(np.uint8), rng.integers(0, CLASSES, SAMPLES)
@@ -73,7 +73,8 @@ def _work(arguments: argparse.Namespace) -> None:
     from qatflow.backend import start
     from qatflow.data.prepared import open_prepared
     from qatflow.models import ARCHITECTURES
-    from qatflow.params import DistributionParams, PretrainParams
+    from qatflow.params.distribution import DistributionParams
+    from qatflow.params.pretrain import PretrainParams
     from qatflow.training.distributed.group import joined
     from qatflow.training.fit import fit
 

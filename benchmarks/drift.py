@@ -25,7 +25,7 @@ from qatflow.monitoring.multiple import holm
 from qatflow.monitoring.recorder import GROUP_S, Recorder
 from qatflow.monitoring.reference import Reference, build_reference, signals
 from qatflow.monitoring.statistics import STATISTICS, Window
-from qatflow.params import MonitoringParams
+from qatflow.params.monitoring import MonitoringParams
 
 Sample = tuple[Array, Array]
 WINDOW, ALPHAS = 200, (0.05, 0.01)

@@ -31,7 +31,10 @@ from qatflow.ensemble.combine import COMBINERS
 from qatflow.ensemble.distil import distil
 from qatflow.ensemble.figures import judge
 from qatflow.models.files import load_model_file
-from qatflow.params import EnsembleParams, EvaluateParams, PretrainParams, QatParams, QuantizeParams
+from qatflow.params.ensemble import EnsembleParams
+from qatflow.params.evaluate import EvaluateParams
+from qatflow.params.pretrain import PretrainParams
+from qatflow.params.quantize import QatParams, QuantizeParams
 from qatflow.quantization.base import Work
 from qatflow.quantization.run import make
 from qatflow.release.base import Candidate

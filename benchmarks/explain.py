@@ -32,7 +32,8 @@ from qatflow.explain.drift import rank_correlation
 from qatflow.explain.game import Answer, Game, answer_of
 from qatflow.explain.shapley import attribute, attribute_samples
 from qatflow.explain.subject import Field, open_field
-from qatflow.params import ExplainParams, QuantizeParams
+from qatflow.params.explain import ExplainParams
+from qatflow.params.quantize import QuantizeParams
 from qatflow.quantization.run import make
 from qatflow.tflite.convert import convert_float
 from qatflow.tflite.runtime import Runner

@@ -25,7 +25,7 @@ from qatflow.online.records import Sample, encode
 from qatflow.online.run import run
 from qatflow.online.source import Source, begin, open_source
 from qatflow.online.streams import open_stream
-from qatflow.params import Params
+from qatflow.params.root import Params
 from qatflow.tflite.runtime import Runner
 from qatflow.visualize.course import Curve, draw_course
 

@@ -40,7 +40,7 @@ from qatflow.online.feed import Feed, open_pool, records
 from qatflow.online.records import LateLabel, Sample, encode
 from qatflow.online.streams import open_stream, redis_stream, spool
 from qatflow.online.streams.base import Stream
-from qatflow.params import Params
+from qatflow.params.root import Params
 from qatflow.release import log as promotion_log
 from qatflow.release.bundle import load_bundle
 

@@ -26,7 +26,8 @@ from qatflow.backend import keras, start
 from qatflow.cli.screen import hushed
 from qatflow.data.prepared import PreparedData, Split
 from qatflow.models import ARCHITECTURES
-from qatflow.params import CorrectionParams, PretrainParams, QatParams, QuantizeParams
+from qatflow.params.pretrain import PretrainParams
+from qatflow.params.quantize import CorrectionParams, QatParams, QuantizeParams
 from qatflow.quantization.base import Work
 from qatflow.quantization.deployed import Deployable
 from qatflow.quantization.fidelity import kl_divergence

@@ -23,7 +23,9 @@ from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import PreparedData, open_prepared
 from qatflow.models import ARCHITECTURES
 from qatflow.models.files import load_model_file
-from qatflow.params import DataParams, PretrainParams, QatParams, QuantizeParams
+from qatflow.params.data import DataParams
+from qatflow.params.pretrain import PretrainParams
+from qatflow.params.quantize import QatParams, QuantizeParams
 from qatflow.quantization.run import make
 from qatflow.tflite.convert import convert_float
 from qatflow.tflite.inspect import inventory

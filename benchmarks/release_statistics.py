@@ -20,7 +20,7 @@ from qatflow.artifacts import Array
 from qatflow.evaluation.answers import Answers
 from qatflow.evaluation.bounds import share_bounds
 from qatflow.evaluation.significance import mcnemar
-from qatflow.params import GATES
+from qatflow.params.release import GATES
 from qatflow.release.base import Candidate, Champion, Context
 from qatflow.release.gates.beats_champion import BeatsChampion
 from qatflow.release.lineage import best_after

@@ -16,7 +16,8 @@ from tensorflow_model_optimization.quantization.keras import quantize_annotate_m
 from qatflow.backend import keras
 from qatflow.data.prepared import PreparedData
 from qatflow.models.flatten import flatten
-from qatflow.params import CompressionParams, QatParams, QuantizeParams
+from qatflow.params.compression import CompressionParams
+from qatflow.params.quantize import QatParams, QuantizeParams
 
 CHAINS = {"stock tfmot PQAT": ("prune",), "stock tfmot CQAT": ("cluster",), "stock tfmot PCQAT": ("prune", "cluster")}
 

@@ -16,7 +16,7 @@ from benchmarks.qat_accuracy import arguments_parser, base_model, prepared_data,
 from qatflow.backend import keras, start
 from qatflow.cli.screen import hushed
 from qatflow.data.prepared import PreparedData
-from qatflow.params import QuantizeParams
+from qatflow.params.quantize import QuantizeParams
 from qatflow.quantization.fidelity import kl_divergence
 from qatflow.quantization.run import make
 from qatflow.tflite.runtime import Runner

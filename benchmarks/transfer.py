@@ -22,7 +22,10 @@ from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import PreparedData, open_prepared
 from qatflow.models import ARCHITECTURES
 from qatflow.models.backbones import features, with_new_head
-from qatflow.params import DataParams, PretrainParams, QatParams, QuantizeParams, TransferParams
+from qatflow.params.data import DataParams
+from qatflow.params.pretrain import PretrainParams
+from qatflow.params.quantize import QatParams, QuantizeParams
+from qatflow.params.transfer import TransferParams
 from qatflow.quantization.run import make
 from qatflow.training.fit import fit
 from qatflow.training.transfer import fine_tune

@@ -20,7 +20,8 @@ from prefect.tasks import Task
 from prefect_dask.task_runners import DaskTaskRunner
 
 from qatflow.errors import QATFlowError, StageError
-from qatflow.params import Params, SweepParams
+from qatflow.params.root import Params
+from qatflow.params.sweep import SweepParams
 from qatflow.sweep.origin import check_origin
 from qatflow.sweep.play import Ended, Epoch, Project, Result, lost
 from qatflow.sweep.trials import Trial

@@ -18,7 +18,7 @@ from qatflow.errors import DeployError, MonitoringError
 from qatflow.monitoring import asking, look
 from qatflow.monitoring.drift_report import DriftReport
 from qatflow.monitoring.reference import REFERENCE, load_reference
-from qatflow.params import Params
+from qatflow.params.root import Params
 
 EVENT = "qatflow.drift.detected"
 REPORT = "report.json"

@@ -21,7 +21,7 @@ from qatflow.artifacts import MANIFEST, sha256_file
 from qatflow.cli.online_screen import OnlineScreen
 from qatflow.cli.screen import Screen
 from qatflow.errors import StageError
-from qatflow.params import Params
+from qatflow.params.root import Params
 
 if TYPE_CHECKING:
     from qatflow.online.course import Course  # imports TensorFlow

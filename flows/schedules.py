@@ -30,7 +30,7 @@ from flows.retrain import retrain
 from flows.session import ROOT
 from qatflow import params_file
 from qatflow.errors import QATFlowError, StageError
-from qatflow.params import FlowParams
+from qatflow.params.flow import FlowParams
 
 EVENT = "qatflow.retrain.requested"
 ANYBODY = "qatflow.monitor"

@@ -22,7 +22,7 @@ from qatflow.cli.screen import Screen, StageLine
 from qatflow.cli.sweep_screen import SweepScreen, say_summary
 from qatflow.errors import StageError
 from qatflow.holding import held, project_lock
-from qatflow.params import Params
+from qatflow.params.root import Params
 from qatflow.report.sweep import write_report
 from qatflow.sweep.keep import only_one
 from qatflow.sweep.origin import origin_of

@@ -13,7 +13,7 @@ from pathlib import Path
 from qatflow import artifacts, params_file
 from qatflow.errors import ChangedError, QATFlowError
 from qatflow.holding import held, project_lock
-from qatflow.params import Params
+from qatflow.params.root import Params
 from qatflow.progress import Progress
 from tasks.unchanged import Inputs
 

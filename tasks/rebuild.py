@@ -8,7 +8,7 @@ from qatflow.deploy.local import current
 from qatflow.errors import QATFlowError
 from qatflow.online.snapshot import MODEL, RECIPE, rebuild
 from qatflow.online.source import begin, open_source
-from qatflow.params import OnlineParams
+from qatflow.params.online import OnlineParams
 
 
 def run(root: Path, folder: Path) -> Path:

@@ -16,8 +16,8 @@ from ruamel.yaml import YAML
 from qatflow import params_file
 from qatflow.artifacts import fingerprint
 from qatflow.errors import ChangedError, ParamsError
-from qatflow.params import Params
-from qatflow.params_checks import value_of
+from qatflow.params.checks import value_of
+from qatflow.params.root import Params
 
 GRAPH = "dvc.yaml"
 FILE = "params.yaml"

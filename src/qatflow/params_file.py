@@ -22,8 +22,8 @@ from ruamel.yaml.tokens import (
 
 from qatflow.artifacts import write_text
 from qatflow.errors import ParamsError, nearest
-from qatflow.params import Params, known_keys
-from qatflow.params_checks import check
+from qatflow.params.checks import check
+from qatflow.params.root import Params, known_keys
 
 MAX_BYTES, MAX_TOKENS, MAX_DEPTH = 256 << 10, 50_000, 20
 """Of a parameter file. The parser's time grows with the square of the depth, and its recursion with the depth."""

@@ -6,15 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from qatflow import params as parameters
 from qatflow import params_file
 from qatflow.errors import ParamsError
+from qatflow.params.release import GATES as DEFAULTS
 from qatflow.release.base import Candidate, Champion, Context, GoldenCheck
 from qatflow.release.gates import GATES
 from qatflow.release.settings import check_settings
 from tests.unit.release.fabricate import answered, candidate, changed, context
 
-DEFAULTS = parameters.GATES
 BAD = replace(
     changed(
         candidate("bad", trained=True), score=0.0, agreement_float=0.0, agreement_fake_quant=0.0, model=bytes(10**6)

@@ -8,7 +8,7 @@ import pytest
 
 from qatflow.backend import tf
 from qatflow.errors import ParamsError
-from qatflow.params import TrainingParams
+from qatflow.params.training import TrainingParams
 from qatflow.params_file import validate
 from qatflow.training.optimizers import OPTIMIZERS, RESERVED, make_optimizer
 

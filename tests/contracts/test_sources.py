@@ -15,7 +15,7 @@ from qatflow.data import SOURCES
 from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import open_prepared
 from qatflow.errors import DataError
-from qatflow.params import DataParams
+from qatflow.params.data import DataParams
 
 CLASSES = 3
 COUNT = 30

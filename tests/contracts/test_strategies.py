@@ -14,7 +14,9 @@ from qatflow.backend import start
 from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import open_prepared
 from qatflow.models import ARCHITECTURES
-from qatflow.params import CompressionParams, DataParams, MixedParams, QatParams, QuantizeParams
+from qatflow.params.compression import CompressionParams
+from qatflow.params.data import DataParams
+from qatflow.params.quantize import MixedParams, QatParams, QuantizeParams
 from qatflow.quantization import STRATEGIES
 from qatflow.quantization.run import make
 from qatflow.quantization.store import load_quantized, save_quantized

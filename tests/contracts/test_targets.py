@@ -9,7 +9,7 @@ import pytest
 from qatflow.adapters.targets import TARGETS
 from qatflow.deploy.base import Place
 from qatflow.errors import ArtifactError, ParamsError, lookup
-from qatflow.params import DeployParams
+from qatflow.params.deploy import DeployParams
 from qatflow.release.bundle import load_bundle
 from tests.unit.deploy.server import serving
 from tests.unit.release.fabricate import bundle, flatbuffer

@@ -22,7 +22,7 @@ import psutil
 import pytest
 
 from qatflow.deploy.local import deploy_local, point_to
-from qatflow.params import ServingParams
+from qatflow.params.serving import ServingParams
 from qatflow.release.bundle import load_bundle
 from qatflow.release.bundle_runtime import BundleRunner
 from qatflow.serving.gate import Gate

@@ -14,7 +14,7 @@ from qatflow.artifacts import sha256_file
 from qatflow.deploy.archive import unpack, verify
 from qatflow.deploy.base import Place
 from qatflow.deploy.remote import deploy_http
-from qatflow.params import DeployParams
+from qatflow.params.deploy import DeployParams
 from qatflow.release.approval import approve, hold, reject
 from qatflow.release.bundle import load_bundle
 from qatflow.release.log import PromotionLog

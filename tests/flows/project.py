@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qatflow import artifacts, params_file
-from qatflow.params import GATES
+from qatflow.params.release import GATES
 
 ROOT = Path(__file__).parents[2]
 DATA = "data/mine.npz"

@@ -11,7 +11,7 @@ from qatflow import params_file
 from qatflow.artifacts import read_json
 from qatflow.monitoring.recorder import Recorder
 from qatflow.monitoring.reference import load_reference
-from qatflow.params import MonitoringParams
+from qatflow.params.monitoring import MonitoringParams
 from qatflow.release.bundle import infer, load_bundle
 from qatflow.release.log import PromotionLog
 from tests.flows.project import DATA, NO_GATES, Project

@@ -7,7 +7,9 @@ import pytest
 from flows.monitor import deployment_name, resource
 from flows.schedules import next_run, plan
 from qatflow.errors import StageError
-from qatflow.params import FlowParams, Params, ReleaseParams
+from qatflow.params.flow import FlowParams
+from qatflow.params.release import ReleaseParams
+from qatflow.params.root import Params
 
 
 def test_the_next_run_is_in_the_schedules_own_zone_also_where_clocks_change() -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from qatflow.errors import QATFlowError
-from qatflow.params import CompressionParams, CorrectionParams, MixedParams, QatParams, QuantizeParams
+from qatflow.params.compression import CompressionParams
+from qatflow.params.quantize import CorrectionParams, MixedParams, QatParams, QuantizeParams
 from qatflow.quantization import STRATEGIES
 from qatflow.quantization.run import Made, make
 from qatflow.search.inputs import take_inputs

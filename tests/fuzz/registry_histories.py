@@ -24,7 +24,8 @@ from qatflow.adapters import promotions
 from qatflow.adapters.in_memory import InMemoryRegistry
 from qatflow.deploy.local import current
 from qatflow.errors import QATFlowError, TrackingError
-from qatflow.params import Params, ReleaseParams
+from qatflow.params.release import ReleaseParams
+from qatflow.params.root import Params
 from qatflow.release import approval
 from qatflow.release import log as promotion_log
 from qatflow.release.bundle import load_bundle

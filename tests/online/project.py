@@ -7,7 +7,10 @@ from pathlib import Path
 from qatflow.online.feed import Feed, open_pool, records
 from qatflow.online.records import encode
 from qatflow.online.streams import open_stream
-from qatflow.params import EvaluateParams, OnlineParams, Params, QuantizeParams
+from qatflow.params.evaluate import EvaluateParams
+from qatflow.params.online import OnlineParams
+from qatflow.params.quantize import QuantizeParams
+from qatflow.params.root import Params
 
 STRATEGY = "qat_w8a8_per_channel"
 SETTINGS = OnlineParams(

@@ -11,7 +11,8 @@ from qatflow.online.checkpoint import newest_checkpoint
 from qatflow.online.feed import Feed, open_pool, records
 from qatflow.online.records import Sample, encode
 from qatflow.online.streams import open_stream
-from qatflow.params import DataParams, QuantizeParams
+from qatflow.params.data import DataParams
+from qatflow.params.quantize import QuantizeParams
 from tests.online.project import PARAMS, SETTINGS, STRATEGY, begun, filled, learn, same
 
 pytestmark = pytest.mark.slow

@@ -13,7 +13,10 @@ from qatflow.adapters import canary, promotions
 from qatflow.deploy.local import current
 from qatflow.deploy.rollout import read_rollout
 from qatflow.monitoring.look import Errors
-from qatflow.params import CanaryParams, DeployParams, Params, ReleaseParams, ServingParams
+from qatflow.params.deploy import DeployParams
+from qatflow.params.release import ReleaseParams
+from qatflow.params.root import Params
+from qatflow.params.serving import CanaryParams, ServingParams
 from qatflow.release import approval
 from qatflow.release.bundle import load_bundle
 from qatflow.release.past import pending

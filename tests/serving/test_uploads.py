@@ -9,7 +9,7 @@ from qatflow.deploy.base import Place
 from qatflow.deploy.local import current, deploy_local
 from qatflow.deploy.remote import deploy_http
 from qatflow.errors import DeployError
-from qatflow.params import DeployParams
+from qatflow.params.deploy import DeployParams
 from qatflow.release.bundle import load_bundle
 from tests.serving.running import TOKEN, Running, serving
 from tests.unit.release.fabricate import bundle, digits, flatbuffer

@@ -8,7 +8,10 @@ import pytest
 from qatflow import artifacts
 from qatflow.data.prepared import open_prepared
 from qatflow.errors import ModelError, ParamsError
-from qatflow.params import EnsembleParams, EvaluateParams, Params, QuantizeParams
+from qatflow.params.ensemble import EnsembleParams
+from qatflow.params.evaluate import EvaluateParams
+from qatflow.params.quantize import QuantizeParams
+from qatflow.params.root import Params
 from qatflow.progress import silent
 from qatflow.tflite.runtime import Runner
 from tasks import ensemble

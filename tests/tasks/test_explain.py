@@ -8,7 +8,10 @@ from pydantic import ValidationError
 
 from qatflow import artifacts
 from qatflow.errors import ArtifactError
-from qatflow.params import ExplainParams, Params, QuantizeParams, ReleaseParams
+from qatflow.params.explain import ExplainParams
+from qatflow.params.quantize import QuantizeParams
+from qatflow.params.release import ReleaseParams
+from qatflow.params.root import Params
 from qatflow.progress import silent
 from tasks import explain
 from tasks.common import Stage
@@ -144,7 +147,7 @@ def test_gradients_of_the_keras_model_stand_beside(tmp_path: Path, root: Path) -
     from qatflow.data.prepared import open_prepared
     from qatflow.models import ARCHITECTURES
     from qatflow.models.store import save_model
-    from qatflow.params import PretrainParams
+    from qatflow.params.pretrain import PretrainParams
     from qatflow.tflite.convert import convert_float
     from qatflow.training.fit import fit
 

@@ -8,7 +8,8 @@ import pytest
 
 from qatflow import artifacts
 from qatflow.errors import ParamsError
-from qatflow.params import DistributionParams, Params
+from qatflow.params.distribution import DistributionParams
+from qatflow.params.root import Params
 from qatflow.progress import silent
 from qatflow.training import recovery
 from tasks.common import Stage

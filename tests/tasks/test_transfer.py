@@ -7,7 +7,10 @@ import pytest
 from qatflow.artifacts import read_json, verify
 from qatflow.errors import ModelError
 from qatflow.models.store import load_model
-from qatflow.params import DataParams, Params, PretrainParams, TransferParams
+from qatflow.params.data import DataParams
+from qatflow.params.pretrain import PretrainParams
+from qatflow.params.root import Params
+from qatflow.params.transfer import TransferParams
 from qatflow.progress import silent
 from tasks import prepare, pretrain, transfer
 from tasks.common import Stage

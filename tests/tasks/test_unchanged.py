@@ -8,7 +8,7 @@ import pytest
 
 from qatflow import params_file
 from qatflow.errors import ChangedError
-from qatflow.params import Params
+from qatflow.params.root import Params
 from tasks.unchanged import Inputs, check_same, keys_of
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 from qatflow.artifacts import stage_output
 from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import open_prepared
-from qatflow.params import DataParams
+from qatflow.params.data import DataParams
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

@@ -19,9 +19,9 @@ from qatflow.models import ARCHITECTURES
 from qatflow.models.backbones import APPLICATIONS
 from qatflow.monitoring.detectors import DETECTORS
 from qatflow.monitoring.statistics import STATISTICS
-from qatflow.params import Params
-from qatflow.params_checks import APPLICATIONS as WRITTEN_APPLICATIONS
-from qatflow.params_checks import KNOWN, check
+from qatflow.params.checks import APPLICATIONS as WRITTEN_APPLICATIONS
+from qatflow.params.checks import KNOWN, check
+from qatflow.params.root import Params
 from qatflow.quantization import STRATEGIES
 from qatflow.release.gates import GATES
 from qatflow.tflite.devices import DEVICES

@@ -22,7 +22,7 @@ from qatflow.adapters.promotions import refuse_withdrawn
 from qatflow.deploy.local import current, deploy_local
 from qatflow.deploy.rollout import set_name
 from qatflow.errors import PromotionError, QATFlowError
-from qatflow.params import Params
+from qatflow.params.root import Params
 from qatflow.release.bundle import load_bundle
 from qatflow.serving.logs import log_to_stderr
 

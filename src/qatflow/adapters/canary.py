@@ -18,7 +18,7 @@ from qatflow.deploy.remote import token_of
 from qatflow.deploy.rollout import end_challenge
 from qatflow.errors import DeployError, MonitoringError
 from qatflow.monitoring.look import Errors, errors_of
-from qatflow.params import Params
+from qatflow.params.root import Params
 from qatflow.release.bundle import load_bundle
 from qatflow.release.log import Entry
 from qatflow.release.past import pending

@@ -10,7 +10,8 @@ from typing import Any
 from qatflow.adapters.mlflow_store import plain_errors
 from qatflow.adapters.mlflow_tracking import MlflowTracker
 from qatflow.errors import TrackingError, nearest
-from qatflow.params import TrackingParams, TransferParams
+from qatflow.params.tracking import TrackingParams
+from qatflow.params.transfer import TransferParams
 
 ADDRESS = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 KNOWN_PLACES = ("artifacts/keras/float", "data/model.keras", "data/model.h5", "model.keras", "model.h5")

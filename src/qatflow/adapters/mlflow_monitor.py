@@ -12,7 +12,7 @@ from qatflow.adapters.mlflow_stages import figures
 from qatflow.adapters.mlflow_tracking import MlflowTracker
 from qatflow.artifacts import write_json
 from qatflow.monitoring.drift_report import DriftReport
-from qatflow.params import Params
+from qatflow.params.root import Params
 
 
 def log_report(params: Params, root: Path, report: DriftReport, decision: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from qatflow.adapters.mlflow_tracking import MlflowTracker
 from qatflow.online.course import Course
-from qatflow.params import Params
+from qatflow.params.root import Params
 from qatflow.report.course import alarms
 from qatflow.visualize.online import course_figures
 

@@ -17,7 +17,7 @@ from qatflow import artifacts, params_file
 from qatflow.adapters.dvc_lock import data_md5
 from qatflow.adapters.mlflow_tracking import MlflowTracker
 from qatflow.evaluation.metrics import SCORES
-from qatflow.params import Params
+from qatflow.params.root import Params
 
 PARENT = "QATFLOW_PARENT_RUN"
 """Environment variable by which the flow tells a stage which MLflow run it belongs to."""

@@ -15,7 +15,7 @@ from qatflow.adapters.dvc_lock import data_md5
 from qatflow.adapters.mlflow_tracking import MlflowTracker, Status
 from qatflow.artifacts import read_json
 from qatflow.data.card import CARD
-from qatflow.params import Params
+from qatflow.params.root import Params
 from qatflow.sweep.origin import prepared_folder
 
 _FIGURES = ("val_score", "test_score", "size_bytes", "seconds")

@@ -16,7 +16,7 @@ from qatflow.evaluation.evaluate import ANSWERS, evaluate
 from qatflow.models.store import load_model
 from qatflow.models.widen import widened
 from qatflow.online.candidates import ALPHA, Judged
-from qatflow.params import Params
+from qatflow.params.root import Params
 from qatflow.release import promote as promotion
 from qatflow.release.base import Candidate, Champion
 from qatflow.release.bundle import build_bundle

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from qatflow.adapters.alias_follower import mirrored
 from qatflow.deploy.local import current
-from qatflow.params import Params
+from qatflow.params.root import Params
 
 
 def find_champion(params: Params, root: Path, begin: str | None) -> Path:

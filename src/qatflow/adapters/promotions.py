@@ -15,7 +15,7 @@ from qatflow.deploy import rollout
 from qatflow.deploy.local import current, point_to
 from qatflow.deploy.rollout import Mode, set_name
 from qatflow.errors import ArtifactError, DeployError, PromotionError
-from qatflow.params import Params
+from qatflow.params.root import Params
 from qatflow.release import approval
 from qatflow.release import promote as promotion
 from qatflow.release.bundle import load_bundle

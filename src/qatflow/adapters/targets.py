@@ -11,7 +11,7 @@ from qatflow.adapters.mlflow_target import deploy_mlflow
 from qatflow.deploy.base import Place, Target
 from qatflow.deploy.rollout import set_name
 from qatflow.errors import lookup
-from qatflow.params import Params
+from qatflow.params.root import Params
 from qatflow.release.bundle import load_bundle
 
 TARGETS: Mapping[str, Target] = {**library.TARGETS, "mlflow": deploy_mlflow}

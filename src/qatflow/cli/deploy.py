@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from qatflow.errors import DeployError, QATFlowError, lookup
-from qatflow.params import DeployParams
+from qatflow.params.deploy import DeployParams
 
 BundleFolder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder of a bundle, from whichever command.")]
 TargetName = Annotated[

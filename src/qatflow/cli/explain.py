@@ -19,7 +19,7 @@ from qatflow.errors import DataError, QATFlowError
 from qatflow.explain.game import answer_of
 from qatflow.explain.single import Single, explain_sample, say
 from qatflow.explain.subject import open_field
-from qatflow.params import ExplainParams
+from qatflow.params.explain import ExplainParams
 from qatflow.release.bundle import Bundle, load_bundle
 from qatflow.release.own_data import OwnData, open_for, prepare_for
 from qatflow.search.recognise import KNOWN

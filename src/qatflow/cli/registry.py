@@ -9,7 +9,7 @@ from qatflow import params_file
 from qatflow.artifacts import MANIFEST
 from qatflow.cli.project import find_root
 from qatflow.errors import PromotionError
-from qatflow.params import Params
+from qatflow.params.root import Params
 from qatflow.release.bundle import load_bundle
 from qatflow.release.log import CHANGES, Entry, PromotionLog
 from qatflow.release.past import changes

@@ -9,7 +9,9 @@ from qatflow.data.card import CARD, card_notes
 from qatflow.deploy.base import where
 from qatflow.errors import hidden
 from qatflow.evaluation.alarm import ALARM
-from qatflow.params import DataParams, Params, ReleaseParams
+from qatflow.params.data import DataParams
+from qatflow.params.release import ReleaseParams
+from qatflow.params.root import Params
 
 MLFLOW_UI, RUNS = "http://127.0.0.1:5000", "#/experiments?workflowType=machine_learning"
 """Where `mlflow ui` listens, and its pages on trained models; by default it opens those on language models."""

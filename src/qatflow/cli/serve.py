@@ -9,7 +9,7 @@ import typer
 from qatflow import params_file
 from qatflow.cli.project import find_root
 from qatflow.errors import QATFlowError, ServingError
-from qatflow.params import Params
+from qatflow.params.root import Params
 
 Bundle = Annotated[
     Path | None, typer.Option("--bundle", help="A bundle, or a deploy root such as deployed/, which is followed.")

@@ -10,7 +10,7 @@ from qatflow.compression.promise import Promise
 from qatflow.data.prepared import PreparedData
 from qatflow.errors import ParamsError
 from qatflow.models.kernels import KERNELS, kernel_of
-from qatflow.params import CompressionParams
+from qatflow.params.compression import CompressionParams
 from qatflow.training.quantization_aware import Rule
 
 Promises = Mapping[str, Promise]

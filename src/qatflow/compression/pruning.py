@@ -16,7 +16,7 @@ from qatflow.compression.promise import Promise
 from qatflow.compression.sparsity import PATTERNS, adaptive, stored, unstored
 from qatflow.data.prepared import PreparedData
 from qatflow.errors import ModelError
-from qatflow.params import CompressionParams
+from qatflow.params.compression import CompressionParams
 from qatflow.training.quantization_aware import Rule
 
 EVERY = 10

@@ -16,7 +16,7 @@ from qatflow.data.labels import numbered_classes, numeric_targets
 from qatflow.data.npz import Member, chunk_rows, npz_names, open_npz, read_rows
 from qatflow.data.splits import SPLITS
 from qatflow.errors import DataError
-from qatflow.params import DataParams
+from qatflow.params.data import DataParams
 
 KEYS = (
     "x and y; or x_train, y_train, x_test, y_test and optionally x_val, y_val; optionally class_names and feature_names"

@@ -10,7 +10,7 @@ import numpy as np
 
 from qatflow.artifacts import Array
 from qatflow.errors import DataError
-from qatflow.params import DataParams
+from qatflow.params.data import DataParams
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from qatflow.data.files import require_file
 from qatflow.data.labels import numeric_targets
 from qatflow.data.limits import rows_per_chunk
 from qatflow.errors import DataError, nearest
-from qatflow.params import DataParams
+from qatflow.params.data import DataParams
 
 LABELS = frozenset({"label", "labels", "class", "target", "y", "outcome", "diagnosis", "species", "category"})
 """What label columns are often called, in small letters."""

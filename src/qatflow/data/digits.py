@@ -8,7 +8,7 @@ import numpy as np
 from qatflow.artifacts import Array
 from qatflow.data.base import Chunk, RawData
 from qatflow.data.labels import numeric_targets
-from qatflow.params import DataParams
+from qatflow.params.data import DataParams
 
 FULL_SCALE = 16.0
 

@@ -19,7 +19,7 @@ from qatflow.data.files import require_folder
 from qatflow.data.labels import numbered_classes, numeric_targets
 from qatflow.data.limits import check_inflation, rows_per_chunk
 from qatflow.errors import DataError
-from qatflow.params import DataParams
+from qatflow.params.data import DataParams
 
 PREFIXES = {"train": "train", "test": "t10k"}
 UBYTE = 0x08

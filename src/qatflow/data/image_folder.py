@@ -11,7 +11,7 @@ from qatflow.data.files import require_folder
 from qatflow.data.images import Census, ImageForm, form_of, read_image
 from qatflow.data.limits import rows_per_chunk
 from qatflow.errors import DataError
-from qatflow.params import DataParams
+from qatflow.params.data import DataParams
 
 NORMAL = ("good", "normal")
 FULL_SCALE = 255.0

@@ -21,7 +21,7 @@ from qatflow.data.preprocessing import choose_normalization
 from qatflow.data.splits import assign_splits, cap, split_rule, strata_of
 from qatflow.data.write import write_splits
 from qatflow.errors import lookup
-from qatflow.params import DataParams
+from qatflow.params.data import DataParams
 from qatflow.progress import Progress, silent
 
 

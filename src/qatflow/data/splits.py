@@ -6,7 +6,7 @@ import numpy as np
 
 from qatflow.artifacts import Array
 from qatflow.data.index import Index
-from qatflow.params import DataParams
+from qatflow.params.data import DataParams
 
 SPLITS = ("train", "val", "test")
 TRAIN, VAL, TEST = range(3)

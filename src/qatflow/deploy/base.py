@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from qatflow.params import DeployParams
+from qatflow.params.deploy import DeployParams
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from qatflow.deploy import signing
 from qatflow.deploy.archive import pack
 from qatflow.deploy.base import Place
 from qatflow.errors import DeployError
-from qatflow.params import DeployParams
+from qatflow.params.deploy import DeployParams
 from qatflow.release.bundle import load_bundle
 
 MAX_REPLY_BYTES = 1 << 20

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from qatflow.artifacts import canonical_json, sha256_bytes, write_bytes
 from qatflow.errors import ArtifactError, DeployError
-from qatflow.params import DeployParams
+from qatflow.params.deploy import DeployParams
 
 PUBLIC = ".pub"
 MAX_KEY_BYTES = 16 << 10

@@ -14,7 +14,8 @@ from qatflow.ensemble.combine import COMBINERS
 from qatflow.ensemble.figures import figures, judge
 from qatflow.ensemble.merge import merge
 from qatflow.evaluation.evaluate import evaluate
-from qatflow.params import EnsembleParams, EvaluateParams
+from qatflow.params.ensemble import EnsembleParams
+from qatflow.params.evaluate import EvaluateParams
 from qatflow.progress import Progress, silent
 
 RECORD = "ensemble.json"

@@ -15,7 +15,7 @@ from qatflow.ensemble.weights import Weights, equal_weights, fit_weights
 from qatflow.errors import ModelError, ParamsError, lookup, nearest
 from qatflow.evaluation.calibration import are_probabilities
 from qatflow.evaluation.metrics import judged
-from qatflow.params import EnsembleParams
+from qatflow.params.ensemble import EnsembleParams
 from qatflow.progress import Progress, silent
 from qatflow.tflite.runtime import Runner
 

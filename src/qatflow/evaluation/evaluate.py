@@ -16,7 +16,7 @@ from qatflow.evaluation.metrics import correct, counts_samples, judged, measure,
 from qatflow.evaluation.observe import Observed, observe
 from qatflow.evaluation.significance import mcnemar, wilson_interval
 from qatflow.evaluation.sizes import sizes, sparsity
-from qatflow.params import EvaluateParams
+from qatflow.params.evaluate import EvaluateParams
 from qatflow.progress import Progress, silent
 from qatflow.tflite.inspect import inventory
 from qatflow.tflite.runtime import Runner

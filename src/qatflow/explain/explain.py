@@ -19,7 +19,7 @@ from qatflow.explain.explained import FLOAT, Explained
 from qatflow.explain.game import answer_of
 from qatflow.explain.shapley import attribute_samples
 from qatflow.explain.subject import Field, explained_outputs, open_field, output_name
-from qatflow.params import ExplainParams
+from qatflow.params.explain import ExplainParams
 from qatflow.progress import Progress, silent
 
 RECORD, ARRAYS = "explanation.json", "explanations.npz"

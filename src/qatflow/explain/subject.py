@@ -13,7 +13,7 @@ from qatflow.data.prepared import PreparedData
 from qatflow.explain.absent import Fill, choose_fill, fillers, read_background
 from qatflow.explain.game import Answer, Game
 from qatflow.explain.players import Players, divide
-from qatflow.params import ExplainParams
+from qatflow.params.explain import ExplainParams
 
 MOST_OUTPUTS = 8
 """Of more targets or labels, only the first ones are explained."""

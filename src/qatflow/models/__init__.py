@@ -15,7 +15,7 @@ from qatflow.models.mobilenet_v2 import mobilenet_v2
 from qatflow.models.resnet8 import resnet8
 from qatflow.models.small_cnn import small_cnn
 from qatflow.models.user_model import fit_to_task
-from qatflow.params import ModelParams
+from qatflow.params.model import ModelParams
 
 ARCHITECTURES: dict[str, Architecture] = {
     "autoencoder": autoencoder,

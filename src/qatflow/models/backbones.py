@@ -15,7 +15,7 @@ from qatflow.models.flatten import flatten
 from qatflow.models.rebuild import copied, rebuild
 from qatflow.models.store import load_model
 from qatflow.models.user_model import check_shapes
-from qatflow.params import TransferParams
+from qatflow.params.transfer import TransferParams
 
 layers = keras.layers
 Affine = tuple[Sequence[float], Sequence[float]]

@@ -21,7 +21,7 @@ from qatflow.monitoring.state import State, labelled, load_state, no_labels, sav
 from qatflow.monitoring.watch import examine
 from qatflow.monitoring.windows import Served
 from qatflow.monitoring.writer import Writer
-from qatflow.params import MonitoringParams
+from qatflow.params.monitoring import MonitoringParams
 
 KEEP_EVERY_S = 5.0
 log = logging.getLogger("qatflow.monitoring")

@@ -18,7 +18,7 @@ from qatflow.monitoring.schema import open_records
 from qatflow.monitoring.state import labelled, load_state, take_labels
 from qatflow.monitoring.watch import check_statistics, examine
 from qatflow.monitoring.windows import of_rows
-from qatflow.params import MonitoringParams
+from qatflow.params.monitoring import MonitoringParams
 
 _ERRORS = (
     "SELECT count(DISTINCT records.seq), avg(error) FROM labels JOIN records ON record = records.seq "

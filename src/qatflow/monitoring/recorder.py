@@ -24,7 +24,7 @@ from qatflow.monitoring.records import append, delete_old, model_id, transaction
 from qatflow.monitoring.reference import Reference
 from qatflow.monitoring.watch import check_statistics
 from qatflow.monitoring.writer import Writer
-from qatflow.params import MonitoringParams
+from qatflow.params.monitoring import MonitoringParams
 
 GROUP_S = 0.5
 MAX_WAITING, MAX_WAITING_BYTES = 8192, 64 << 20

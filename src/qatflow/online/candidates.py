@@ -13,7 +13,7 @@ import numpy as np
 from qatflow.artifacts import Array, sha256_bytes
 from qatflow.evaluation.bounds import share_bounds
 from qatflow.online.figures import Window
-from qatflow.params import OnlineParams
+from qatflow.params.online import OnlineParams
 from qatflow.tflite.runtime import Runner
 
 ALPHA = 0.05

@@ -22,7 +22,7 @@ from qatflow.online.intake import Intake
 from qatflow.online.learner import Learner
 from qatflow.online.replay import Replay
 from qatflow.online.streams.base import Record
-from qatflow.params import OnlineParams
+from qatflow.params.online import OnlineParams
 from qatflow.tflite.runtime import Runner
 
 RECORDS_A_SAMPLE = 4

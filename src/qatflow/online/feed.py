@@ -14,7 +14,7 @@ from qatflow.data import SOURCES
 from qatflow.data.prepared import open_prepared
 from qatflow.errors import DataError, lookup
 from qatflow.online.records import LateLabel, Sample
-from qatflow.params import DataParams
+from qatflow.params.data import DataParams
 
 BLOCK = 500
 START_S = 1_700_000_000.0

@@ -14,7 +14,7 @@ from qatflow.errors import PoisonError
 from qatflow.online.join import Join
 from qatflow.online.newcomers import Newcomers
 from qatflow.online.records import Label, decode
-from qatflow.params import OnlineParams
+from qatflow.params.online import OnlineParams
 
 
 class Intake:

@@ -13,7 +13,8 @@ from qatflow.artifacts import Array
 from qatflow.backend import keras, tf
 from qatflow.errors import ModelError, ParamsError
 from qatflow.models.widen import head_of, widened
-from qatflow.params import OnlineParams, QatParams
+from qatflow.params.online import OnlineParams
+from qatflow.params.quantize import QatParams
 from qatflow.quantization.deployed import Deployable
 from qatflow.quantization.fake_quant import Grids
 from qatflow.quantization.fake_quantized import FakeQuantized, student

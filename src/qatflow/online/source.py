@@ -13,7 +13,7 @@ from qatflow.online.course import Course, Parts
 from qatflow.online.intake import Intake
 from qatflow.online.learner import Learner, learning_strategy
 from qatflow.online.replay import Replay
-from qatflow.params import Params
+from qatflow.params.root import Params
 from qatflow.quantization.store import load_quantized
 from qatflow.release.bundle import Bundle, load_bundle
 

@@ -10,7 +10,7 @@ import numpy as np
 from qatflow.artifacts import Array
 from qatflow.backend import keras
 from qatflow.data.prepared import PreparedData
-from qatflow.params import QuantizeParams
+from qatflow.params.quantize import QuantizeParams
 from qatflow.progress import Progress, silent
 from qatflow.quantization.deployed import Deployable
 from qatflow.quantization.reach import WHOLE, Reach, survey

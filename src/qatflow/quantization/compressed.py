@@ -14,7 +14,7 @@ from qatflow.compression.promise import NOTHING, Promise, joined
 from qatflow.models.flatten import flatten
 from qatflow.models.kernels import columns
 from qatflow.models.split import split
-from qatflow.params import CompressionParams
+from qatflow.params.compression import CompressionParams
 from qatflow.quantization.base import History, Work
 from qatflow.quantization.canonical import check_finite
 from qatflow.quantization.deployed import Deployable

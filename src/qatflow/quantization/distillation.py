@@ -10,7 +10,7 @@ from qatflow.artifacts import Array
 from qatflow.backend import keras, tf
 from qatflow.data.prepared import PreparedData, Split
 from qatflow.evaluation.metrics import judged
-from qatflow.params import QatParams
+from qatflow.params.quantize import QatParams
 from qatflow.training.losses import loss_of, metrics_of
 
 BATCH_SIZE = 256

@@ -8,7 +8,7 @@ from qatflow.backend import keras
 from qatflow.compression import COMPRESSIONS
 from qatflow.compression.base import Compression
 from qatflow.compression.promise import require_kept
-from qatflow.params import QatParams
+from qatflow.params.quantize import QatParams
 from qatflow.quantization.absorb import settle
 from qatflow.quantization.base import History, Trained, Work
 from qatflow.quantization.canonical import canonical

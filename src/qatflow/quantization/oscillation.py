@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from qatflow.backend import keras, tf
-from qatflow.params import QatParams
+from qatflow.params.quantize import QatParams
 from qatflow.quantization.fake_quant import quantized_kernels
 from qatflow.training.quantization_aware import Rule
 

@@ -9,7 +9,7 @@ from qatflow.backend import keras
 from qatflow.data.prepared import PreparedData
 from qatflow.errors import ParamsError, lookup
 from qatflow.evaluation.alarm import Alarm
-from qatflow.params import QuantizeParams
+from qatflow.params.quantize import QuantizeParams
 from qatflow.progress import Progress, silent
 from qatflow.quantization import STRATEGIES
 from qatflow.quantization.alarm import alarm_of

@@ -16,7 +16,7 @@ from qatflow.data.prepared import PreparedData
 from qatflow.errors import ArtifactError, DataError
 from qatflow.evaluation.metrics import SCORES
 from qatflow.monitoring.reference import REFERENCE, to_arrays
-from qatflow.params import CardParams
+from qatflow.params.release import CardParams
 from qatflow.release import bundle_runtime, model_card
 from qatflow.release.base import Candidate
 from qatflow.release.manifest import MAX_FILE_BYTES, BundleManifest, File, Lineage, Preprocessing, Tensor

@@ -16,7 +16,7 @@ from qatflow.data.prepared import PreparedData, open_prepared
 from qatflow.errors import ArtifactError
 from qatflow.evaluation.answers import load_answers
 from qatflow.evaluation.evaluate import ANSWERS
-from qatflow.params import Params
+from qatflow.params.root import Params
 from qatflow.release.base import Candidate
 from qatflow.release.manifest import Lineage
 from qatflow.release.ports import Registry

@@ -16,7 +16,8 @@ from qatflow.ensemble.figures import judge, significance
 from qatflow.evaluation.evaluate import evaluate
 from qatflow.models.files import load_model_file
 from qatflow.models.user_model import fit_to_task
-from qatflow.params import EvaluateParams, QatParams, QuantizeParams
+from qatflow.params.evaluate import EvaluateParams
+from qatflow.params.quantize import QatParams, QuantizeParams
 from qatflow.quantization.base import Work
 from qatflow.release.base import Candidate
 from qatflow.release.bundle import Bundle, build_bundle, load_bundle

@@ -19,7 +19,7 @@ from qatflow.errors import ModelError
 from qatflow.evaluation.latency import interleaved_latency
 from qatflow.evaluation.metrics import counts_samples, measure
 from qatflow.evaluation.significance import wilson_interval
-from qatflow.params import EnsembleParams
+from qatflow.params.ensemble import EnsembleParams
 from qatflow.progress import Progress
 from qatflow.release.base import Candidate
 from qatflow.release.bundle import Bundle, build_bundle

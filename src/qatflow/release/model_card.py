@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from qatflow.params import CardParams
+from qatflow.params.release import CardParams
 from qatflow.release import card_analyses
 from qatflow.release.base import Candidate
 from qatflow.release.card_text import code, plain, stated, table

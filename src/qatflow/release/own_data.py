@@ -9,7 +9,7 @@ from qatflow import artifacts
 from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import PreparedData, Preprocessing, Split, open_prepared
 from qatflow.errors import DataError
-from qatflow.params import DataParams
+from qatflow.params.data import DataParams
 from qatflow.progress import Progress, silent
 from qatflow.release.manifest import BundleManifest
 from qatflow.search.recognise import recognise

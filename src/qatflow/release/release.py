@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from qatflow import artifacts
-from qatflow.params import GATES, ReleaseParams
+from qatflow.params.release import GATES, ReleaseParams
 from qatflow.release.approval import APPROVED, hold
 from qatflow.release.base import Candidate, Champion, Context
 from qatflow.release.bundle import build_bundle

@@ -15,7 +15,7 @@ from qatflow.data.base import RawData, in_order
 from qatflow.data.csv_table import columns_of
 from qatflow.errors import DataError
 from qatflow.evaluation.metrics import judged, measure
-from qatflow.params import DataParams
+from qatflow.params.data import DataParams
 from qatflow.release import bundle_runtime
 from qatflow.release.bundle import Bundle
 from qatflow.release.manifest import BundleManifest

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from qatflow import artifacts
-from qatflow.params import Params
+from qatflow.params.root import Params
 from qatflow.report.course import CourseFigures
 from qatflow.report.page import render
 from qatflow.report.read import read_run

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from qatflow import artifacts
-from qatflow.params import Params
+from qatflow.params.root import Params
 from qatflow.report import sweep_figures, wording
 from qatflow.report.figures.svg import Figure
 from qatflow.report.page import environment

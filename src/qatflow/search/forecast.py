@@ -8,7 +8,9 @@ from qatflow.artifacts import Array
 from qatflow.backend import keras
 from qatflow.data.prepared import PreparedData
 from qatflow.models.kernels import quantizable
-from qatflow.params import CompressionParams, QuantizeParams, TrainingParams
+from qatflow.params.compression import CompressionParams
+from qatflow.params.quantize import QuantizeParams
+from qatflow.params.training import TrainingParams
 from qatflow.quantization.canonical import canonical
 from qatflow.quantization.correction.adaround import adaround
 from qatflow.quantization.fake_quant import initial_steps

@@ -20,7 +20,7 @@ from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import PreparedData, open_prepared
 from qatflow.errors import DataError
 from qatflow.models.user_model import fit_to_task
-from qatflow.params import DataParams
+from qatflow.params.data import DataParams
 from qatflow.progress import Progress
 from qatflow.search.models import assumptions, check_fits, infer_task, shapes, take_model
 from qatflow.search.options import Options

@@ -11,7 +11,7 @@ from qatflow.backend import keras
 from qatflow.data.prepared import PreparedData
 from qatflow.errors import ParamsError
 from qatflow.evaluation.sizes import zstd_bytes
-from qatflow.params import QuantizeParams
+from qatflow.params.quantize import QuantizeParams
 from qatflow.progress import Progress
 from qatflow.quantization import STRATEGIES
 from qatflow.quantization.run import Made

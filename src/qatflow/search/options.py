@@ -7,7 +7,7 @@ from typing import Literal
 
 from qatflow.errors import ParamsError, lookup
 from qatflow.evaluation.tasks import TASKS
-from qatflow.params import QuantizeParams
+from qatflow.params.quantize import QuantizeParams
 from qatflow.progress import Progress, silent
 from qatflow.search.trial import Trial
 

@@ -7,7 +7,7 @@ from qatflow.data.arrays import KEYS
 from qatflow.data.labels import Kind, kind_of
 from qatflow.data.npz import chunk_rows, npz_names, open_npz, read_rows
 from qatflow.errors import DataError, lookup, nearest
-from qatflow.params import DataParams
+from qatflow.params.data import DataParams
 
 KNOWN = (
     "Known: digits, an .npz, a .csv, a folder with one folder of images for each class, or a folder of idx files. "

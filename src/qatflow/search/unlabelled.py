@@ -14,7 +14,7 @@ from qatflow.data.npz import chunk_rows, open_npz, read_rows
 from qatflow.data.prepared import PreparedData
 from qatflow.data.splits import SPLITS
 from qatflow.errors import DataError
-from qatflow.params import DataParams
+from qatflow.params.data import DataParams
 
 Samples = dict[str, Array]
 """Split (`all`, or train, test and optionally val) -> samples (n, *shape)."""

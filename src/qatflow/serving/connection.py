@@ -11,7 +11,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from qatflow.errors import ServingError
-from qatflow.params import ServingParams
+from qatflow.params.serving import ServingParams
 from qatflow.serving.heads import check_head
 from qatflow.serving.replies import CLOSE, Headers, json_reply
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Protocol
 
 from qatflow.errors import ConversionError
-from qatflow.params import ServingParams
+from qatflow.params.serving import ServingParams
 from qatflow.serving import mlflow_scoring, open_inference
 from qatflow.serving.body import Receive, read_body
 from qatflow.serving.meter import Meter

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from qatflow.errors import MonitoringError
-from qatflow.params import ServingParams
+from qatflow.params.serving import ServingParams
 from qatflow.serving import open_inference
 from qatflow.serving.app import Handler
 from qatflow.serving.body import read_body

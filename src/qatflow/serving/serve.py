@@ -20,7 +20,8 @@ from qatflow.deploy.archive import unpack
 from qatflow.deploy.local import current, deploy_local
 from qatflow.errors import QATFlowError
 from qatflow.monitoring.recorder import Recorder
-from qatflow.params import MonitoringParams, ServingParams
+from qatflow.params.monitoring import MonitoringParams
+from qatflow.params.serving import ServingParams
 from qatflow.serving.app import App
 from qatflow.serving.connection import check_hook
 from qatflow.serving.gate import Gate, check_exposure

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import uvicorn
 
 from qatflow.errors import ServingError
-from qatflow.params import ServingParams
+from qatflow.params.serving import ServingParams
 from qatflow.serving.app import App
 from qatflow.serving.connection import connection_class
 

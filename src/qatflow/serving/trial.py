@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from qatflow.params import CanaryParams
+from qatflow.params.serving import CanaryParams
 from qatflow.serving.served import Answer, ServedModel
 
 Mode = Literal["shadow", "canary"]

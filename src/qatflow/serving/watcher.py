@@ -12,7 +12,7 @@ from qatflow.artifacts import write_json
 from qatflow.deploy.local import CURRENT, current
 from qatflow.deploy.rollout import RETREATED, Rollout, challenger_path, read_rollout, retreat_of
 from qatflow.errors import DeployError, QATFlowError
-from qatflow.params import CanaryParams
+from qatflow.params.serving import CanaryParams
 from qatflow.serving.inference import Models
 from qatflow.serving.meter import Meter
 from qatflow.serving.served import ServedModel

@@ -9,7 +9,7 @@ from qatflow.backend import keras
 from qatflow.data.prepared import PreparedData
 from qatflow.models import build
 from qatflow.models.store import load_model, save_model
-from qatflow.params import Params
+from qatflow.params.root import Params
 from qatflow.search.judge import Judge
 from qatflow.sweep.keep import home, is_kept, kept
 from qatflow.sweep.trials import Trial, float_key

@@ -10,7 +10,7 @@ from typing import Any
 from qatflow import backend
 from qatflow.data.prepared import open_prepared
 from qatflow.errors import ConversionError, DataError, ModelError, ParamsError
-from qatflow.params import Params
+from qatflow.params.root import Params
 from qatflow.quantization.run import Made, make
 from qatflow.sweep.float_model import figures_of, float_model
 from qatflow.sweep.keep import home, keep_result, read_result

@@ -14,7 +14,7 @@ from qatflow.errors import StageError
 PACKAGE = Path(__file__).parents[1]
 CODE = (
     *("backend.py", "compression", "data", "evaluation", "models"),
-    *("params.py", "quantization", "search/judge.py", "tflite"),
+    *("params", "quantization", "search/judge.py", "tflite"),
 )
 OWN = ("training", "sweep/float_model.py", "sweep/measure.py")
 PACKAGES = ("ai-edge-litert", "numpy", "tensorflow", "tensorflow-model-optimization", "tf-keras")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from qatflow.params import Params
+from qatflow.params.root import Params
 from qatflow.sweep.keep import keep_result, read_result
 from qatflow.sweep.trials import Trial, trial_key
 

@@ -10,7 +10,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from qatflow import artifacts
-from qatflow.params import Params
+from qatflow.params.root import Params
 from qatflow.sweep.keep import home
 from qatflow.sweep.trials import Trial, rate_of, seeds, trial_key
 

@@ -8,7 +8,8 @@ from itertools import product
 from typing import Any
 
 from qatflow import artifacts
-from qatflow.params import Params, QuantizeParams
+from qatflow.params.quantize import QuantizeParams
+from qatflow.params.root import Params
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from qatflow.backend import keras
 from qatflow.data.augment import check_augmentations
 from qatflow.data.prepared import PreparedData, Split
 from qatflow.data.streams import Samples
-from qatflow.params import TrainingParams
+from qatflow.params.training import TrainingParams
 from qatflow.progress import Progress, silent
 from qatflow.training.averaging import averaging_callbacks
 from qatflow.training.callbacks import KeepBest

@@ -6,7 +6,7 @@ from typing import Any
 
 from qatflow.backend import keras
 from qatflow.errors import ParamsError, lookup
-from qatflow.params import TrainingParams
+from qatflow.params.training import TrainingParams
 from qatflow.training.nadam import Nadam
 from qatflow.training.schedules import make_schedule
 from qatflow.training.settings import checked

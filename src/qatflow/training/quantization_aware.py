@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from qatflow.backend import keras, tf
-from qatflow.params import QatParams
+from qatflow.params.quantize import QatParams
 from qatflow.training.optimizers import make_optimizer
 
 GRID = "_log_"

@@ -7,7 +7,7 @@ import numpy as np
 
 from qatflow.backend import keras, tf
 from qatflow.errors import lookup
-from qatflow.params import TrainingParams
+from qatflow.params.training import TrainingParams
 from qatflow.training.settings import checked
 
 

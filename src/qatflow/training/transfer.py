@@ -6,7 +6,8 @@ from typing import Any
 
 from qatflow.backend import keras
 from qatflow.data.prepared import PreparedData
-from qatflow.params import TrainingParams, TransferParams
+from qatflow.params.training import TrainingParams
+from qatflow.params.transfer import TransferParams
 from qatflow.progress import Progress, silent
 from qatflow.training.fit import fit
 from qatflow.training.recovery import History

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from qatflow import artifacts
 from qatflow.errors import QATFlowError
-from qatflow.params import Params
+from qatflow.params.root import Params
 from qatflow.report.build import build_report
 from qatflow.report.course import CourseFigures
 from qatflow.visualize.course import Curve, draw_course

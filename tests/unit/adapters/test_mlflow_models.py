@@ -12,7 +12,8 @@ from qatflow.backend import keras, start
 from qatflow.errors import TrackingError
 from qatflow.models.files import load_model_file
 from qatflow.models.store import load_model, save_model
-from qatflow.params import TrackingParams, TransferParams
+from qatflow.params.tracking import TrackingParams
+from qatflow.params.transfer import TransferParams
 from qatflow.release.bundle import load_bundle
 from tests.unit.release.fabricate import bundle, flatbuffer
 

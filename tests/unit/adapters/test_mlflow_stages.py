@@ -6,7 +6,8 @@ import pytest
 
 from qatflow import artifacts
 from qatflow.adapters.mlflow_stages import RunTracker, figures, finished_stages
-from qatflow.params import Params, QuantizeParams
+from qatflow.params.quantize import QuantizeParams
+from qatflow.params.root import Params
 
 
 def test_numbers_of_two_levels_become_metrics() -> None:

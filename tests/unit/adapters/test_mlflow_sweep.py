@@ -9,7 +9,8 @@ from mlflow import MlflowClient
 from qatflow.adapters.mlflow_sweep import SweepTracker
 from qatflow.artifacts import stage_output
 from qatflow.data.prepare import prepare_data
-from qatflow.params import DataParams, Params
+from qatflow.params.data import DataParams
+from qatflow.params.root import Params
 from qatflow.sweep.origin import prepared_folder
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,8 @@ from qatflow.adapters import promotions
 from qatflow.deploy.local import current
 from qatflow.deploy.rollout import name_of, read_rollout
 from qatflow.errors import DeployError, PromotionError, TrackingError
-from qatflow.params import Params, ReleaseParams
+from qatflow.params.release import ReleaseParams
+from qatflow.params.root import Params
 from qatflow.release.bundle import load_bundle
 from tests.unit.release import fabricate
 

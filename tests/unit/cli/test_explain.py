@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from qatflow import artifacts
 from qatflow.cli import app, main
 from qatflow.data.prepare import prepare_data
-from qatflow.params import DataParams
+from qatflow.params.data import DataParams
 from tests.unit.release.fabricate import bundle
 
 pytestmark = pytest.mark.slow

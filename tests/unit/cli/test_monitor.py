@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from qatflow.cli import app, monitor
 from qatflow.errors import ArtifactError, MonitoringError, QATFlowError
 from qatflow.monitoring.look import labelled_window
-from qatflow.params import Params
+from qatflow.params.root import Params
 from qatflow.release.bundle import load_bundle
 from tests.unit.monitoring.served import PARAMS, served
 

@@ -6,7 +6,7 @@ import pytest
 from qatflow.artifacts import stage_output
 from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import open_prepared
-from qatflow.params import DataParams
+from qatflow.params.data import DataParams
 
 
 @pytest.fixture

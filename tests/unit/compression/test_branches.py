@@ -10,7 +10,7 @@ from qatflow.compression.structured import Structured
 from qatflow.errors import ParamsError
 from qatflow.models import ARCHITECTURES
 from qatflow.models.flatten import flatten
-from qatflow.params import CompressionParams
+from qatflow.params.compression import CompressionParams
 
 pytestmark = pytest.mark.slow
 layers = keras.layers

@@ -3,7 +3,7 @@ import pytest
 
 from qatflow.backend import keras, tf
 from qatflow.compression.clustering import Cluster, FollowWeights, lloyd, nearest_code
-from qatflow.params import CompressionParams
+from qatflow.params.compression import CompressionParams
 from qatflow.quantization.grid import levels
 from qatflow.quantization.quantizers import WeightQuantizer
 

@@ -4,7 +4,7 @@ import pytest
 from qatflow.backend import keras
 from qatflow.compression.low_rank import LowRank, saving_rank
 from qatflow.errors import ParamsError
-from qatflow.params import CompressionParams
+from qatflow.params.compression import CompressionParams
 
 layers = keras.layers
 

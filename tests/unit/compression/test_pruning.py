@@ -6,7 +6,8 @@ from qatflow.backend import keras
 from qatflow.compression.clustering import Cluster
 from qatflow.compression.pruning import EVERY, SCHEDULES, Grow, KeepZeros, Prune, mask_of, masks_of
 from qatflow.errors import ModelError, ParamsError
-from qatflow.params import CompressionParams, QatParams
+from qatflow.params.compression import CompressionParams
+from qatflow.params.quantize import QatParams
 from qatflow.training.quantization_aware import make_quantization_aware
 
 layers = keras.layers

@@ -8,7 +8,7 @@ from qatflow.compression.importance import importances
 from qatflow.compression.structured import Structured, choose, cut, groups_of
 from qatflow.errors import ParamsError
 from qatflow.models.flatten import flatten
-from qatflow.params import CompressionParams
+from qatflow.params.compression import CompressionParams
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ from PIL import Image
 from qatflow.artifacts import Array, stage_output
 from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import PreparedData, open_prepared
-from qatflow.params import DataParams
+from qatflow.params.data import DataParams
 from qatflow.progress import Progress, silent
 
 Prepare = Callable[..., PreparedData]

@@ -8,7 +8,7 @@ import pytest
 
 from qatflow.data.arrays import read_arrays
 from qatflow.errors import DataError
-from qatflow.params import DataParams
+from qatflow.params.data import DataParams
 
 Save = Callable[..., str]
 

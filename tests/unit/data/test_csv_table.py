@@ -8,7 +8,7 @@ import pytest
 from qatflow.data.base import RawData
 from qatflow.data.csv_table import read_csv, read_features
 from qatflow.errors import DataError
-from qatflow.params import DataParams
+from qatflow.params.data import DataParams
 
 GOOD = "a,label,b\n1,cat,2.5\n3,ant,-4e1\n"
 

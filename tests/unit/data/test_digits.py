@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from qatflow.data.digits import read_digits
-from qatflow.params import DataParams
+from qatflow.params.data import DataParams
 
 
 def test_classification() -> None:

@@ -10,7 +10,7 @@ import pytest
 from qatflow.data.base import RawData
 from qatflow.data.idx import read_idx
 from qatflow.errors import DataError
-from qatflow.params import DataParams
+from qatflow.params.data import DataParams
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 

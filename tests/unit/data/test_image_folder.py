@@ -7,7 +7,7 @@ import pytest
 
 from qatflow.data.image_folder import read_image_folder
 from qatflow.errors import DataError
-from qatflow.params import DataParams
+from qatflow.params.data import DataParams
 
 SaveImages = Callable[..., Path]
 

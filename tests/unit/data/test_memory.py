@@ -13,7 +13,7 @@ from pathlib import Path
 from qatflow.artifacts import stage_output
 from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import open_prepared
-from qatflow.params import DataParams
+from qatflow.params.data import DataParams
 
 source, path, out = sys.argv[1], sys.argv[2], Path(sys.argv[3])
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

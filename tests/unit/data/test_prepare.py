@@ -11,7 +11,7 @@ from qatflow.artifacts import Array
 from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import PreparedData
 from qatflow.errors import DataError, ParamsError
-from qatflow.params import DataParams
+from qatflow.params.data import DataParams
 from qatflow.progress import silent
 
 Save = Callable[..., str]

@@ -7,7 +7,7 @@ from scipy.stats import kstest
 from qatflow.artifacts import Array
 from qatflow.data.index import DIGEST, Index
 from qatflow.data.splits import TEST, TRAIN, UNUSED, VAL, assign_splits, cap, carve, places_of, strata_of
-from qatflow.params import DataParams
+from qatflow.params.data import DataParams
 
 
 def _rng(seed: int = 0) -> np.random.Generator:

@@ -15,7 +15,7 @@ from qatflow.deploy.archive import deploy_archive, pack, read_archive, unpack, v
 from qatflow.deploy.base import Place
 from qatflow.deploy.plain_zip import decode, encode
 from qatflow.errors import ArtifactError, DeployError
-from qatflow.params import DeployParams
+from qatflow.params.deploy import DeployParams
 from qatflow.release.bundle import load_bundle
 from tests.unit.release.fabricate import bundle
 

@@ -14,7 +14,7 @@ from qatflow.deploy.archive import verify
 from qatflow.deploy.base import Place
 from qatflow.deploy.remote import MAX_REPLY_BYTES, deploy_http, server_url, token_of
 from qatflow.errors import DeployError
-from qatflow.params import DeployParams
+from qatflow.params.deploy import DeployParams
 from qatflow.release.bundle import load_bundle
 from tests.unit.deploy.server import Handler, Server, serving, stalling
 from tests.unit.release.fabricate import bundle, flatbuffer

@@ -5,7 +5,8 @@ from qatflow.artifacts import read_json, sha256_file
 from qatflow.ensemble.build import Ingredients, build_ensemble
 from qatflow.evaluation.metrics import judged, measure, score_of
 from qatflow.evaluation.significance import mcnemar
-from qatflow.params import EnsembleParams, EvaluateParams
+from qatflow.params.ensemble import EnsembleParams
+from qatflow.params.evaluate import EvaluateParams
 from qatflow.tflite.rewrite import pack, parse
 from qatflow.tflite.runtime import Runner
 

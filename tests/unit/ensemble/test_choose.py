@@ -5,7 +5,7 @@ from qatflow.ensemble.choose import choose
 from qatflow.ensemble.combine import COMBINERS
 from qatflow.ensemble.loss import loss
 from qatflow.errors import ModelError, ParamsError
-from qatflow.params import EnsembleParams
+from qatflow.params.ensemble import EnsembleParams
 from qatflow.tflite.rewrite import pack, parse
 from qatflow.tflite.runtime import Runner
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from qatflow.errors import ModelError, ParamsError
-from qatflow.params import PretrainParams, QatParams, QuantizeParams
+from qatflow.params.pretrain import PretrainParams
+from qatflow.params.quantize import QatParams, QuantizeParams
 from qatflow.tflite.runtime import Runner
 
 pytestmark = pytest.mark.slow

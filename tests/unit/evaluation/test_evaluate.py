@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from qatflow.evaluation.evaluate import KERNEL_SAMPLES, evaluate
-from qatflow.params import EvaluateParams
+from qatflow.params.evaluate import EvaluateParams
 from qatflow.tflite.runtime import Runner
 
 PARAMS = EvaluateParams(latency_runs=20)

@@ -12,7 +12,7 @@ from qatflow.explain.game import answer_of
 from qatflow.explain.picture import draw
 from qatflow.explain.single import MOST_OUTPUTS, explain_sample, say
 from qatflow.explain.subject import open_field
-from qatflow.params import ExplainParams
+from qatflow.params.explain import ExplainParams
 from tests.unit.explain.conftest import WEIGHTS
 
 pytestmark = pytest.mark.slow

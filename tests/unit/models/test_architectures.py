@@ -4,7 +4,7 @@ import pytest
 
 from qatflow.errors import ModelError, ParamsError
 from qatflow.models import ARCHITECTURES, build
-from qatflow.params import ModelParams
+from qatflow.params.model import ModelParams
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from qatflow.data.preprocessing import Preprocessing
 from qatflow.errors import ModelError, ParamsError
 from qatflow.models.backbones import APPLICATIONS, BACKBONES, features, with_new_head
 from qatflow.models.store import save_model
-from qatflow.params import TransferParams
+from qatflow.params.transfer import TransferParams
 
 layers = keras.layers
 SHAPE = (8, 8, 3)

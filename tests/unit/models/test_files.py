@@ -11,7 +11,7 @@ from qatflow.backend import keras as tf_keras
 from qatflow.errors import ModelError
 from qatflow.models import build
 from qatflow.models.files import load_model_file
-from qatflow.params import ModelParams
+from qatflow.params.model import ModelParams
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])

@@ -9,7 +9,7 @@ from qatflow.artifacts import Array
 from qatflow.monitoring.features import describe, embed
 from qatflow.monitoring.reference import Reference, build_reference, signals
 from qatflow.monitoring.statistics import Window
-from qatflow.params import MonitoringParams
+from qatflow.params.monitoring import MonitoringParams
 
 SHA = "a" * 64
 CLASSES = tuple("0123456789")

@@ -7,7 +7,7 @@ import numpy as np
 from qatflow.artifacts import Array
 from qatflow.monitoring.recorder import Recorder
 from qatflow.monitoring.reference import load_reference
-from qatflow.params import MonitoringParams
+from qatflow.params.monitoring import MonitoringParams
 from qatflow.release.bundle import infer, load_bundle
 from tests.unit.release.fabricate import bundle, digits
 

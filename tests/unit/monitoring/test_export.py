@@ -13,7 +13,7 @@ from qatflow.data.prepared import open_prepared
 from qatflow.errors import DataError, MonitoringError
 from qatflow.monitoring.export import export_window, window_digest
 from qatflow.monitoring.records import Rows
-from qatflow.params import DataParams
+from qatflow.params.data import DataParams
 from tests.unit.release.fabricate import COLUMNS, digits
 
 

@@ -17,7 +17,7 @@ from qatflow.monitoring.recorder import Recorder
 from qatflow.monitoring.records import last_rows, models, reports
 from qatflow.monitoring.schema import open_records
 from qatflow.monitoring.state import load_state
-from qatflow.params import MonitoringParams
+from qatflow.params.monitoring import MonitoringParams
 from tests.unit.monitoring.fabricate import PARAMS, SHA, digits, reference
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from qatflow.online.candidates import Judge, Judged, Place
 from qatflow.online.figures import Window
-from qatflow.params import OnlineParams
+from qatflow.params.online import OnlineParams
 from qatflow.tflite.runtime import Runner
 from tests.unit.release.fabricate import digits, flatbuffer
 

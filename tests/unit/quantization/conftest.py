@@ -7,7 +7,8 @@ from qatflow.artifacts import stage_output
 from qatflow.backend import keras, start
 from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import open_prepared
-from qatflow.params import DataParams, MixedParams, QatParams, QuantizeParams
+from qatflow.params.data import DataParams
+from qatflow.params.quantize import MixedParams, QatParams, QuantizeParams
 from qatflow.quantization.base import Work
 
 layers = keras.layers

@@ -10,7 +10,8 @@ import numpy as np
 
 from qatflow.backend import keras, start, tf
 from qatflow.compression.pruning import Grow, KeepZeros
-from qatflow.params import CompressionParams, QatParams
+from qatflow.params.compression import CompressionParams
+from qatflow.params.quantize import QatParams
 from qatflow.quantization.compressed import code_rules
 from qatflow.quantization.fake_quant import Grids, Learn, build, initial_steps, kernels_of
 from qatflow.quantization.oscillation import rules_of

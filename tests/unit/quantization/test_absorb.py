@@ -5,7 +5,7 @@ import pytest
 
 from qatflow.backend import keras
 from qatflow.models.activations import hard_sigmoid_keras3, hard_swish
-from qatflow.params import CompressionParams
+from qatflow.params.compression import CompressionParams
 from qatflow.quantization import STRATEGIES
 from qatflow.quantization.absorb import absorbed, operators_of, settle
 from qatflow.quantization.canonical import canonical

@@ -8,7 +8,8 @@ from qatflow.backend import keras, start
 from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import open_prepared
 from qatflow.evaluation.alarm import noise_of
-from qatflow.params import DataParams, QuantizeParams
+from qatflow.params.data import DataParams
+from qatflow.params.quantize import QuantizeParams
 from qatflow.quantization.alarm import alarm_of
 from qatflow.quantization.run import make
 from qatflow.tflite.inspect import WEIGHTS, operator_name

@@ -6,7 +6,7 @@ import pytest
 from qatflow.backend import keras
 from qatflow.compression import COMPRESSIONS
 from qatflow.errors import ConversionError
-from qatflow.params import CompressionParams
+from qatflow.params.compression import CompressionParams
 from qatflow.quantization import STRATEGIES
 from qatflow.quantization.compressed import compress, promises_of
 from qatflow.quantization.run import make, quantized_by

@@ -8,7 +8,7 @@ import pytest
 
 from qatflow.backend import keras
 from qatflow.models.kernels import columns
-from qatflow.params import QuantizeParams
+from qatflow.params.quantize import QuantizeParams
 from qatflow.quantization import STRATEGIES
 from qatflow.quantization.base import Work
 from qatflow.quantization.calibration import ranges

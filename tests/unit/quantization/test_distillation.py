@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from qatflow.backend import keras, tf
-from qatflow.params import QatParams
+from qatflow.params.quantize import QatParams
 from qatflow.quantization.distillation import answers, distilling, hard_targets, objective
 
 layers = keras.layers

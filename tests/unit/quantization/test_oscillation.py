@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from qatflow.backend import keras, tf
-from qatflow.params import QatParams
+from qatflow.params.quantize import QatParams
 from qatflow.quantization.fake_quant import Grids, build
 from qatflow.quantization.oscillation import Dampen, Freeze, low_bit_kernels, rules_of
 from qatflow.quantization.plan import Plan

@@ -3,7 +3,7 @@ import pytest
 
 from qatflow.backend import keras
 from qatflow.errors import ModelError
-from qatflow.params import CorrectionParams
+from qatflow.params.quantize import CorrectionParams
 from qatflow.quantization.post_training import PostTraining
 
 layers = keras.layers

@@ -13,7 +13,8 @@ from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import PreparedData, open_prepared
 from qatflow.evaluation.answers import Answers, answers_on
 from qatflow.evaluation.metrics import judged, measure, score_of
-from qatflow.params import DataParams, ReleaseParams
+from qatflow.params.data import DataParams
+from qatflow.params.release import ReleaseParams
 from qatflow.release.base import Candidate, Context, GoldenCheck
 from qatflow.release.bundle import build_bundle
 from qatflow.release.candidates import Inputs

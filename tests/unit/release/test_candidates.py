@@ -14,7 +14,10 @@ from qatflow.ensemble.combine import COMBINERS
 from qatflow.ensemble.merge import merge
 from qatflow.errors import ArtifactError
 from qatflow.evaluation.answers import save_answers
-from qatflow.params import DataParams, Params, QuantizeParams, TransferParams
+from qatflow.params.data import DataParams
+from qatflow.params.quantize import QuantizeParams
+from qatflow.params.root import Params
+from qatflow.params.transfer import TransferParams
 from qatflow.release.base import Candidate
 from qatflow.release.candidates import metrics_of, read_inputs, uncommitted
 from tests.unit.release.fabricate import candidate, changed, flatbuffer, inputs

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from qatflow.params import CardParams
+from qatflow.params.release import CardParams
 from qatflow.release.bundle import build_bundle, load_bundle
 from qatflow.release.card_text import code
 from qatflow.release.model_card import render

@@ -10,7 +10,7 @@ import pytest
 from qatflow.adapters.in_memory import InMemoryRegistry
 from qatflow.ensemble.combine import COMBINERS
 from qatflow.ensemble.merge import merge
-from qatflow.params import ReleaseParams
+from qatflow.params.release import ReleaseParams
 from qatflow.release.base import Candidate
 from qatflow.release.bundle import load_bundle
 from qatflow.release.log import PromotionLog

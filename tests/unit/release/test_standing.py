@@ -12,7 +12,7 @@ from qatflow.artifacts import stage_output
 from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import PreparedData, Preprocessing, open_prepared
 from qatflow.errors import ArtifactError
-from qatflow.params import DataParams
+from qatflow.params.data import DataParams
 from qatflow.release.bundle import load_bundle
 from qatflow.release.candidates import Inputs
 from qatflow.release.standing import measure_champion

@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 from qatflow import artifacts
 from qatflow.artifacts import Array
 from qatflow.data.shards import ShardWriter
-from qatflow.params import Params
+from qatflow.params.root import Params
 from qatflow.tflite.runtime import Runner
 
 GOLDEN = Path(__file__).parents[2] / "golden"

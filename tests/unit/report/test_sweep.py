@@ -4,7 +4,9 @@ from itertools import pairwise
 import pytest
 
 from qatflow.artifacts import read_json, verify
-from qatflow.params import DataParams, Params, SweepParams
+from qatflow.params.data import DataParams
+from qatflow.params.root import Params
+from qatflow.params.sweep import SweepParams
 from qatflow.report import sweep_figures
 from qatflow.report.sweep import write_report
 

@@ -8,7 +8,7 @@ from qatflow.artifacts import stage_output
 from qatflow.backend import keras, start
 from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import open_prepared
-from qatflow.params import DataParams
+from qatflow.params.data import DataParams
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,8 @@
 import pytest
 
-from qatflow.params import CompressionParams, CorrectionParams, QuantizeParams, TrainingParams
+from qatflow.params.compression import CompressionParams
+from qatflow.params.quantize import CorrectionParams, QuantizeParams
+from qatflow.params.training import TrainingParams
 from qatflow.search.forecast import Sizes, least_bytes, rounding_seconds, training_seconds
 from qatflow.search.options import Goal
 from qatflow.search.trial import Trial

@@ -6,7 +6,7 @@ from PIL import Image
 
 from qatflow.backend import keras, start
 from qatflow.errors import DataError, ModelError
-from qatflow.params import QuantizeParams
+from qatflow.params.quantize import QuantizeParams
 from qatflow.search.inputs import take_inputs
 from qatflow.search.options import Options
 

@@ -7,7 +7,7 @@ import pytest
 from qatflow.backend import keras
 from qatflow.errors import ConversionError, ParamsError
 from qatflow.evaluation.alarm import Alarm
-from qatflow.params import QuantizeParams
+from qatflow.params.quantize import QuantizeParams
 from qatflow.quantization import STRATEGIES
 from qatflow.quantization.run import Made
 from qatflow.search.clock import Clock

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from qatflow.errors import DataError, ParamsError
-from qatflow.params import DataParams
+from qatflow.params.data import DataParams
 from qatflow.search.recognise import labels_of, recognise, sample_shape
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from qatflow.params import CanaryParams, ServingParams
+from qatflow.params.serving import CanaryParams, ServingParams
 from qatflow.release.bundle import load_bundle
 from qatflow.serving.app import App
 from qatflow.serving.gate import Gate

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from qatflow.params import ServingParams
+from qatflow.params.serving import ServingParams
 from qatflow.serving import columns
 from qatflow.serving.replies import RefusalError
 from qatflow.serving.served import ServedModel

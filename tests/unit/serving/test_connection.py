@@ -8,7 +8,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from qatflow.errors import ServingError
-from qatflow.params import ServingParams
+from qatflow.params.serving import ServingParams
 from qatflow.serving.connection import MAX_HEAD_BYTES, check_hook, connection_class
 from qatflow.serving.heads import MAX_HEADERS, ONCE
 

@@ -8,7 +8,7 @@ import pytest
 from qatflow.deploy.local import deploy_local, point_to
 from qatflow.deploy.rollout import RETREATED, ROLLOUT, challenge, end_challenge, set_name
 from qatflow.errors import DeployError
-from qatflow.params import CanaryParams
+from qatflow.params.serving import CanaryParams
 from qatflow.serving.inference import Models
 from qatflow.serving.loader import Loader
 from qatflow.serving.meter import Meter

@@ -4,7 +4,11 @@ import pytest
 
 from qatflow.artifacts import stage_output
 from qatflow.data.prepare import prepare_data
-from qatflow.params import DataParams, Params, PretrainParams, QatParams, QuantizeParams, SweepParams
+from qatflow.params.data import DataParams
+from qatflow.params.pretrain import PretrainParams
+from qatflow.params.quantize import QatParams, QuantizeParams
+from qatflow.params.root import Params
+from qatflow.params.sweep import SweepParams
 from qatflow.sweep.origin import origin_of, prepared_folder
 from qatflow.sweep.play import Project
 from qatflow.sweep.trials import Trial

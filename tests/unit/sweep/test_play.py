@@ -5,7 +5,8 @@ from collections import deque
 import pytest
 
 from qatflow.errors import StageError
-from qatflow.params import Params, SweepParams
+from qatflow.params.root import Params
+from qatflow.params.sweep import SweepParams
 from qatflow.sweep.keep import keep_result, read_result
 from qatflow.sweep.play import Ended, Epoch, Project, lost, play
 from qatflow.sweep.trials import Grid, Trial, grid

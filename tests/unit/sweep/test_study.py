@@ -1,7 +1,8 @@
 import optuna
 import pytest
 
-from qatflow.params import Params, SweepParams
+from qatflow.params.root import Params
+from qatflow.params.sweep import SweepParams
 from qatflow.sweep.keep import home
 from qatflow.sweep.study import FACTORS, STARTUP_TRIALS, Search
 

@@ -2,7 +2,9 @@ from itertools import product
 
 import pytest
 
-from qatflow.params import Params, QatParams, QuantizeParams, SweepParams
+from qatflow.params.quantize import QatParams, QuantizeParams
+from qatflow.params.root import Params
+from qatflow.params.sweep import SweepParams
 from qatflow.sweep.trials import Trial, float_key, grid, quantize_params, trial_key
 
 ORIGIN = {"code": "c", "data": "d"}

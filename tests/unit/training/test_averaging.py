@@ -5,7 +5,7 @@ import pytest
 
 from qatflow.backend import keras, start
 from qatflow.models import ARCHITECTURES
-from qatflow.params import TrainingParams
+from qatflow.params.training import TrainingParams
 from qatflow.training.averaging import averaging_callbacks
 from qatflow.training.callbacks import KeepBest
 from qatflow.training.fit import fit

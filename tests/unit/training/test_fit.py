@@ -6,7 +6,7 @@ import pytest
 from qatflow.backend import start
 from qatflow.errors import ModelError
 from qatflow.models import ARCHITECTURES
-from qatflow.params import TrainingParams
+from qatflow.params.training import TrainingParams
 from qatflow.training.fit import fit
 
 TRAINING = TrainingParams(epochs=2, batch_size=32, learning_rate=0.01)

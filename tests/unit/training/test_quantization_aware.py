@@ -5,7 +5,7 @@ import pytest
 
 from qatflow.backend import keras, start, tf
 from qatflow.errors import ParamsError
-from qatflow.params import QatParams
+from qatflow.params.quantize import QatParams
 from qatflow.training.optimizers import OPTIMIZERS, make_optimizer
 from qatflow.training.quantization_aware import QuantizationAware, Rule, make_quantization_aware
 

@@ -7,7 +7,7 @@ import pytest
 
 from qatflow.backend import start
 from qatflow.models import ARCHITECTURES
-from qatflow.params import TrainingParams
+from qatflow.params.training import TrainingParams
 from qatflow.training.fit import fit
 from qatflow.training.recovery import recoverable
 

@@ -7,7 +7,7 @@ import pytest
 
 from qatflow.backend import tf
 from qatflow.errors import ParamsError
-from qatflow.params import TrainingParams
+from qatflow.params.training import TrainingParams
 from qatflow.training.optimizers import make_optimizer
 from qatflow.training.schedules import SCHEDULES, make_schedule
 

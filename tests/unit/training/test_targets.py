@@ -8,7 +8,8 @@ from qatflow.backend import keras, start
 from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import open_prepared
 from qatflow.models import ARCHITECTURES
-from qatflow.params import DataParams, TrainingParams
+from qatflow.params.data import DataParams
+from qatflow.params.training import TrainingParams
 from qatflow.training.fit import fit
 from qatflow.training.targets import initialize_units, standardized
 

@@ -4,7 +4,8 @@ import pytest
 from qatflow.backend import keras, start
 from qatflow.models import ARCHITECTURES
 from qatflow.models.backbones import features, with_new_head
-from qatflow.params import TrainingParams, TransferParams
+from qatflow.params.training import TrainingParams
+from qatflow.params.transfer import TransferParams
 from qatflow.training.fit import fit
 from qatflow.training.transfer import fine_tune, unfrozen
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from qatflow import artifacts
-from qatflow.params import Params
+from qatflow.params.root import Params
 from qatflow.visualize.online import show_course
 from tests.unit.report.courses import course
 from tests.unit.report.fabricate import Plan, fabricate

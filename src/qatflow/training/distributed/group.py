@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qatflow.errors import LostError, ParamsError
-from qatflow.params import DistributionParams
+from qatflow.params.distribution import DistributionParams
 from qatflow.training.distributed.cluster import read_cluster
 from qatflow.training.distributed.rendezvous import meet
 

@@ -13,7 +13,7 @@ import pytest
 
 from qatflow.artifacts import stage_output
 from qatflow.data.prepare import prepare_data
-from qatflow.params import DataParams
+from qatflow.params.data import DataParams
 from qatflow.training.distributed.cluster import Cluster, local_clusters
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

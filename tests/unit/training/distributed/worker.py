@@ -15,7 +15,9 @@ from qatflow.backend import start, tf
 from qatflow.data.prepared import open_prepared
 from qatflow.errors import QATFlowError
 from qatflow.models import ARCHITECTURES
-from qatflow.params import CorrectionParams, DistributionParams, PretrainParams, QatParams, QuantizeParams
+from qatflow.params.distribution import DistributionParams
+from qatflow.params.pretrain import PretrainParams
+from qatflow.params.quantize import CorrectionParams, QatParams, QuantizeParams
 from qatflow.quantization.base import Work
 from qatflow.quantization.run import find_strategy
 from qatflow.training.distributed import group

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from qatflow.errors import ParamsError, hidden, nearest
-from qatflow.params import GATES, Params
+from qatflow.params.release import GATES
+from qatflow.params.root import Params
 
 OPTIMIZERS = (
     *("adadelta", "adagrad", "adam", "adamax", "adamw", "lion"),
