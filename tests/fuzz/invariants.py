@@ -63,7 +63,7 @@ def finds(brought: Stranger, strategies: tuple[str, ...]) -> Iterator[Find]:
         inputs = take_inputs(brought.model, brought.data, Options(task=brought.task, settings=SETTINGS))
         float_model = convert_float(inputs.model)
     except Exception as error:
-        yield Find(brought.seed, "float32", _kind(error), f"{error!r:.300}")
+        yield from _raised(brought, "float32", error)
         return
     reference = Runner(float_model).predict(brought.x_test)
     told = brought.told()
@@ -76,8 +76,7 @@ def finds(brought: Stranger, strategies: tuple[str, ...]) -> Iterator[Find]:
         try:
             made = make(strategy, inputs.model, inputs.data, SETTINGS, seed=brought.seed)
         except Exception as error:
-            if _kind(error) != EXPECTED:
-                yield Find(brought.seed, strategy, _kind(error), f"{error!r:.300}")
+            yield from _raised(brought, strategy, error)
             continue
         sizes[strategy] = len(made.flatbuffer)
         if any("written out" in note for note in made.notes):
@@ -95,6 +94,7 @@ RIGHT = (
     "of the multiply-accumulates can go",
     "is called 2 times",
     "has factors that keep",
+    "has no sample in split",  # of a class that was made too rare
     "TFLite made no INT8 weights",  # dynamic_range leaves kernels of fewer than 1024 weights in float
 )
 """Words of refusals that are right."""
@@ -106,6 +106,11 @@ def _kind(error: Exception) -> str:
     if any(words in str(error) for words in RIGHT):
         return EXPECTED
     return f"refused: {type(error).__name__}" if isinstance(error, QATFlowError) else f"crash: {type(error).__name__}"
+
+
+def _raised(brought: Stranger, strategy: str, error: Exception) -> Iterator[Find]:
+    if _kind(error) != EXPECTED:
+        yield Find(brought.seed, strategy, _kind(error), f"{error!r:.300}")
 
 
 def _broken(made: Made, brought: Stranger, reference: Array) -> Iterator[tuple[str, str]]:

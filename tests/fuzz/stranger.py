@@ -67,15 +67,17 @@ def stranger(seed: int) -> Stranger:
     """Draw a model with data by seed; one that has learned nothing is nobody's, and is drawn again."""
     best = None
     for attempt in range(TRIES):
-        brought = _drawn(seed, np.random.default_rng((seed, attempt)))
+        draw, brought = _drawn(seed, np.random.default_rng((seed, attempt)))
         score = brought.score(brought.told())
-        best = max(best or (score, brought), (score, brought), key=lambda found: found[0])
+        best = max(best or (score, draw, brought), (score, draw, brought), key=lambda found: found[0])
         if score > LEARNED:
             break
-    return best[1]
+    _train(*best[1:])
+    return best[2]
 
 
-def _drawn(seed: int, rng: np.random.Generator) -> Stranger:
+def _drawn(seed: int, rng: np.random.Generator) -> tuple[Draw, Stranger]:
+    """Draw a model whose head is solved for: whether it learns is seen before anything trains."""
     draw = Draw(importlib.import_module("keras" if seed % 2 else "tf_keras"), rng)
     draw.keras.utils.set_random_seed(seed)
     kind, task = draw.pick("image", "image", "sequence", "table"), draw.pick(*["classification"] * 3, "regression")
@@ -94,8 +96,9 @@ def _drawn(seed: int, rng: np.random.Generator) -> Stranger:
     _outliers(draw, x, faults)
     count = SAMPLES["train"]
     model = draw.keras.Model(inputs, given)
-    _train(draw, inputs, features, model, x[:count], y[:count])
-    return Stranger(seed, model, task, x[:count], y[:count], x[count:], y[count:], tuple(draw.recipe), tuple(faults))
+    _solve(draw, inputs, features, model, x[:count], y[:count])
+    data = x[:count], y[:count], x[count:], y[count:]
+    return draw, Stranger(seed, model, task, *data, tuple(draw.recipe), tuple(faults))
 
 
 def _features(draw: Draw, kind: str, x: Any) -> Any:
@@ -144,16 +147,22 @@ def _outliers(draw: Draw, x: Array, faults: list[str]) -> None:
         x[rows, ..., 0] += np.float32(300 * (np.abs(x).max() + 1e-6))
 
 
-def _train(draw: Draw, inputs: Any, features: Any, model: Any, x: Array, y: Array) -> None:
-    """Statistics of batch normalization, a head by ridge regression, and a few steps on everything."""
-    for part in np.array_split(x, 4):
-        model(part, training=True)
+def _solve(draw: Draw, inputs: Any, features: Any, model: Any, x: Array, y: Array) -> None:
+    """Statistics of batch normalization, and a head by ridge regression."""
+    if any("BatchNormalization" in line or "Sequential" in line for line in draw.recipe):
+        for part in np.array_split(x, 4):
+            model(part, training=True)
     seen = np.asarray(draw.keras.Model(inputs, features)(x, training=False), np.float64)
     target = np.eye(CLASSES)[y] * 6 if y.ndim == 1 else y
     head = next(layer for layer in reversed(model.layers) if layer.weights)
     head.set_weights(_ridge(seen, target))
+
+
+def _train(draw: Draw, brought: Stranger) -> None:
+    """A few steps on everything."""
+    model, (x, y) = brought.model, brought.data[:2]
     loss = "sparse_categorical_crossentropy" if y.ndim == 1 else "mse"
-    if loss != "mse" and "softmax" not in draw.recipe[-1]:
+    if loss != "mse" and "softmax" not in brought.recipe[-1]:
         return
     before = model.get_weights()
     model.compile(draw.keras.optimizers.Adam(3e-4, clipnorm=1.0), loss, run_eagerly=True)
@@ -164,10 +173,13 @@ def _train(draw: Draw, inputs: Any, features: Any, model: Any, x: Array, y: Arra
 
 
 def _ridge(x: Array, y: Array) -> list[Array]:
-    """Return kernel and bias of the linear map from x (n, d) to y (n, k) with least squared error and small weights."""
+    """Return kernel and bias of the linear map from x (n, d) to y (n, k) with least squared error and small weights.
+
+    Solved for the samples, which are fewer than the features of many a model: X'(XX' + λ)⁻¹y.
+    """
     mean, spread = x.mean(axis=0), x.std(axis=0)
     spread = spread + 0.1 * spread.mean() + 1e-6  # no feature that hardly moves gets a weight that no training gives
     scaled = np.clip((x - mean) / spread, -10, 10)
-    kernel = np.linalg.solve(scaled.T @ scaled + 0.1 * len(x) * np.eye(x.shape[1]), scaled.T @ (y - y.mean(axis=0)))
+    kernel = scaled.T @ np.linalg.solve(scaled @ scaled.T + 0.1 * len(x) * np.eye(len(x)), y - y.mean(axis=0))
     kernel /= spread[:, None]
     return [kernel.astype(np.float32), (y.mean(axis=0) - mean @ kernel).astype(np.float32)]
