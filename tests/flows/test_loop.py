@@ -12,7 +12,7 @@ from qatflow.artifacts import read_json
 from qatflow.monitoring.recorder import Recorder
 from qatflow.monitoring.reference import load_reference
 from qatflow.params.monitoring import MonitoringParams
-from qatflow.release.bundle import infer, load_bundle
+from qatflow.release.bundle import load_bundle
 from qatflow.release.log import PromotionLog
 from tests.flows.project import DATA, NO_GATES, Project
 
@@ -43,7 +43,7 @@ def drifted(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Proje
         x, y = np.rot90(data["x"][:200], axes=(1, 2)).copy(), data["y"][:200]
     loaded = load_bundle(made)
     recorder = Recorder(root / "monitoring", load_reference(made / "reference.npz"), MonitoringParams())
-    scores = infer(loaded, x)["scores"]
+    scores = loaded.predict(x)["scores"]
     for i in range(200):
         recorder.record(x[i : i + 1], scores[i : i + 1], model_sha256=loaded.sha256, request_id=f"r{i}", latency_s=1e-4)
     assert recorder.feedback((f"r{i}", int(y[i])) for i in range(200))["accepted"] == 200

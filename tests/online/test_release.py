@@ -60,7 +60,7 @@ def test_a_release_is_one_however_often_it_is_repeated(project, released):
 
 def test_a_model_that_grew_is_released_with_its_new_label(project, released):
     from qatflow.deploy.local import current
-    from qatflow.release.bundle import infer, load_bundle
+    from qatflow.release.bundle import load_bundle
     from qatflow.serving.loader import Loader
 
     root, release = released
@@ -69,7 +69,7 @@ def test_a_model_that_grew_is_released_with_its_new_label(project, released):
     bundle = load_bundle(current(root / "deployed"))
     assert bundle.manifest.labels == (*DIGITS, "negative")
     assert bundle.manifest.float_score > 0.8  # the float model, which knows ten classes, stands beside it
-    answer = infer(bundle, release.data.test.raw(np.arange(5)))
+    answer = bundle.predict(release.data.test.raw(np.arange(5)))
     assert answer["scores"].shape == (5, 11)
     before, after = (Loader(place / "deployed")(place / "deployed" / "current") for place in (project, root))
     assert after.replaces(before)  # a server that runs takes it up,

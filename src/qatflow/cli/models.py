@@ -15,16 +15,13 @@ from qatflow.cli.project import find_root
 from qatflow.cli.screen import hushed
 from qatflow.data.csv_table import read_features
 from qatflow.data.images import ImageForm, read_image
-from qatflow.data.prepared import PreparedData, open_prepared
+from qatflow.data.prepared import open_prepared
 from qatflow.errors import DataError
-from qatflow.evaluation.metrics import SCORES, judged, measure, score_of
-from qatflow.release.bundle import infer as run_bundle
 from qatflow.release.bundle import load_bundle
 from qatflow.release.manifest import BundleManifest
-from qatflow.release.scored import score_data
-from qatflow.tflite.runtime import Runner
+from qatflow.release.scored import evaluate as score
+from qatflow.release.scored import opened
 
-BATCH_SIZE = 256
 Model = Annotated[Path, typer.Argument(help="A bundle's folder, or a .tflite file.")]
 BundleFolder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder, such as deployed/current.")]
 Samples = Annotated[
@@ -55,28 +52,22 @@ def evaluate(
     source: Source = None,
 ) -> None:
     """Measure a flatbuffer on the prepared test split of this project, or a bundle on data of your own."""
-    if data is not None:
-        _evaluate_on(model, data, label, source, device, as_json)
-        return
-    content = load_bundle(model).model if model.is_dir() else _read(model)
-    prepared = open_prepared(find_root() / "artifacts" / "prepare")
+    content, own = opened(model), data is not None
     with hushed():
-        metrics = _measure(Runner(content, device=device), prepared)
-    where = f"{prepared.test.count} test samples, {len(content)} bytes"
-    _say(f" {model}: score {score_of(prepared.task, metrics):.4f} on {where}", metrics, as_json)
-
-
-def _evaluate_on(model: Path, data: str, label: str | None, source: str | None, device: str, as_json: bool) -> None:
-    bundle = load_bundle(model)
-    with hushed():
-        scored = score_data(bundle, data, source, label, device)
-    task = bundle.manifest.task
-    _say(
-        f" {model}: {SCORES[task]} {score_of(task, scored.metrics):.4f} on all {scored.samples} samples of {data}; any "
-        "that it was trained on flatter it",
-        scored.metrics,
-        as_json,
+        scored = score(
+            content,
+            data if own else open_prepared(find_root() / "artifacts" / "prepare"),
+            source=source,
+            label=label,
+            device=device,
+        )
+    size = len(content if isinstance(content, bytes) else content.model)
+    where = (
+        f"all {scored.samples} samples of {data}; any that it was trained on flatter it"
+        if own
+        else f"{scored.samples} test samples, {size} bytes"
     )
+    _say(f" {model}: {scored.metric if own else 'score'} {scored.score:.4f} on {where}", scored.metrics, as_json)
 
 
 def _say(headline: str, metrics: dict[str, Any], as_json: bool) -> None:
@@ -94,24 +85,11 @@ def infer(bundle: BundleFolder, samples: Samples, exif: Exif = "turn") -> None:
     loaded = load_bundle(bundle)
     try:
         with hushed():
-            answer = run_bundle(loaded, _load(samples, loaded.manifest, turn=exif == "turn"))
+            answer = loaded.predict(_load(samples, loaded.manifest, turn=exif == "turn"))
     except DataError as error:
         raise DataError(f"{samples}: {error}") from None
     for row in range(len(answer["scores"])):
         typer.echo(json.dumps({name: values[row].tolist() for name, values in answer.items()}))
-
-
-def _measure(runner: Runner, data: PreparedData) -> dict[str, Any]:
-    parts = [(y, judged(data.task, x, runner.predict(x))) for x, y in data.test.batches(BATCH_SIZE)]
-    y, values = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    return measure(data.task, y, values, data.class_names)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"Cannot read {path}: {error.strerror}") from None
 
 
 def _load(path: Path, manifest: BundleManifest, *, turn: bool) -> Array:

@@ -34,6 +34,8 @@ class Bundle:
     """A bundle whose files are those of its manifest.
 
     Attributes:
+        path: Its folder.
+        manifest: Task, labels, tensors, preprocessing and figures.
         model: The flatbuffer, as it was when its digest was checked.
     """
 
@@ -57,6 +59,27 @@ class Bundle:
         manifest = self.manifest
         tensors = (manifest.input, manifest.output, manifest.preprocessing)
         return (manifest.task, manifest.labels, manifest.features, *tensors)
+
+    def predict(self, x: Any) -> dict[str, Array]:
+        """Return what the model says of samples in the data's own units, as `bundle_runtime.decode` words it.
+
+        Args:
+            x: (n, *input shape) numbers; a data frame's columns are found by their names.
+
+        Returns:
+            `scores`: float32, (n, classes), (n, labels), (n, targets), or (n,) reconstruction errors; for
+            classification `labels` too, (n,) names of the likeliest class.
+
+        Raises:
+            DataError: If `x` has other columns, another shape, no sample, or holds NaN, infinity or what is no number.
+            ConversionError: If the flatbuffer does not run.
+        """
+        facts = self.manifest.model_dump()
+        try:
+            inputs = bundle_runtime.preprocess(facts, x)
+        except (TypeError, ValueError) as error:
+            raise DataError(str(error)) from None
+        return bundle_runtime.decode(facts, inputs, Runner(self.model).predict(inputs))
 
 
 def build_bundle(
@@ -116,12 +139,24 @@ def build_bundle(
     return out
 
 
-def load_bundle(path: Path) -> Bundle:
+def load_bundle(path: Path | str) -> Bundle:
     """Read a bundle after checking all of it: schema, names, sizes and digests; no links, nothing that is not listed.
+
+    Args:
+        path: The bundle's folder, such as what `save_bundle` wrote or deployed/current.
 
     Raises:
         ArtifactError: If anything is not as the manifest says.
+
+    Example:
+        >>> bundle = qatflow.load_bundle("quantized")
+        >>> bundle.manifest.task, bundle.manifest.strategy
+        ('classification', 'ptq_w8a8')
+        >>> answer = bundle.predict(x[:3])
+        >>> answer["labels"].shape, answer["scores"].shape
+        ((3,), (3, 10))
     """
+    path = Path(path)
     manifest = _read_manifest(path)
     found = {entry.name for entry in os.scandir(path)} - {artifacts.MANIFEST}
     if found != set(manifest.files) or not {MODEL, GOLDEN, CARD} <= found:
@@ -145,21 +180,6 @@ def parse_manifest(content: bytes, name: str) -> BundleManifest:
         fault = error.errors()[0]
         where = ".".join(str(part) for part in fault["loc"]) or "JSON"
         raise ArtifactError(f"{name} is not right: {where}: {fault['msg']}") from None
-
-
-def infer(bundle: Bundle, x: Any) -> dict[str, Array]:
-    """Return `bundle_runtime.decode`'s answer for samples as `bundle_runtime.preprocess` takes them.
-
-    Raises:
-        DataError: If `x` has other columns, another shape, no sample, or holds NaN, infinity or what is no number.
-        ConversionError: If the flatbuffer does not run.
-    """
-    manifest = bundle.manifest.model_dump()
-    try:
-        inputs = bundle_runtime.preprocess(manifest, x)
-    except (TypeError, ValueError) as error:
-        raise DataError(str(error)) from None
-    return bundle_runtime.decode(manifest, inputs, Runner(bundle.model).predict(inputs))
 
 
 def _read_manifest(path: Path) -> BundleManifest:

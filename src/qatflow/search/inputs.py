@@ -3,18 +3,18 @@
 import shutil
 import tempfile
 import weakref
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from qatflow import backend
-from qatflow.artifacts import Array, save_arrays, stage_output
+from qatflow.artifacts import Array, stage_output
 from qatflow.backend import keras
-from qatflow.data.arrays import FEATURES, as_array
 from qatflow.data.card import card_notes
+from qatflow.data.given import save_given
 from qatflow.data.labels import Kind
 from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import PreparedData, open_prepared
@@ -27,7 +27,6 @@ from qatflow.search.options import Options
 from qatflow.search.recognise import labels_of, recognise, sample_shape
 from qatflow.search.unlabelled import as_anomaly, without_labels
 
-NAMES: Mapping[int, Sequence[str]] = {1: ("x",), 2: ("x", "y"), 4: ("x_train", "y_train", "x_test", "y_test")}
 IMAGE_RANK = 3
 MIN_CALIBRATION = 2
 
@@ -79,7 +78,7 @@ def _prepared(data: Any, model: keras.Model, options: Options, folder: Path) -> 
     if isinstance(data, PreparedData):
         return data, ()
     if not isinstance(data, (str, Path)):
-        data = _saved(data, model, folder)
+        data = save_given(data, folder, partial(_as_source, model))
     source, path = recognise(data, options.source)
     taken, _ = shapes(model)
     size = (taken[0], taken[1]) if source == "image_folder" and len(taken) == IMAGE_RANK else None
@@ -129,46 +128,7 @@ def _written(data: DataParams, out: Path, seed: int, progress: Progress) -> Prep
     return open_prepared(out)
 
 
-def _saved(data: Any, model: keras.Model, folder: Path) -> Path:
-    """Write arrays as the npz that the source `arrays` reads."""
-    parts = list(data) if isinstance(data, (tuple, list)) else [data]
-    if len(parts) not in NAMES:
-        raise DataError(f"Data are {len(parts)} arrays; expected x, (x, y) or (x_train, y_train, x_test, y_test)")
-    named = {name: part for name, part in zip(NAMES[len(parts)], parts, strict=True) if part is not None}
-    columns = _columns(named)
-    arrays = {
-        name: _array(name, part[list(columns)] if columns and hasattr(part, "columns") and name[0] == "x" else part)
-        for name, part in named.items()
-    }
-    names = {FEATURES: as_array(columns)} if columns else {}
-    path = folder / "data.npz"
-    save_arrays(path, {name: _as_source(name, array, model) for name, array in arrays.items()} | names)
-    return path
-
-
-def _array(name: str, part: Any) -> Array:
-    try:
-        return np.asarray(part)
-    except ValueError:
-        raise DataError(
-            f"'{name}' is a {type(part).__name__} of arrays of different shapes; samples are one array (n, ...) for "
-            "the model's one input: join several to one"
-        ) from None
-
-
-def _columns(parts: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of the columns of data frames, in the order of the first; empty where they have none."""
-    frames = {name: tuple(part.columns) for name, part in parts.items() if name[0] == "x" and hasattr(part, "columns")}
-    first = next(iter(frames.values()), ())
-    if not all(isinstance(column, str) for column in first):
-        return ()
-    for name, columns in frames.items():
-        if set(columns) != set(first) or len(set(columns)) != len(columns):
-            raise DataError(f"{name} has the columns {list(columns)}; expected each once of {list(first)}")
-    return first
-
-
-def _as_source(name: str, array: Array, model: keras.Model) -> Array:
+def _as_source(model: keras.Model, name: str, array: Array) -> Array:
     """Keep (h, w) samples from being taken for gray images (h, w, 1)."""
     taken, _ = shapes(model)
     if name.startswith("x") and array.dtype == np.uint8 and array.ndim == 3 and len(taken) == 2:

@@ -8,7 +8,7 @@ from qatflow.artifacts import Array
 from qatflow.monitoring.recorder import Recorder
 from qatflow.monitoring.reference import load_reference
 from qatflow.params.monitoring import MonitoringParams
-from qatflow.release.bundle import infer, load_bundle
+from qatflow.release.bundle import load_bundle
 from tests.unit.release.fabricate import bundle, digits
 
 PARAMS = MonitoringParams(window=100)
@@ -28,7 +28,7 @@ def answer_all(made: Path, records: Path, x: Array, y: Array | None) -> None:
     """Answer and record samples in two groups, and give their labels, if there are any, after each."""
     loaded = load_bundle(made)
     recorder = Recorder(records, load_reference(made / "reference.npz"), PARAMS)
-    scores = infer(loaded, x)["scores"]
+    scores = loaded.predict(x)["scores"]
     for part in (range(100), range(100, 200)):
         for i in part:
             name = {"model_sha256": loaded.sha256, "request_id": f"r{i}"}

@@ -12,7 +12,7 @@ import pytest
 from qatflow import artifacts
 from qatflow.errors import ArtifactError, DataError
 from qatflow.release.base import GoldenCheck
-from qatflow.release.bundle import build_bundle, infer, load_bundle
+from qatflow.release.bundle import build_bundle, load_bundle
 from qatflow.release.golden import check_golden
 from qatflow.tflite.runtime import Runner
 from tests.unit.release.fabricate import bundle, candidate, changed, digits, flatbuffer, lineage
@@ -64,7 +64,7 @@ def test_the_golden_samples_are_the_first_of_the_test_split_with_the_models_raw_
 def test_infer_takes_the_datas_own_units(made: Path):
     x, y = digits().test.arrays(50)
 
-    answer = infer(load_bundle(made), x * 16)
+    answer = load_bundle(made).predict(x * 16)
 
     assert answer["scores"].shape == (50, 10)
     assert [int(label) for label in answer["labels"]] == answer["scores"].argmax(axis=1).tolist()
@@ -86,7 +86,7 @@ def test_other_tasks_have_scores_and_no_labels(tmp_path: Path, name: str, task: 
     made = build_bundle(tmp_path / "bundle", one, data, lineage())
     x, _ = data.test.arrays(20)
 
-    answer = infer(load_bundle(made), x * 16)
+    answer = load_bundle(made).predict(x * 16)
 
     predicted = Runner(flatbuffer(name)).predict(x)
     expected = np.mean((predicted - x) ** 2, axis=1) if task == "anomaly" else predicted
@@ -98,7 +98,7 @@ def test_other_tasks_have_scores_and_no_labels(tmp_path: Path, name: str, task: 
 @pytest.mark.parametrize("bad", [np.zeros((1, 8, 8)), np.zeros((0, 8, 8, 1)), np.full((1, 8, 8, 1), np.nan), "text"])
 def test_infer_refuses_what_the_model_cannot_take(made: Path, bad: Any):
     with pytest.raises(DataError):
-        infer(load_bundle(made), np.asarray(bad))
+        load_bundle(made).predict(np.asarray(bad))
 
 
 @pytest.mark.parametrize("name", sorted(FILES - {"manifest.json"}))

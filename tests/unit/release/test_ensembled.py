@@ -12,7 +12,7 @@ from qatflow.data.preprocessing import Preprocessing
 from qatflow.ensemble.combine import COMBINERS
 from qatflow.errors import ArtifactError, DataError, ModelError, ParamsError
 from qatflow.release.base import GoldenCheck
-from qatflow.release.bundle import build_bundle, infer, load_bundle
+from qatflow.release.bundle import build_bundle, load_bundle
 from qatflow.release.ensembled import ensemble_bundles
 from qatflow.release.golden import check_golden
 from qatflow.release.members import load_members
@@ -40,7 +40,7 @@ class TestBundle:
         x, _ = digits().test.arrays(limit=20)
         raw = x * 16
 
-        answer = infer(load_bundle(tmp_path / "out"), raw)
+        answer = load_bundle(tmp_path / "out").predict(raw)
 
         # alphabetical, as they are added up
         outputs = np.stack([Runner(flatbuffer(name)).predict(x) for name in ("int8", "int4")])

@@ -1,6 +1,6 @@
 import pytest
 
-from qatflow.release.bundle import infer, load_bundle
+from qatflow.release.bundle import load_bundle
 from tests.unit.release import fabricate
 from tests.unit.serving.asgi import Asked, images
 
@@ -9,7 +9,7 @@ from tests.unit.serving.asgi import Asked, images
 def test_answers_as_the_logged_model_does(server, bundle, form):
     x = images(3)
     reply = server("POST", "/invocations", {form: x.tolist()})
-    expected = infer(load_bundle(bundle), x)
+    expected = load_bundle(bundle).predict(x)
     assert reply.status == 200
     assert reply.json == {"predictions": {name: values.tolist() for name, values in expected.items()}}
 

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from qatflow.release.bundle import infer, load_bundle
+from qatflow.release.bundle import load_bundle
 from tests.unit.serving.asgi import images, question
 
 PATH = "/v2/models/digits/infer"
@@ -11,7 +11,7 @@ PATH = "/v2/models/digits/infer"
 
 def told(server, bundle, x):
     """What the bundle itself answers."""
-    return infer(load_bundle(bundle), x)
+    return load_bundle(bundle).predict(x)
 
 
 @pytest.mark.parametrize("samples", [1, 2, 7, 8])

@@ -7,7 +7,7 @@ import qatflow
 from qatflow.adapters.mlflow_pyfunc import signature
 from qatflow.backend import keras, start
 from qatflow.monitoring.reference import REFERENCE, load_reference
-from qatflow.release.bundle import infer, load_bundle
+from qatflow.release.bundle import load_bundle
 from qatflow.release.bundle_runtime import BundleRunner, golden_difference
 from qatflow.release.quantized import save_bundle
 from qatflow.tflite.runtime import Runner
@@ -39,7 +39,7 @@ def several(tmp_path_factory):
 
 def test_one_sigmoid_gives_both_classes_everywhere(one):
     bundle, (p, *_) = load_bundle(one), Runner((one / "model.tflite").read_bytes()).predict(X[:8]).T
-    answer = infer(bundle, X[:8])
+    answer = bundle.predict(X[:8])
 
     assert (bundle.manifest.task, bundle.manifest.output.shape) == ("classification", (1,))
     assert bundle.manifest.score > 0.9
@@ -56,14 +56,14 @@ def test_several_sigmoids_give_a_probability_of_each_label_everywhere(several):
 
     assert (bundle.manifest.task, bundle.manifest.labels) == ("multi_label", ("0", "1", "2"))
     assert bundle.manifest.score > 0.8
-    assert {k: v.tolist() for k, v in infer(bundle, X[:8]).items()} == {"scores": p.tolist()}
+    assert {k: v.tolist() for k, v in bundle.predict(X[:8]).items()} == {"scores": p.tolist()}
     assert BundleRunner(several).predict(X[:8]).keys() == {"scores"}
 
 
 @pytest.mark.parametrize("name", ["one", "several"])
 def test_the_server_answers_as_the_bundle_does(request, name):
     folder = request.getfixturevalue(name)
-    server, expected = Asked(folder), infer(load_bundle(folder), X[:5])
+    server, expected = Asked(folder), load_bundle(folder).predict(X[:5])
     told = {key: values.tolist() for key, values in expected.items()}
 
     assert server("POST", "/invocations", {"inputs": X[:5].tolist()}).json == {"predictions": told}
