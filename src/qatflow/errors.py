@@ -15,7 +15,15 @@ def hidden(text: str) -> str:
 
 
 class QATFlowError(Exception):
-    """Base of every error that is shown to a user without a traceback. Its text holds no password of an address."""
+    """Base of every error that is shown to a user without a traceback. Its text holds no password of an address.
+
+    Example:
+        >>> try:
+        ...     qatflow.quantize(model, (x, y), "qat_w4a")
+        ... except qatflow.QATFlowError as error:
+        ...     print(str(error)[-24:])
+        Did you mean 'qat_w4a8'?
+    """
 
     def __str__(self) -> str:
         """Return the message as it may be shown."""

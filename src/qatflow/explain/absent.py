@@ -1,12 +1,11 @@
 """What stands where a player is absent: the training mean, a blur of the sample itself, or training samples."""
 
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from qatflow.artifacts import Array
-from qatflow.data.prepared import Split
 from qatflow.errors import ParamsError
 
 Fill = Literal["auto", "mean", "blur", "samples"]
@@ -15,6 +14,13 @@ MEAN_SAMPLES = 2000
 """So many training samples estimate the mean within 1/45 of a standard deviation."""
 BLUR = 1 / 8
 """Standard deviation of the blur, as a share of the shorter side."""
+
+
+class Typical(Protocol):
+    """Samples that are typical: a training split, or what a caller has."""
+
+    def arrays(self, limit: int | None = None) -> tuple[Array, Array]:
+        """Return the first `limit` model inputs, (n, *shape) float32, and what belongs to them."""
 
 
 def choose_fill(wanted: Fill, shape: tuple[int, ...]) -> Fill:
@@ -30,18 +36,18 @@ def choose_fill(wanted: Fill, shape: tuple[int, ...]) -> Fill:
     return "samples" if len(shape) == 1 else "mean"
 
 
-def read_background(fill: Fill, train: Split, samples: int) -> npt.NDArray[np.float32]:
+def read_background(fill: Fill, train: Typical, samples: int) -> npt.NDArray[np.float32]:
     """Return what absent players show, (b, *shape) float32; empty for `blur`, which needs no data.
 
     Args:
         fill: As `choose_fill` gave it.
-        train: The training split.
+        train: The training split, or other typical samples.
         samples: How many of its samples stand in for absent players, with fill `samples`.
     """
     if fill == "samples":
         return np.asarray(train.arrays(limit=samples)[0], np.float32)
     if fill == "blur":
-        return np.empty((0, *train.x_shape), np.float32)
+        return np.empty((0, *train.arrays(limit=1)[0].shape[1:]), np.float32)
     return np.asarray(train.arrays(limit=MEAN_SAMPLES)[0].mean(axis=0, keepdims=True, dtype=np.float64), np.float32)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from qatflow.artifacts import Array
 from qatflow.explain.players import Players
-from qatflow.explain.single import Record, Single
+from qatflow.explain.single import Record, Single, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,7 +37,7 @@ def draw(single: Single) -> bytes:
         panel.set_title(_title(single, output), fontsize=10, wrap=True)
     if kind != "features":
         _scale(figure, panels[1:], most)
-    figure.suptitle(f"Test sample {single.record['sample']}, label {_plain(single.record['label'])}", fontsize=11)
+    figure.suptitle(_plain(title(single.record)), fontsize=11)
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
     return file.getvalue()

@@ -15,7 +15,7 @@ from qatflow.explain.curves import area, curves
 from qatflow.explain.drift import rounded
 from qatflow.explain.game import Answer, Game
 from qatflow.explain.shapley import attribute
-from qatflow.explain.subject import Field, label_name, output_name, raw_values
+from qatflow.explain.subject import Field, Subject, label_name, output_name, raw_values
 
 MOST_OUTPUTS = 3
 """More do not fit a picture; the likeliest classes, or the first targets."""
@@ -30,13 +30,27 @@ class Single:
     Attributes:
         x: The sample in the data's own units, (*shape).
         field: How it was divided.
-        record: JSON-like: sample, label, task, players, fill, outputs (name, answer, base, values), left_out, and the
-            areas of `deletion` and `insertion` beside those of random orders.
+        record: JSON-like: sample, label (None where nobody told it), task, players, fill, outputs (name, answer, base,
+            values), left_out, and the areas of `deletion` and `insertion` beside those of random orders.
     """
 
     x: Array
     field: Field
     record: Record
+
+    @property
+    def values(self) -> Array:
+        """What each part of the input adds to each explained output, (outputs, parts) float64."""
+        return np.array([output["values"] for output in self.record["outputs"]], np.float64)
+
+    def __str__(self) -> str:
+        return "\n".join(say(self.record))
+
+    def _repr_png_(self) -> bytes:
+        """Return the picture, for a notebook."""
+        from qatflow.explain.picture import draw  # it draws with matplotlib, which takes half a second
+
+        return draw(self)
 
 
 def explain_sample(answer: Answer, data: PreparedData, field: Field, index: int, evaluations: int, seed: int) -> Single:
@@ -56,20 +70,38 @@ def explain_sample(answer: Answer, data: PreparedData, field: Field, index: int,
     if not 0 <= index < data.test.count:
         raise DataError(f"There is no sample {index}: the test split has {data.test.count}, 0 to {data.test.count - 1}")
     x, y = (values[0] for values in data.test.take(np.array([index])))
+    return explain_input(answer, data, field, x, (index, label_name(data, y)), (evaluations, seed))
+
+
+def explain_input(
+    answer: Answer, subject: Subject, field: Field, x: Array, about: tuple[int, str | None], effort: tuple[int, int]
+) -> Single:
+    """Explain what a model answers for one input.
+
+    Args:
+        answer: The model; see `game.answer_of`.
+        subject: What its numbers mean.
+        field: How inputs are divided, and what absent players show.
+        x: The model input, (*shape) float32.
+        about: Its position among its like, from 0, and its label in words; None for no label.
+        effort: Coalitions tried for each player, and the seed that decides which.
+    """
+    index, label = about
+    evaluations, seed = effort
     answers = answer(x[None])[0]
-    outputs = _chosen(data.task, answers)
+    outputs = _chosen(subject.task, answers)
     game = field.game(answer, x, outputs)
     values = attribute(game, evaluations, (seed, index))
     base = game.worth(np.zeros((1, field.players.count), bool))[0]
     record = {
         "sample": index,
-        "label": label_name(data, y),
-        "task": data.task,
+        "label": label,
+        "task": subject.task,
         "players": {"kind": field.players.kind, "grid": list(field.players.grid), "names": list(field.players.names)},
         "fill": field.fill,
         "outputs": [
             {
-                "name": output_name(data, output),
+                "name": output_name(subject, output),
                 "answer": rounded(answers[output]),
                 "base": rounded(base[column]),
                 "values": [rounded(value) for value in values[:, column]],
@@ -79,7 +111,7 @@ def explain_sample(answer: Answer, data: PreparedData, field: Field, index: int,
         "left_out": len(answers) - len(outputs),
         **_faithful(game.only(0), values[:, 0], (seed, index)),
     }
-    return Single(raw_values(data, x), field, record)
+    return Single(raw_values(subject, x), field, record)
 
 
 def say(record: Record) -> Iterator[str]:
@@ -91,7 +123,7 @@ def say(record: Record) -> Iterator[str]:
         "regression": "the value is explained",
     }
     said = what.get(record["task"], "the reconstruction error is explained, not a class")
-    yield f"Sample {record['sample']} of the test split, label {record['label']}: {said}, {first['answer']:.4g}."
+    yield f"{title(record)}: {said}, {first['answer']:.4g}."
     for output in record["outputs"]:
         yield f"{output['name']}: {output['answer']:.4g}, and {output['base']:.4g} if all {_kind(record)} are absent"
         for words, sign in (("raised by", 1), ("lowered by", -1)):
@@ -106,6 +138,12 @@ def say(record: Record) -> Iterator[str]:
             f"{doing} the strongest {_kind(record)} first: mean answer {found['area']:.4g}, "
             f"in random order {found['random_area']:.4g} ({'lower' if kind == 'deletion' else 'higher'} is truer)."
         )
+
+
+def title(record: Record) -> str:
+    """Return which sample was explained."""
+    where = "" if record["label"] is None else f" of the test split, label {record['label']}"
+    return f"Sample {record['sample']}{where}"
 
 
 def _chosen(task: str, answers: Array) -> Sequence[int]:

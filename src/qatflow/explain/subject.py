@@ -4,19 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from qatflow.artifacts import Array
 from qatflow.data.card import ANOMALY_NAMES
-from qatflow.data.prepared import PreparedData
-from qatflow.explain.absent import Fill, choose_fill, fillers, read_background
+from qatflow.data.prepared import PreparedData, Preprocessing
+from qatflow.explain.absent import Fill, Typical, choose_fill, fillers, read_background
 from qatflow.explain.game import Answer, Game
 from qatflow.explain.players import Players, divide
 from qatflow.params.explain import ExplainParams
 
 MOST_OUTPUTS = 8
 """Of more targets or labels, only the first ones are explained."""
+
+
+class Subject(Protocol):
+    """What a model's numbers mean: prepared data say it, and so does a bundle."""
+
+    @property
+    def task(self) -> str:
+        """classification, multi_label, regression or anomaly."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of classes or labels, by their ids; empty for other tasks."""
+
+    @property
+    def num_outputs(self) -> int:
+        """Classes, labels or targets."""
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """From samples in their own units to model inputs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +63,17 @@ def open_field(data: PreparedData, wanted: ExplainParams) -> Field:
     Raises:
         ParamsError: If the wanted fill does not suit the data.
     """
-    fill = choose_fill(wanted.fill, data.input_shape)
-    players = divide(data.input_shape, wanted.players, data.card.get("feature_names", ()))
-    return Field(players, fill, read_background(fill, data.train, wanted.background))
+    return field_of(data.input_shape, data.card.get("feature_names", ()), data.train, wanted)
+
+
+def field_of(shape: tuple[int, ...], features: Sequence[str], typical: Typical, wanted: ExplainParams) -> Field:
+    """Divide inputs of a shape; `features` name a table's columns, `typical` samples stand for absent players.
+
+    Raises:
+        ParamsError: If the wanted fill does not suit the shape.
+    """
+    fill = choose_fill(wanted.fill, shape)
+    return Field(divide(shape, wanted.players, features), fill, read_background(fill, typical, wanted.background))
 
 
 def explained_outputs(task: str, answers: Array) -> list[list[int]]:
@@ -57,7 +86,7 @@ def explained_outputs(task: str, answers: Array) -> list[list[int]]:
     return [list(range(min(answers.shape[1], MOST_OUTPUTS)))] * len(answers)
 
 
-def output_name(data: PreparedData, output: int) -> str:
+def output_name(data: Subject, output: int) -> str:
     """Return what an output is called."""
     if data.class_names:
         return data.class_names[output]
@@ -66,7 +95,7 @@ def output_name(data: PreparedData, output: int) -> str:
     return "value" if data.num_outputs == 1 else f"target {output}"
 
 
-def label_name(data: PreparedData, y: Array) -> str:
+def label_name(data: Subject, y: Array) -> str:
     """Return a sample's own label in words; `y` is its target, () or (targets,)."""
     if data.task == "classification":
         return data.class_names[int(y)]
@@ -77,7 +106,7 @@ def label_name(data: PreparedData, y: Array) -> str:
     return ", ".join(f"{value:.4g}" for value in np.atleast_1d(y))
 
 
-def raw_values(data: PreparedData, x: Array) -> Array:
+def raw_values(data: Subject, x: Array) -> Array:
     """Return model inputs (…, channels) in the data's own units."""
     scale, offset = (np.array(values) for values in (data.preprocessing.scale, data.preprocessing.offset))
     return np.asarray((x - offset) / scale)

@@ -37,6 +37,13 @@ class Bundle:
         path: Its folder.
         manifest: Task, labels, tensors, preprocessing and figures.
         model: The flatbuffer, as it was when its digest was checked.
+
+    Example:
+        >>> bundle = qatflow.load_bundle("quantized")
+        >>> bundle.manifest.input.shape, bundle.manifest.labels[:3]
+        ((8, 8, 1), ('0', '1', '2'))
+        >>> bundle.predict(x[:5])["labels"].tolist()
+        ['0', '1', '2', '3', '4']
     """
 
     path: Path

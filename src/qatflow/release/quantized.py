@@ -40,6 +40,10 @@ def save_bundle(result: SearchResult, out: Path | str) -> Path:
 
     Raises:
         ArtifactError: If `out` is neither new, empty, nor an earlier result.
+
+    Example:
+        >>> qatflow.save_bundle(result, "quantized").name
+        'quantized'
     """
     parts = _candidate(result), result.data, _lineage(result), {RESULT: result.to_dict()}
     return put(Path(out), lambda folder: build_bundle(folder, *parts))

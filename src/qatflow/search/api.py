@@ -36,6 +36,11 @@ def quantize(
         ModelError: If the model cannot be used.
         DataError: If the data cannot be used.
         ConversionError: If the strategy cannot express the model.
+
+    Example:
+        >>> result = qatflow.quantize(model, (x, y), "ptq_w8a8")
+        >>> result.strategy, result.metric, len(result.flatbuffer) < 10_000
+        ('ptq_w8a8', 'accuracy', True)
     """
     goal, options, clock = goal or Goal(), options or Options(), Clock()
     check_strategy(strategy)
@@ -74,5 +79,13 @@ def auto_quantize(  # noqa: PLR0913 (limits, each with a default)
 
     Raises:
         QATFlowError: See `quantize`.
+
+    Example:
+        >>> quick = qatflow.Options(epochs=1, max_samples=300, latency_runs=5)
+        >>> found = qatflow.auto_quantize(model, (x, y), max_drop=0.5, options=quick)
+        >>> found.reason.startswith(("the smallest of ", "the only candidate"))
+        True
+        >>> min(trial.size_bytes for trial in found.pareto_front) <= len(found.flatbuffer)
+        True
     """
     return quantize(model, data, goal=Goal(max_drop, size_budget, time_budget, compressed), options=options)

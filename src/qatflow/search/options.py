@@ -25,6 +25,11 @@ class Goal:
 
     Raises:
         ParamsError: If a limit is out of range.
+
+    Example:
+        >>> goal = qatflow.Goal(max_drop=0.02, size_budget=20_000)
+        >>> qatflow.quantize(model, (x, y), "ptq_w8a8", goal=goal).goal.size_budget
+        20000
     """
 
     max_drop: float = 0.01
@@ -64,6 +69,11 @@ class Options:
 
     Raises:
         ParamsError: If a number is out of range.
+
+    Example:
+        >>> options = qatflow.Options(epochs=1, seed=7, latency_runs=20)
+        >>> qatflow.quantize(model, (x, y), "qat_w8a8_per_channel", options=options).seed
+        7
     """
 
     task: str | None = None

@@ -25,6 +25,12 @@ class SearchResult:
         seconds: That everything took.
         seed: That everything was drawn with.
         data: The prepared data; their temporary folder lives as long as this object.
+
+    Example:
+        >>> result.chosen.score == result.evaluation["score"]
+        True
+        >>> [trial.strategy for trial in result.trials]
+        ['float32', 'ptq_w8a8']
     """
 
     chosen: Trial

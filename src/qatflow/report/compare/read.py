@@ -8,7 +8,7 @@ import numpy as np
 from qatflow import artifacts, params_file
 from qatflow.data.prepared import PreparedData, open_prepared
 from qatflow.errors import ArtifactError
-from qatflow.evaluation.metrics import correct, counts_samples, measure
+from qatflow.evaluation.metrics import correct, counts_samples, measure, score_of
 from qatflow.evaluation.significance import wilson_interval
 from qatflow.evaluation.sizes import zstd_bytes
 from qatflow.release.bundle import Bundle, load_bundle
@@ -49,41 +49,54 @@ def read_side(path: Path, near: Path) -> Side:
 
 def _read_bundle(path: Path, near: Path) -> Side:
     bundle = load_bundle(path)
+    return side_of(bundle, data_of(bundle, path, near))
+
+
+def side_of(bundle: Bundle, data: PreparedData | None, *, measured: bool = False) -> Side:
+    """Return a bundle as a side.
+
+    Args:
+        bundle: Released, with its figures.
+        data: Its test split tells which samples are right; None where it is not at hand.
+        measured: Whether the score is that on these data, instead of the one it was released with.
+    """
     manifest = bundle.manifest
     lineage = manifest.lineage.model_dump(mode="json")
-    model = _bundle_model(bundle, data_of(bundle, path, near))
+    model = _bundle_model(bundle, data, measured=measured)
     return Side(
-        path=str(path),
+        path=str(bundle.path),
         kind="bundle",
         task=manifest.task,
         classes=tuple(manifest.labels),
-        float_score=manifest.float_score,
+        float_score=None if measured else manifest.float_score,
         model=model,
         models={model.name: model},
-        data_sha256=manifest.lineage.data_sha256,
+        data_sha256=data.card["sha256"] if measured and data is not None else manifest.lineage.data_sha256,
         params={},
         lineage=dict(flatten(lineage)),
     )
 
 
-def _bundle_model(bundle: Bundle, data: PreparedData | None) -> Model:
-    manifest, samples = bundle.manifest, bundle.manifest.samples
+def _bundle_model(bundle: Bundle, data: PreparedData | None, *, measured: bool) -> Model:
+    manifest, score, samples = bundle.manifest, bundle.manifest.score, bundle.manifest.samples
     is_share = counts_samples(manifest.task)
-    measured: Record = {}
-    if data is not None and is_share:
+    found: Record = {}
+    if data is not None and (is_share or measured):
         y, values = judge(bundle, data)
         metrics = measure(manifest.task, y, values, data.class_names)
-        measured = {"correct": correct(manifest.task, y, values), "recalls": _recalls(metrics)}
+        score, samples = (score_of(manifest.task, metrics), len(y)) if measured else (score, samples)
+        flags = correct(manifest.task, y, values) if is_share else None
+        found = {"correct": flags, "recalls": _recalls(metrics)}
     return Model(
         name=manifest.strategy,
         sha256=bundle.sha256,
-        score=manifest.score,
+        score=score,
         size_bytes=len(bundle.model),
-        interval=wilson_interval(round(manifest.score * samples), samples) if is_share else None,
+        interval=wilson_interval(round(score * samples), samples) if is_share else None,
         samples=samples,
         zstd_bytes=zstd_bytes(bundle.model),
         flatbuffer=bundle.model,
-        **measured,
+        **found,
     )
 
 
