@@ -28,10 +28,10 @@ from benchmarks.qat_accuracy import arguments_parser, base_model, prepared_data
 from qatflow.artifacts import Array
 from qatflow.cli.screen import hushed
 from qatflow.data.prepared import PreparedData
-from qatflow.explain.drift import rank_correlation
-from qatflow.explain.game import Answer, Game, answer_of
-from qatflow.explain.shapley import attribute, attribute_samples
-from qatflow.explain.subject import Field, open_field
+from qatflow.explanation.drift import rank_correlation
+from qatflow.explanation.game import Answer, Game, answer_of
+from qatflow.explanation.shapley import attribute, attribute_samples
+from qatflow.explanation.subject import Field, open_field
 from qatflow.params.explain import ExplainParams
 from qatflow.params.quantize import QuantizeParams
 from qatflow.quantization.run import make

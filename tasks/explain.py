@@ -1,7 +1,7 @@
 """Stage `explain`: whether the flatbuffers decide for the same reasons. Only the gradients need TensorFlow."""
 
 from qatflow.data.prepared import open_prepared
-from qatflow.explain.explain import Gradient, Ingredients, explain_variants
+from qatflow.explanation.explain import Gradient, Ingredients, explain_variants
 from tasks.common import Stage, main
 
 
@@ -23,7 +23,7 @@ def run(stage: Stage) -> None:
 def _gradient(stage: Stage, task: str) -> Gradient:
     """Return the gradients of the float Keras model."""
     from qatflow.backend import start
-    from qatflow.explain.gradient import Gradients
+    from qatflow.explanation.gradient import Gradients
     from qatflow.models.store import load_model
 
     start(stage.params.seed)

@@ -1,6 +1,7 @@
 """What `import qatflow` offers: few names, typed, lazy, each with an example that runs."""
 
 import doctest
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,12 @@ def test_only_public_names_are_shown_and_nothing_heavy_is_imported():
     for program, unwanted in ((shown, "{'tensorflow', 'numpy', 'pydantic'}"), (f"{look}; {shown}", heavy)):
         whole = f"import sys, qatflow; {program}; sys.exit(bool({unwanted} & {{*sys.modules}}))"
         assert subprocess.run([sys.executable, "-c", whole], check=False).returncode == 0
+
+
+def test_no_module_takes_a_public_name():
+    modules = {module.name for module in pkgutil.iter_modules(qatflow.__path__)}
+
+    assert not modules & set(qatflow.__all__)  # once imported, it would stand in the function's place
 
 
 def test_every_public_name_has_its_place_on_the_page():

@@ -16,9 +16,9 @@ from qatflow.cli.project import find_root
 from qatflow.cli.screen import Screen, hushed
 from qatflow.data.prepared import PreparedData
 from qatflow.errors import DataError, QATFlowError
-from qatflow.explain.game import answer_of
-from qatflow.explain.single import Single, explain_sample, say
-from qatflow.explain.subject import open_field
+from qatflow.explanation.game import answer_of
+from qatflow.explanation.single import Single, explain_sample, say
+from qatflow.explanation.subject import open_field
 from qatflow.params.explain import ExplainParams
 from qatflow.release.bundle import Bundle, load_bundle
 from qatflow.release.own_data import OwnData, open_for, prepare_for
@@ -97,7 +97,7 @@ def _write(singles: Sequence[Single], sha256: str, out: Path) -> list[Path]:
     Raises:
         QATFlowError: If the disk is full, or the folder went away.
     """
-    from qatflow.explain.picture import draw
+    from qatflow.explanation.picture import draw
 
     written = []
     try:

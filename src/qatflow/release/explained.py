@@ -13,10 +13,10 @@ from qatflow import artifacts
 from qatflow.artifacts import Array
 from qatflow.data.prepared import Preprocessing
 from qatflow.errors import DataError, ParamsError
-from qatflow.explain.game import answer_of
-from qatflow.explain.single import Single, explain_input
-from qatflow.explain.subject import field_of
-from qatflow.params import ExplainParams
+from qatflow.explanation.game import answer_of
+from qatflow.explanation.single import Single, explain_input
+from qatflow.explanation.subject import field_of
+from qatflow.params.explain import ExplainParams
 from qatflow.release import bundle_runtime
 from qatflow.release.bundle import GOLDEN, Bundle, load_bundle
 

@@ -15,7 +15,11 @@ BESIDE = {
 
 
 def test_the_digest_of_the_code_covers_what_a_trial_imports():
-    graph, found, waiting = grimp.build_graph("qatflow", cache_dir=None), set(), ["qatflow.sweep.measure"]
+    graph, found, waiting = (
+        grimp.build_graph("qatflow", cache_dir=None, exclude_type_checking_imports=True),
+        set(),
+        ["qatflow.sweep.measure"],
+    )
     while waiting:
         name = waiting.pop()
         if name not in found:

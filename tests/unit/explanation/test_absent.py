@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from qatflow.errors import ParamsError
-from qatflow.explain.absent import choose_fill, fillers, read_background
+from qatflow.explanation.absent import choose_fill, fillers, read_background
 
 
 def test_tables_show_training_samples_unless_told_otherwise():

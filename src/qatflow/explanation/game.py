@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from qatflow.artifacts import Array
 from qatflow.evaluation.metrics import judged
-from qatflow.explain.players import Players
+from qatflow.explanation.players import Players
 from qatflow.tflite.runtime import Runner
 
 Answer = Callable[[Array], Array]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qatflow.artifacts import Array
-from qatflow.explain.players import Players
-from qatflow.explain.single import Record, Single, title
+from qatflow.explanation.players import Players
+from qatflow.explanation.single import Record, Single, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

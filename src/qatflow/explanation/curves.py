@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from qatflow.artifacts import Array
-from qatflow.explain.drift import mean_with_interval, rounded
-from qatflow.explain.game import Game
+from qatflow.explanation.drift import mean_with_interval, rounded
+from qatflow.explanation.game import Game
 
 RANDOM_ORDERS = 8
 

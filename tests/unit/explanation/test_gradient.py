@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from qatflow.explain.game import Game, answer_of
-from qatflow.explain.players import divide
-from qatflow.explain.shapley import attribute
+from qatflow.explanation.game import Game, answer_of
+from qatflow.explanation.players import divide
+from qatflow.explanation.shapley import attribute
 
 pytestmark = pytest.mark.slow
 RANDOM = np.random.default_rng(2)
@@ -27,7 +27,7 @@ def dense(keras):
 
 
 def test_of_a_linear_model_gradients_and_shap_of_its_flatbuffer_are_the_analytic_values(dense):
-    from qatflow.explain.gradient import Gradients
+    from qatflow.explanation.gradient import Gradients
     from qatflow.tflite.convert import convert_float
 
     game = Game(answer_of(convert_float(dense), "regression"), [0, 1], X, FILL, divide((6,), 1))
@@ -40,7 +40,7 @@ def test_of_a_linear_model_gradients_and_shap_of_its_flatbuffer_are_the_analytic
 
 
 def test_they_sum_to_the_output_less_its_mean_over_the_fillers(keras):
-    from qatflow.explain.gradient import Gradients
+    from qatflow.explanation.gradient import Gradients
 
     layers = keras.layers
     model = keras.Sequential(
@@ -57,7 +57,7 @@ def test_they_sum_to_the_output_less_its_mean_over_the_fillers(keras):
 
 
 def test_of_an_autoencoder_the_error_has_gradients(keras):
-    from qatflow.explain.gradient import Gradients
+    from qatflow.explanation.gradient import Gradients
 
     model = keras.Sequential([keras.layers.Input((6,)), keras.layers.Dense(3), keras.layers.Dense(6)])
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from qatflow.errors import ConversionError
-from qatflow.explain import game as games
-from qatflow.explain.game import Game, answer_of
-from qatflow.explain.players import divide
+from qatflow.explanation import game as games
+from qatflow.explanation.game import Game, answer_of
+from qatflow.explanation.players import divide
 
 
 @pytest.fixture

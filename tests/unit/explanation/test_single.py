@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 from qatflow.errors import ConversionError, DataError
-from qatflow.explain.game import answer_of
-from qatflow.explain.picture import draw
-from qatflow.explain.single import MOST_OUTPUTS, explain_sample, say
-from qatflow.explain.subject import open_field
+from qatflow.explanation.game import answer_of
+from qatflow.explanation.picture import draw
+from qatflow.explanation.single import MOST_OUTPUTS, explain_sample, say
+from qatflow.explanation.subject import open_field
 from qatflow.params.explain import ExplainParams
-from tests.unit.explain.conftest import WEIGHTS
+from tests.unit.explanation.conftest import WEIGHTS
 
 pytestmark = pytest.mark.slow
 

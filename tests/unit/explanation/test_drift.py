@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from qatflow.explain.drift import compare, mean_with_interval, rank_correlation, summarize, top_overlap
+from qatflow.explanation.drift import compare, mean_with_interval, rank_correlation, summarize, top_overlap
 
 
 def test_the_rank_correlation_is_spearmans_also_with_ties():

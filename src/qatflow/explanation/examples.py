@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from qatflow.data.prepared import PreparedData
-from qatflow.explain.drift import rounded
-from qatflow.explain.explained import Explained
-from qatflow.explain.subject import label_name, output_name, raw_values
+from qatflow.explanation.drift import rounded
+from qatflow.explanation.explained import Explained
+from qatflow.explanation.subject import label_name, output_name, raw_values
 
 MOST_VALUES = 3 << 16
 """Larger inputs than a picture of 256 x 256 pixels are not kept."""

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qatflow.artifacts import Array
-from qatflow.explain.game import Game
+from qatflow.explanation.game import Game
 
 
 def attribute(game: Game, evaluations: int, seed: Sequence[int]) -> npt.NDArray[np.float64]:

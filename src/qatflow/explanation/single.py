@@ -11,11 +11,11 @@ import numpy as np
 from qatflow.artifacts import Array
 from qatflow.data.prepared import PreparedData
 from qatflow.errors import DataError
-from qatflow.explain.curves import area, curves
-from qatflow.explain.drift import rounded
-from qatflow.explain.game import Answer, Game
-from qatflow.explain.shapley import attribute
-from qatflow.explain.subject import Field, Subject, label_name, output_name, raw_values
+from qatflow.explanation.curves import area, curves
+from qatflow.explanation.drift import rounded
+from qatflow.explanation.game import Answer, Game
+from qatflow.explanation.shapley import attribute
+from qatflow.explanation.subject import Field, Subject, label_name, output_name, raw_values
 
 MOST_OUTPUTS = 3
 """More do not fit a picture; the likeliest classes, or the first targets."""
@@ -48,7 +48,7 @@ class Single:
 
     def _repr_png_(self) -> bytes:
         """Return the picture, for a notebook."""
-        from qatflow.explain.picture import draw  # it draws with matplotlib, which takes half a second
+        from qatflow.explanation.picture import draw  # it draws with matplotlib, which takes half a second
 
         return draw(self)
 

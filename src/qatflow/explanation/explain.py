@@ -12,13 +12,13 @@ import numpy as np
 from qatflow import artifacts
 from qatflow.artifacts import Array
 from qatflow.data.prepared import PreparedData
-from qatflow.explain.curves import curves, summarize_curves
-from qatflow.explain.drift import compare, summarize
-from qatflow.explain.examples import examples
-from qatflow.explain.explained import FLOAT, Explained
-from qatflow.explain.game import answer_of
-from qatflow.explain.shapley import attribute_samples
-from qatflow.explain.subject import Field, explained_outputs, open_field, output_name
+from qatflow.explanation.curves import curves, summarize_curves
+from qatflow.explanation.drift import compare, summarize
+from qatflow.explanation.examples import examples
+from qatflow.explanation.explained import FLOAT, Explained
+from qatflow.explanation.game import answer_of
+from qatflow.explanation.shapley import attribute_samples
+from qatflow.explanation.subject import Field, explained_outputs, open_field, output_name
 from qatflow.params.explain import ExplainParams
 from qatflow.progress import Progress, silent
 

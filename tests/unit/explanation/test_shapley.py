@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from qatflow.explain.game import Game, answer_of
-from qatflow.explain.players import divide
-from qatflow.explain.shapley import attribute, attribute_samples
-from tests.unit.explain.conftest import WEIGHTS
+from qatflow.explanation.game import Game, answer_of
+from qatflow.explanation.players import divide
+from qatflow.explanation.shapley import attribute, attribute_samples
+from tests.unit.explanation.conftest import WEIGHTS
 
 RANDOM = np.random.default_rng(1)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from qatflow.explain.players import divide
+from qatflow.explanation.players import divide
 
 
 def test_a_feature_of_a_table_is_a_player_however_many_there_are():

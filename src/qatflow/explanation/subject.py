@@ -11,9 +11,9 @@ import numpy as np
 from qatflow.artifacts import Array
 from qatflow.data.card import ANOMALY_NAMES
 from qatflow.data.prepared import PreparedData, Preprocessing
-from qatflow.explain.absent import Fill, Typical, choose_fill, fillers, read_background
-from qatflow.explain.game import Answer, Game
-from qatflow.explain.players import Players, divide
+from qatflow.explanation.absent import Fill, Typical, choose_fill, fillers, read_background
+from qatflow.explanation.game import Answer, Game
+from qatflow.explanation.players import Players, divide
 from qatflow.params.explain import ExplainParams
 
 MOST_OUTPUTS = 8

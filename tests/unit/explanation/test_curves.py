@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from qatflow.explain.curves import area, curves, summarize_curves
-from qatflow.explain.game import Game, answer_of
-from qatflow.explain.players import divide
-from qatflow.explain.shapley import attribute
+from qatflow.explanation.curves import area, curves, summarize_curves
+from qatflow.explanation.game import Game, answer_of
+from qatflow.explanation.players import divide
+from qatflow.explanation.shapley import attribute
 
 pytestmark = pytest.mark.slow
 

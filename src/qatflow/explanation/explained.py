@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qatflow.artifacts import Array
-from qatflow.explain.drift import rank_correlation
+from qatflow.explanation.drift import rank_correlation
 
 FLOAT = "float"
 """The model that the others are compared with."""
