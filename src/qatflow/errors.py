@@ -50,6 +50,10 @@ class ConversionError(QATFlowError):
     """A model could not become the promised flatbuffer."""
 
 
+class CodeError(QATFlowError):
+    """The code that a stage runs cannot be read, so what made its output cannot be said."""
+
+
 class StageError(QATFlowError):
     """A stage of the graph failed, was killed or ran out of time."""
 
