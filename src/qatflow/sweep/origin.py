@@ -4,20 +4,14 @@ Needs no TensorFlow.
 """
 
 from collections.abc import Mapping
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 
 from qatflow import artifacts
 from qatflow.errors import StageError
+from qatflow.identity import code_digest
 
-PACKAGE = Path(__file__).parents[1]
-CODE = (
-    *("backend.py", "compression", "data", "evaluation", "models"),
-    *("params", "quantization", "search/judge.py", "tflite"),
-)
-OWN = ("training", "sweep/float_model.py", "sweep/measure.py")
-PACKAGES = ("ai-edge-litert", "numpy", "tensorflow", "tensorflow-model-optimization", "tf-keras")
+MEASURES = "qatflow.sweep.measure"
+"""What a trial runs in a worker; a text, since importing it would import TensorFlow."""
 
 
 def origin_of(root: Path) -> dict[str, str]:
@@ -28,7 +22,7 @@ def origin_of(root: Path) -> dict[str, str]:
     """
     prepared = prepared_folder(root)
     artifacts.verify(prepared)
-    return {"code": _code(), "data": artifacts.sha256_file(prepared / artifacts.MANIFEST)}
+    return {"code": code_digest(MEASURES).digest, "data": artifacts.sha256_file(prepared / artifacts.MANIFEST)}
 
 
 def prepared_folder(root: Path) -> Path:
@@ -48,13 +42,3 @@ def check_origin(root: Path, wanted: Mapping[str, str]) -> None:
     for name, means in mend.items():
         if found[name] != wanted[name]:
             raise StageError(f"The worker in {root} has other {name} than the flow; it needs {means}")
-
-
-@cache
-def _code() -> str:
-    files = [file for name in (*CODE, *OWN) for file in _modules(PACKAGE / name)]
-    return artifacts.digest([artifacts.digests(files, PACKAGE), {name: version(name) for name in PACKAGES}])
-
-
-def _modules(path: Path) -> list[Path]:
-    return [path] if path.suffix == ".py" else list(path.rglob("*.py"))

@@ -1,33 +1,18 @@
 import shutil
 from pathlib import Path
 
-import grimp
 import pytest
 
 from qatflow.errors import ArtifactError, StageError
-from qatflow.sweep.origin import CODE, OWN, check_origin, origin_of, prepared_folder
-
-BESIDE = {
-    *("qatflow", "qatflow.artifacts", "qatflow.errors", "qatflow.holding", "qatflow.progress"),  # decide no figure
-    *("qatflow.search", "qatflow.sweep", "qatflow.sweep.keep", "qatflow.sweep.origin", "qatflow.sweep.trials"),
-    "qatflow.sweep.watch",
-}
+from qatflow.identity import code_digest
+from qatflow.sweep.origin import MEASURES, check_origin, origin_of, prepared_folder
 
 
-def test_the_digest_of_the_code_covers_what_a_trial_imports():
-    graph, found, waiting = (
-        grimp.build_graph("qatflow", cache_dir=None, exclude_type_checking_imports=True),
-        set(),
-        ["qatflow.sweep.measure"],
-    )
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting += [*graph.find_modules_directly_imported_by(name), *filter(None, [name.rpartition(".")[0]])]
-    covered = [f"qatflow.{name.removesuffix('.py').replace('/', '.')}" for name in (*CODE, *OWN)]
-    missing = {name for name in found if not any(name == c or name.startswith(f"{c}.") for c in covered)}
-    assert missing - BESIDE == set()
+def test_the_code_is_what_a_trial_runs_and_not_the_sweep_around_it():
+    code = code_digest(MEASURES)
+    assert {"qatflow.sweep.float_model", "qatflow.quantization.grid", "qatflow.training.loop"} <= set(code.modules)
+    assert not {"qatflow.sweep.study", "qatflow.sweep.play", "qatflow.params", "qatflow.cli"} & set(code.modules)
+    assert {"tensorflow", "tf-keras", "tensorflow-model-optimization", "ai-edge-litert", "numpy"} <= set(code.packages)
 
 
 def test_a_worker_with_the_same_code_and_data_is_taken(project):
