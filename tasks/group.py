@@ -13,15 +13,16 @@ from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 
-import qatflow
 from qatflow import artifacts
 from qatflow.adapters.stage_worker import StageWorker
 from qatflow.errors import LostError
+from qatflow.identity import code_digest
 from qatflow.progress import silent
 from qatflow.training.distributed.cluster import TF_CONFIG, Cluster, local_clusters
 from qatflow.training.distributed.group import joined
 from qatflow.training.recovery import recoverable
 from tasks.common import Stage
+from tasks.unchanged import values_of
 
 Run = Callable[[Stage], None]
 CHECKPOINTS = Path(".qatflow") / "checkpoints"
@@ -40,11 +41,12 @@ def trains(run: Run) -> Run:
     @wraps(run)
     def run_grouped(stage: Stage) -> None:
         params = stage.params.training
-        name = Path(inspect.getfile(run)).stem  # as a program, run's own module is __main__
+        module = Path(inspect.getfile(run))
+        name = module.stem  # as a program, run's own module is __main__
         if params.distribution == "multi_worker" and not os.environ.get(TF_CONFIG):
             _launch(stage, f"tasks.{name}")
             return
-        identity = _identity(stage)
+        identity = _identity(stage, module)
         checkpoints = _checkpoints(stage, name, identity)
         with joined(params, identity) as group, recoverable(checkpoints):
             run(replace(stage, writes=group.is_chief))
@@ -54,13 +56,15 @@ def trains(run: Run) -> Run:
     return run_grouped
 
 
-def _identity(stage: Stage) -> dict[str, str]:
-    """Return digests of what must be equal on all workers, and before and after a restart."""
+def _identity(stage: Stage, module: Path) -> dict[str, str]:
+    """Return digests of what must be equal on all workers, and before and after a restart: what this stage depends on.
+
+    So a crash after which the server's port, or a docstring, is changed costs no training.
+    """
     manifests = [stage.folder(name) / artifacts.MANIFEST for name in INPUTS]
-    package = Path(qatflow.__file__).parent
     return {
-        "code": artifacts.digest(artifacts.digests(package.rglob("*.py"), package)),
-        "parameters": artifacts.digest(stage.params.model_dump(mode="json")),
+        "code": code_digest(module, project=stage.root).digest,
+        "parameters": artifacts.digest(values_of(stage.root, module.stem, stage.params)),
         "data": artifacts.digest([artifacts.sha256_file(manifest) for manifest in manifests if manifest.exists()]),
     }
 

@@ -70,6 +70,12 @@ def keys_of(root: Path, stage: str) -> list[str]:
     return found
 
 
+def values_of(root: Path, stage: str, params: Params) -> dict[str, Any]:
+    """Return the values of those parameters, by dotted name; all of a stage that is not declared."""
+    keys, values = keys_of(root, stage), params_file.flatten(params.model_dump(mode="json"))
+    return {name: value for name, value in values.items() if not keys or _is_of(name, keys)}
+
+
 def check_same(before: Params, now: Params, keys: Sequence[str]) -> None:
     """Check parameters of a stage.
 

@@ -1,15 +1,20 @@
 """How a stage that trains is run: where its checkpoints lie, and who keeps what comes out."""
 
+import importlib
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from qatflow import artifacts
 from qatflow.errors import ParamsError
 from qatflow.params.distribution import DistributionParams
+from qatflow.params.pretrain import PretrainParams
 from qatflow.params.root import Params
+from qatflow.params.serving import ServingParams
 from qatflow.progress import silent
 from qatflow.training import recovery
 from tasks.common import Stage
@@ -57,6 +62,65 @@ def test_checkpoints_wait_for_the_same_training_only(stage: Stage) -> None:
             keep(each)
 
         assert kept(stage) == expected, "only the newest training's are kept"
+
+
+DECLARED = "stages: {test_group: {params: [seed, pretrain.epochs]}}"
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"serving": ServingParams(port=9000)}, ["xx"]),
+        ({"pretrain": PretrainParams(batch_size=7)}, ["xx"]),
+        ({"pretrain": PretrainParams(epochs=7)}, ["x"]),
+        ({"seed": 1}, ["x"]),
+    ],
+)
+def test_only_parameters_that_the_stage_declares_make_another_training(
+    stage: Stage, changed: dict[str, Any], expected: list[str]
+) -> None:
+    (stage.root / "dvc.yaml").write_text(DECLARED)
+    for each in (stage, replace(stage, params=stage.params.model_copy(update=changed))):
+        with pytest.raises(ParamsError, match="broken off"):
+            keep(each)
+
+    assert kept(stage) == expected
+
+
+TRAINED = """
+from qatflow.errors import ParamsError
+from qatflow.training import recovery
+from tasks.group import trains
+import helper
+
+@trains
+def run(stage):
+    folder = recovery._folders[-1]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "seen").open("a").write("x")
+    raise ParamsError("broken off")
+"""
+
+
+@pytest.mark.parametrize(
+    ("helper", "expected"),
+    [('"""Doc."""\nX = 1  # one', ["xx"]), ("X = 2", ["x"]), ("X: int = 1", ["x"])],
+)
+def test_only_code_that_does_something_else_makes_another_training(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, helper: str, expected: list[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(stage.root))
+    (stage.root / "trained.py").write_text(TRAINED)
+    (stage.root / "aside.py").write_text("X = 1")
+    for text in ("X = 1", helper):
+        (stage.root / "helper.py").write_text(text)
+        (stage.root / "aside.py").write_text(f"{text}\nimport helper")
+        for name in ("trained", "helper"):
+            sys.modules.pop(name, None)
+        with pytest.raises(ParamsError, match="broken off"):
+            importlib.import_module("trained").run(stage)
+
+    assert kept(stage) == expected
 
 
 def test_other_inputs_make_another_training(stage: Stage) -> None:
