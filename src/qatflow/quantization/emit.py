@@ -12,7 +12,8 @@ from qatflow.quantization.correction.graph import copied
 from qatflow.quantization.deployed import Deployable, converted_form, snap_biases
 from qatflow.quantization.fake_quant import initial_steps
 from qatflow.quantization.grid import on_grid
-from qatflow.tflite.convert import convert_int16_activations, convert_integer
+from qatflow.quantization.narrow import narrowed
+from qatflow.tflite.convert import convert_int16_activations, convert_integer, require
 from qatflow.tflite.inspect import layer_weights
 from qatflow.tflite.pairs import without_pairs
 
@@ -24,8 +25,9 @@ def to_int8(weights: str, quantized: Deployable, samples: Iterable[Array]) -> by
         ConversionError: If it would have no such weights.
     """
     snap_biases(quantized)
-    wanted = weights if quantized.plan.weights else None
-    return without_pairs(convert_integer(converted_form(quantized), samples, wanted))
+    flatbuffer = without_pairs(convert_integer(converted_form(quantized), samples, None))
+    flatbuffer = narrowed(flatbuffer, quantized)
+    return require(flatbuffer, weights) if quantized.plan.weights else flatbuffer
 
 
 def to_int16(quantized: Deployable, samples: Iterable[Array]) -> bytes:

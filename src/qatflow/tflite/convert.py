@@ -15,6 +15,13 @@ FAILURES = (ConverterError, ValueError, RuntimeError, TypeError, tf.errors.OpErr
 """What the converter raises on models that it cannot express."""
 
 
+WAYS_OUT = {
+    "INT4": ", as it can of Conv1D, Conv2D and Dense only: use an 8-bit strategy",
+    "INT8": ": it leaves arrays of less than 1024 numbers in float, unless activations are integers too (ptq_w8a8)",
+}
+"""What to do where a type of weights does not come out."""
+
+
 Configure = Callable[[Any], None]
 """Sets a converter up."""
 
@@ -131,7 +138,7 @@ def require(flatbuffer: bytes, dtype: str, *, integer: bool = False) -> bytes:
     """
     contents = inventory(flatbuffer)
     if dtype not in contents["weight_bytes"]:
-        raise ConversionError(f"TFLite made no {dtype} weights; it has {contents}")
+        raise ConversionError(f"TFLite made no {dtype} weights{WAYS_OUT.get(dtype, '')}; it has {contents}")
     if integer and any(name.startswith("FLOAT") for name in contents["tensor_dtypes"]):
         raise ConversionError(f"TFLite has no integer form of some layers and left them float; it has {contents}")
     return flatbuffer

@@ -15,7 +15,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from qatflow.artifacts import Array
 from qatflow.tflite.inspect import operator_name
-from qatflow.tflite.rewrite import keep_tensors, pack
+from qatflow.tflite.rewrite import empty_unread, keep_tensors, pack
 from qatflow.tflite.session import DELEGATED
 
 COMPUTING = frozenset({"SHAPE", "STRIDED_SLICE", "GATHER", "REDUCE_PROD", "PACK", "CONCATENATION"})
@@ -103,11 +103,7 @@ def _drop_unused(tree: Any, graph: Any) -> None:
     while dead := [op for op in graph.operators if _is_dead(tree, graph, op)]:
         graph.operators = [op for op in graph.operators if op not in dead]
     keep_tensors(tree, FIRST, sorted({index for index in _indices(graph) if index >= 0}))
-    held = {tensor.buffer for each in tree.subgraphs for tensor in each.tensors}
-    held |= {one.buffer for one in tree.metadata or []}
-    for number, buffer in enumerate(tree.buffers):
-        if number not in held:
-            buffer.data = None
+    empty_unread(tree)
 
 
 def _is_dead(tree: Any, graph: Any, operator: Any) -> bool:

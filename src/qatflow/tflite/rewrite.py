@@ -68,6 +68,15 @@ def keep_tensors(tree: Any, number: int, kept: Sequence[int]) -> None:
                 entry.tensorIndex = int(moved[entry.tensorIndex])
 
 
+def empty_unread(tree: Any) -> None:
+    """Take the data out of buffers that no tensor and no metadata read; the others keep their numbers."""
+    held = {tensor.buffer for each in tree.subgraphs for tensor in each.tensors}
+    held |= {one.buffer for one in tree.metadata or []}
+    for number, buffer in enumerate(tree.buffers):
+        if number not in held:
+            buffer.data = None
+
+
 def _placed(builder: Builder, buffers: Sequence[Any]) -> list["_Placed"]:
     """Write the data of buffers, the largest at the end of the file: it is built from there."""
     data = [np.asarray([] if buffer.data is None else buffer.data, np.uint8) for buffer in buffers]
