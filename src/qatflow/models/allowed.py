@@ -4,7 +4,7 @@ What is left out on purpose is in `INSTEAD`, with what to do. Operators between 
 `operators`.
 """
 
-from qatflow.errors import ModelError
+from qatflow.errors import ModelError, nearest
 
 CONTAINERS = frozenset({"Functional", "Model", "Sequential"})
 FAMILIES = (
@@ -120,6 +120,10 @@ INSTEAD = {
     **dict.fromkeys(("AutoContrast", "Equalization", "MelSpectrogram", "Pipeline", "STFTSpectrogram"), _PIPELINES),
     "RandomCrop": "whose output when the model is asked differs between versions of Keras; replace it by CenterCrop or "
     "Resizing, which have no weights",
+    "LayerScale": "a class of ConvNeXt's own, which multiplies each channel by its gamma; put a "
+    "DepthwiseConv2D(1, use_bias=False) in its place, with gamma as its kernel (1, 1, channels, 1)",
+    "StochasticDepth": "a class of ConvNeXt's own, which drops samples in training and passes them on when asked; "
+    "leave it out",
     "RNN": "which takes cells of any class; use LSTM, GRU or SimpleRNN",
 }
 """Layers that are not taken, and what is instead."""
@@ -167,8 +171,8 @@ def check_class(name: str, kind: object, module: object, registered: object) -> 
         raise ModelError(f"layer '{name}' is a {kind}, {INSTEAD[str(kind)]}")
     if kind not in LAYERS | HELPERS | CONTAINERS | POLICIES:
         raise ModelError(
-            f"layer '{name}' is a {kind}, which is not loaded from files; build what it does of layers that are. "
-            f"Known: {', '.join(sorted(LAYERS))}"
+            f"layer '{name}' is a {kind}, which is not loaded from files; build what it does of layers that are, "
+            f"which docs/coverage.md lists.{nearest(str(kind), sorted(LAYERS))}"
         )
 
 

@@ -127,11 +127,19 @@ def _from_object(model: Any, folder: Path, notes: list[str]) -> keras.Model:
     except (ValueError, TypeError, NotImplementedError, AttributeError, RuntimeError) as error:
         if not hasattr(model, "get_layer") or type(model).__name__ not in CONTAINERS:
             raise ModelError(f"The model cannot be used: {subclassed(type(model).__name__)}") from None
-        raise ModelError(f"The model cannot be saved: {' '.join(str(error).split())[:300]}") from None
+        told = " ".join(str(error).split())[:300]
+        raise ModelError(f"The model cannot be saved: {told}. {_way_to_save(told)}") from None
     try:
         return load_model_file(path, notes)
     except ModelError as error:
         raise ModelError(f"The model cannot be used: {str(error).removeprefix(f'Cannot load {path}: ')}") from None
+
+
+def _way_to_save(told: str) -> str:
+    """Return what to do where Keras cannot write a model."""
+    if "llipsis" in told:
+        return "Write x[..., a:b] with a colon for each axis, as x[:, :, a:b]"
+    return "Build the model anew of what Keras can write, so that model.save('model.keras') succeeds"
 
 
 def _check_weights(model: Any) -> None:

@@ -39,5 +39,19 @@ def test_refuses_other_classes(kind):
         check_class("d", kind, "keras.layers", None)
 
 
+@pytest.mark.parametrize(
+    ("kind", "way"), [("LayerScale", "put a DepthwiseConv2D"), ("StochasticDepth", "leave it out")]
+)
+def test_layers_of_applications_own_are_named_with_what_is_instead(kind, way):
+    with pytest.raises(ModelError, match=f"layer 'd' is a {kind}, .*{way}"):
+        check_class("d", kind, "tf_keras.src.applications.convnext", None)
+
+
+def test_an_unknown_layer_is_refused_in_one_sentence():
+    with pytest.raises(ModelError, match=r"docs/coverage\.md lists\. Did you mean 'Conv2D'") as told:
+        check_class("d", "Conv2d", "keras.layers", None)
+    assert len(str(told.value)) < 200
+
+
 def test_activation_may_be_absent():
     check_activation("d", None)

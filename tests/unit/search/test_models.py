@@ -71,6 +71,11 @@ def open_model():
     return keras.Model(x, layers.Dense(2)(x), name="user")
 
 
+def ellipsis_model():
+    x = layers.Input((3, 4))
+    return keras.Model(x, layers.Flatten()(x[..., :2]), name="user")
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -79,6 +84,7 @@ def open_model():
         (nan_model, "Layer 'broken' has weights that are NaN"),
         (branched_model, "has 2 inputs and 1 outputs"),
         (open_model, r"takes \(None, 3\); TFLite needs a number"),
+        (ellipsis_model, r"cannot be saved: .*\. Write x\[\.\.\., a:b\] with a colon for each axis"),
         (tf.Module, "Expected a Keras model or the path of one, not a Module"),
         (lambda: None, "not a NoneType"),
     ],
