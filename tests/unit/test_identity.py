@@ -197,6 +197,9 @@ def test_files_that_python_makes_itself_do_not_count(project: Project) -> None:
     project({"tasks/__pycache__/own.pyc": "", "tasks/.hidden": "", "tasks/table.json~": "", "other.json": "[]"})
     assert code_digest("tasks.own", project=root) == before
     assert list(before.files) == ["tasks:table.json"]
+    project({"tasks/inner/__init__.py": "", "tasks/inner/a.json": "", "tasks/folder/b.json": ""})
+    assert list(code_digest("tasks.own", project=root).files) == ["tasks:folder/b.json", "tasks:table.json"]
+    (root / "tasks" / "folder" / "b.json").unlink()
     project({"tasks/table.json": "[2]"})
     assert code_digest("tasks.own", project=root).since(before) == ("tasks:table.json changed",)
 
