@@ -29,8 +29,9 @@ from qatflow.release.preference import shares
 SETTINGS = GATES["beats_champion"]
 ALPHA, MARGIN = SETTINGS["alpha"], SETTINGS["margin"]
 SAMPLES = (100, 1000, 10_000)
-NIGHTS, TRUE, LOSS, CHURN = 100, 0.95, 0.0025, 0.3
-"""Nights of a history, accuracy of its first champion, what each candidate truly loses, share of redrawn answers."""
+NIGHTS, TRUE, LOSS, CHURN, OWN = 100, 0.95, 0.0025, 0.3, 0.3
+"""Nights of a history, accuracy of its first champion, what each candidate truly loses, share of redrawn answers, and
+the part of a residual that is a regression's own."""
 GATE = BeatsChampion()
 Rng = np.random.Generator
 Pair = Callable[[Rng, int, float], tuple[Answers, Answers]]
@@ -52,8 +53,10 @@ COUNTS = """
 RATES = """
 ## Nights on which something is promoted
 
-Of {nights} nights, for R² of two fifths of them. Of models that are not good enough at most {alpha:g} % may pass,
-several at once too; of good ones as many as a test split of that size can show.
+Of {nights:,} nights. Of models that are not good enough at most {alpha:g} % may pass, several at once too (one standard
+error of these shares is {error:.1f} points); of good ones as many as a test split of that size can show. Squared errors
+of R²: of normal residuals; of residuals with Student's distribution of 3 degrees of freedom, whose squares have no
+variance; and log-normal ones.
 """
 
 
@@ -150,10 +153,21 @@ def accuracies(rng: Rng, samples: int, loss: float) -> tuple[Answers, Answers]:
 
 
 def errors(rng: Rng, samples: int, loss: float) -> tuple[Answers, Answers]:
-    """Return the same of two regressions with heavy-tailed errors, of R² 0.8."""
+    """Return the same of two regressions with log-normal squared errors, of R² 0.8."""
     zeros, base = np.zeros(samples, np.int64), 0.2 * rng.lognormal(-0.5, 1.0, samples)
     noise = rng.lognormal(-0.045, 0.3, samples)
     return Answers("r2", base, zeros), Answers("r2", base * noise * (1 + loss / 0.2), zeros)
+
+
+def residuals(draw: Callable[[Rng, int], Array]) -> Pair:
+    """Return the same of two regressions of R² 0.8 whose residuals, of variance 1, are alike but for a part."""
+
+    def pair(rng: Rng, samples: int, loss: float) -> tuple[Answers, Answers]:
+        shared, zeros = (1 - OWN**2) ** 0.5 * draw(rng, samples), np.zeros(samples, np.int64)
+        a, b = (shared + OWN * rng.normal(size=samples) for _ in range(2))
+        return Answers("r2", 0.2 * a**2, zeros), Answers("r2", (0.2 + loss) * b**2, zeros)
+
+    return pair
 
 
 def ranks(rng: Rng, samples: int, loss: float) -> tuple[Answers, Answers]:
@@ -163,6 +177,15 @@ def ranks(rng: Rng, samples: int, loss: float) -> tuple[Answers, Answers]:
     spread = max((1.5 / float(ndtri(area))) ** 2 / 2 - 1, 0.0) ** 0.5
     base = 1.5 * labels + rng.normal(size=samples)
     return Answers("auc", base, labels), Answers("auc", base + spread * rng.normal(size=samples), labels)
+
+
+METRICS: dict[str, Pair] = {
+    "accuracy": accuracies,
+    "R², normal": residuals(lambda rng, samples: rng.normal(size=samples)),
+    "R², Student's 3": residuals(lambda rng, samples: rng.standard_t(3, samples) / 3**0.5),
+    "R², log-normal": errors,
+    "AUC": ranks,
+}
 
 
 def promoted(pair: Callable[[], tuple[Answers, Answers]], candidates: int, size: int) -> bool:
@@ -187,11 +210,10 @@ def rates(nights: int) -> Iterator[str]:
     yield "| candidate, in truth | metric | " + " | ".join(f"{samples:,} samples" for samples in SAMPLES) + " |"
     yield "| --- | --- |" + " ---: |" * len(SAMPLES)
     for told, loss, size, count in cases:
-        for name, make in (("accuracy", accuracies), ("R²", errors), ("AUC", ranks)):
+        for name, make in METRICS.items():
             if (name == "AUC" and loss == 0) or (name != "accuracy" and count > 1):
                 continue  # an equal detector here is the same one; several at once differ by the level alone
-            asked = nights if name != "R²" else nights * 2 // 5  # its bootstrap takes most of the time
-            found = [rate(make, samples, loss, (size, count), asked) for samples in SAMPLES]
+            found = [rate(make, samples, loss, (size, count), nights) for samples in SAMPLES]
             yield f"| {told} | {name} | " + " | ".join(f"{100 * share:.1f} %" for share in found) + " |"
 
 
@@ -222,13 +244,13 @@ def by_counts(nights: int) -> Iterator[str]:
 def main() -> None:
     """Print both tables; arguments are the number of histories, and of single nights."""
     histories, nights = (int(word) for word in (sys.argv[1:] or ("20", "500")))
-    started = time.monotonic()
+    started, error = time.monotonic(), 100 * (ALPHA * (1 - ALPHA) / max(nights, 1)) ** 0.5
     sys.stdout.write(HEAD.format(alpha=ALPHA, margin=MARGIN))
     told = {"nights": NIGHTS, "loss": 100 * LOSS, "histories": histories}
     if histories:
         sys.stdout.write("\n".join([RATCHETS.format(**told), *ratchets(histories), ""]))
     sys.stdout.write("\n".join([COUNTS.format(nights=20 * nights), *by_counts(20 * nights), ""]))
-    sys.stdout.write("\n".join([RATES.format(nights=nights, alpha=100 * ALPHA), *rates(nights), ""]))
+    sys.stdout.write("\n".join([RATES.format(nights=nights, alpha=100 * ALPHA, error=error), *rates(nights), ""]))
     sys.stderr.write(f"{time.monotonic() - started:.0f} s\n")
 
 
