@@ -57,5 +57,5 @@ def _saved(run: Run, variant: Variant) -> str:
     smaller = wording.than_float(wording.smaller(evaluation["size_bytes"] / reference["size_bytes"]))
     faster = wording.than_float(wording.faster(timings["latency_ratio"]))
     sizes = f"{wording.size(evaluation['size_bytes'])} instead of {wording.size(reference['size_bytes'])}"
-    own, other = wording.latency(timings["latency_us"]["p50"]), wording.latency(summary.float_latency(run))
+    own, other = wording.latency(summary.latency(run, variant)), wording.latency(summary.float_latency(run))
     return f"It is {smaller} ({sizes}) and {faster} ({own} instead of {other} a sample, on the machine of this run)."

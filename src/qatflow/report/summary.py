@@ -1,7 +1,5 @@
 """The report's figures as one JSON-like value. Pure: a run in, a summary out."""
 
-from statistics import median
-
 from qatflow.report import wording
 from qatflow.report.course import alarms, course_summary
 from qatflow.report.read import Record, Run, Variant
@@ -30,7 +28,7 @@ def summarize(run: Run) -> Record:
 
 
 def float_summary(run: Run) -> Record:
-    """Return the float model's figures; its latency is the median over the runs beside each variant."""
+    """Return the float model's figures."""
     model = run.float_model
     return {
         "accuracy": model["score"],
@@ -41,11 +39,18 @@ def float_summary(run: Run) -> Record:
 
 
 def float_latency(run: Run, key: str = "p50") -> float:
-    """Return the float model's latency in microseconds, the same on the whole page.
+    """Return the float model's latency in microseconds, the same on the whole page: beside the variant in focus."""
+    return float(focus(run).timings["float_latency_us"][key])
 
-    It is timed in turns with each variant, which gives the ratios; the median of these runs speaks for itself.
+
+def latency(run: Run, variant: Variant, key: str = "p50") -> float:
+    """Return a variant's latency in microseconds, as if timed when the float model of the page was.
+
+    Each is timed in turns with the float model, in a run of its own, in which the machine may have been slower. So
+    ratios are what is known; two latencies on the page have the ratio that it states.
     """
-    return float(median(variant.timings["float_latency_us"][key] for variant in run.variants))
+    timings = variant.timings
+    return float(timings["latency_us"][key] * float_latency(run) / timings["float_latency_us"]["p50"])
 
 
 def champion_summary(run: Run) -> Record | None:
@@ -71,7 +76,7 @@ def variant_summary(run: Run, variant: Variant) -> Record:
         "agreement_fake_quant": evaluation["agreement_fake_quant"],
         "size_bytes": evaluation["size_bytes"],
         "size_zstd_bytes": evaluation["size_zstd_bytes"],
-        "latency_us": timings["latency_us"]["p50"],
+        "latency_us": latency(run, variant),
         "latency_ratio": timings["latency_ratio"],
         "sha256": evaluation["sha256"],
         "passed": not refused_by(run, variant),

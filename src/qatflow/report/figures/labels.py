@@ -53,7 +53,7 @@ def _candidates(x: float, y: float) -> list[Place]:
 
 def _box(option: Place, width: float) -> Box:
     left = option.x - {"start": 0.0, "middle": width / 2, "end": width}[option.anchor]
-    return left, option.y - HEIGHT + 2, left + width, option.y + 2
+    return left - CHARACTER / 2, option.y - HEIGHT + 2, left + width + CHARACTER / 2, option.y + 2
 
 
 def _cost(box: Box, taken: Sequence[Box], frame: Box) -> float:

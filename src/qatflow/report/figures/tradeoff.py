@@ -17,8 +17,7 @@ RADIUS = 6
 class Cost:
     """What is paid for a score: the axis' title, how values and ticks read.
 
-    `compare` says how a ratio to the float model's reads; None where single figures are all that is sound: the float
-    model is timed beside each variant, and its times differ.
+    `compare` says how a ratio to the float model's reads; None where the figure itself is told.
     """
 
     name: str
@@ -35,13 +34,17 @@ LATENCY = Cost("Latency", "median latency (logarithmic)", wording.latency, wordi
 
 @dataclass(frozen=True)
 class Point:
-    """A flatbuffer: what it costs, its score with the 95 % interval, if there is one, and what became of it."""
+    """A flatbuffer: what it costs, its score with the 95 % interval, if there is one, and what became of it.
+
+    `against` says where its score stands against the float model's, if that is known.
+    """
 
     name: str
     cost: float
     score: float
     interval: tuple[float, float] | None
     status: Literal["float", "champion", "passed", "refused"]
+    against: str = ""
 
 
 def tradeoff(points: Sequence[Point], score: wording.Score, cost: Cost = SIZE) -> Figure:
@@ -111,7 +114,7 @@ def _title(points: Sequence[Point], score: wording.Score, cost: Cost) -> str:
     if reference is None or cost.compare is None:
         return f"{best.name} has {cost.name.lower()} {cost.write(best.cost)}, {score.noun} {score.value(best.score)}"
     ratio = cost.compare(best.cost / reference.cost)
-    return f"{best.name} is {ratio}, its {score.noun} {score.against_float(best.score - reference.score)}"
+    return f"{best.name} is {ratio}, its {score.noun} {best.against or score.value(best.score)}"
 
 
 def _note(points: Sequence[Point]) -> str:

@@ -1,6 +1,6 @@
 """The ensemble: its members and their weights, what it gains over the best of them, and what it costs."""
 
-from qatflow.report import wording
+from qatflow.report import summary, wording
 from qatflow.report.read import ENSEMBLE, Record, Run, Variant
 
 
@@ -34,7 +34,7 @@ def _row(run: Run, variant: Variant) -> Record:
         "ece": wording.ABSENT if ece is None else wording.percent(ece),
         "loss": wording.number(run.ensemble["losses"].get(variant.name)),
         "size": wording.size(evaluation["size_bytes"]),
-        "p50": wording.latency(variant.timings["latency_us"]["p50"]),
+        "p50": wording.latency(summary.latency(run, variant)),
     }
 
 

@@ -53,7 +53,7 @@ def _measured(run: Run, variant: Variant) -> list[Tile]:
     return [
         _size(run, evaluation["size_bytes"]),
         _score(run, evaluation["score"], variant),
-        Tile("Latency", wording.latency(timings["latency_us"]["p50"]), speed),
+        Tile("Latency", wording.latency(summary.latency(run, variant)), speed),
         Tile("Agreement", wording.percent(evaluation["agreement_float"]), same),
     ]
 

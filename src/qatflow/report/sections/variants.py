@@ -3,7 +3,8 @@
 from typing import Literal
 
 from qatflow.report import summary, wording
-from qatflow.report.figures.latency import Timing, latency
+from qatflow.report.figures.latency import Timing
+from qatflow.report.figures.latency import latency as latency_figure
 from qatflow.report.figures.svg import Figure
 from qatflow.report.figures.tradeoff import COMPRESSED, LATENCY, SIZE, Cost, Point, tradeoff
 from qatflow.report.read import Record, Run, Variant
@@ -14,7 +15,7 @@ Status = Literal["float", "champion", "passed", "refused"]
 def variants(run: Run) -> Record:
     """Return the rows of both tables and the two figures."""
     threads = run.variants[0].timings["threads"]
-    timings = [_timing(variant.name, variant.timings["latency_us"]) for variant in run.variants]
+    timings = [_timing(run, variant) for variant in run.variants]
     reference = Timing("float", *(summary.float_latency(run, key) for key in ("p50", "p95")))
     return {
         "score_name": wording.SCORES[run.task].name,
@@ -23,8 +24,8 @@ def variants(run: Run) -> Record:
         "threads": threads,
         "float": _float_row(run),
         "rows": [_row(run, variant) for variant in run.variants],
-        "measured": [_measured(variant) for variant in run.variants],
-        "figures": [*_fronts(run), latency(reference, timings, threads)],
+        "measured": [_measured(run, variant) for variant in run.variants],
+        "figures": [*_fronts(run), latency_figure(reference, timings, threads)],
     }
 
 
@@ -50,8 +51,8 @@ def _row(run: Run, variant: Variant) -> Record:
         "size": wording.size(evaluation["size_bytes"]),
         "smaller": wording.smaller(evaluation["size_bytes"] / reference["size_bytes"]),
         "compressed": wording.size(evaluation["size_zstd_bytes"]),
-        "p50": wording.latency(variant.timings["latency_us"]["p50"]),
-        "p95": wording.latency(variant.timings["latency_us"]["p95"]),
+        "p50": wording.latency(summary.latency(run, variant)),
+        "p95": wording.latency(summary.latency(run, variant, "p95")),
         "faster": wording.faster(variant.timings["latency_ratio"]),
     }
 
@@ -67,11 +68,11 @@ def _float_row(run: Run) -> Record:
     }
 
 
-def _measured(variant: Variant) -> Record:
+def _measured(run: Run, variant: Variant) -> Record:
     evaluation, timings = variant.evaluation, variant.timings
     return {
         "name": variant.name,
-        "p99": wording.latency(timings["latency_us"]["p99"]),
+        "p99": wording.latency(summary.latency(run, variant, "p99")),
         "throughput": f"{timings['throughput_per_s']:,.0f}",
         "best_batch": timings["best_batch"],
         "memory": wording.size(timings["peak_memory_bytes"]),
@@ -94,7 +95,7 @@ def _fronts(run: Run) -> list[Figure]:
         tradeoff(
             [
                 Point("float", floats[cost], model["score"], None, "float"),
-                *(_point(run, variant, _costs(variant)[cost]) for variant in run.variants),
+                *(_point(run, variant, _costs(run, variant)[cost]) for variant in run.variants),
             ],
             score,
             cost,
@@ -103,19 +104,20 @@ def _fronts(run: Run) -> list[Figure]:
     ]
 
 
-def _costs(variant: Variant) -> dict[Cost, float]:
+def _costs(run: Run, variant: Variant) -> dict[Cost, float]:
     evaluation = variant.evaluation
     return {
         SIZE: evaluation["size_bytes"],
         COMPRESSED: evaluation["size_zstd_bytes"],
-        LATENCY: variant.timings["latency_us"]["p50"],
+        LATENCY: summary.latency(run, variant),
     }
 
 
 def _point(run: Run, variant: Variant, cost: float) -> Point:
     interval = variant.evaluation["score_interval"]
     bounds = (interval[0], interval[1]) if interval else None
-    return Point(variant.name, cost, variant.evaluation["score"], bounds, status(run, variant))
+    against = summary.against_float(run, variant.evaluation["score"], variant)
+    return Point(variant.name, cost, variant.evaluation["score"], bounds, status(run, variant), against)
 
 
 def _share(share: float | None) -> str:
@@ -129,5 +131,5 @@ def _interval(interval: list[float] | None, score: wording.Score) -> str:
     return f"{low} to {high}"
 
 
-def _timing(name: str, latency_us: Record) -> Timing:
-    return Timing(name, latency_us["p50"], latency_us["p95"])
+def _timing(run: Run, variant: Variant) -> Timing:
+    return Timing(variant.name, summary.latency(run, variant), summary.latency(run, variant, "p95"))

@@ -19,9 +19,9 @@ def test_small_and_good_lies_up_and_left(parse):
 
 
 def test_the_champion_is_ringed_and_named_in_the_title(parse):
-    champion = Point("small", 20_000, 0.97, None, "champion")
+    champion = Point("small", 20_000, 0.97, None, "champion", "as good as float")
     figure = tradeoff([FLOAT, Point("other", 21_000, 0.975, None, "passed"), champion], SCORE)
-    assert figure.title == f"small is 4.0\u00d7 smaller, its accuracy 1.0{SPACE}points below float"
+    assert figure.title == "small is 4.0\u00d7 smaller, its accuracy as good as float"
     assert "intervals" not in figure.note
     assert [node.attributes["class"] for node in parse(figure.svg) if node.tag == "circle"].count("ring") == 1
 

@@ -50,18 +50,33 @@ def test_headline_tile_and_table_say_of_a_difference_what_its_test_says(run, p, 
     assert ("may be chance" in dict(headline(shown)["answers"])["Is it good"]) is row["chance"]
 
 
+def timed_beside(run, slower):
+    """All variants are half as fast again as float; the machine was slower while others than the one in focus ran."""
+    shown = []
+    for variant in run.variants:
+        at = 20.0 if variant == summary.focus(run) else 20.0 * slower
+        float_us, own_us = ({f"p{p}": base + p for p in (50, 95, 99)} for base in (at - 50, at / 2 - 50))
+        timings = {"float_latency_us": float_us, "latency_us": own_us, "latency_ratio": 0.5}
+        shown.append(replace(variant, timings=variant.timings | timings))
+    return replace(run, variants=tuple(shown))
+
+
 def test_the_float_model_has_one_latency_on_the_whole_page(run):
-    beside = [10.0, 20.0, 90.0]
-    timed = tuple(
-        replace(v, timings=v.timings | {"float_latency_us": {"p50": at, "p95": 2 * at, "p99": 3 * at}})
-        for v, at in zip(run.variants, beside, strict=True)
-    )
-    shown = replace(run, variants=timed)
+    shown = timed_beside(run, slower=5.0)
 
     assert "(20.0 \u00b5s)" in tiles(headline(shown))[2][2]
     assert "instead of 20.0 \u00b5s" in dict(headline(shown)["answers"])["Is it smaller and faster"].replace(SPACE, " ")
     assert variants(shown)["float"]["p50"].replace(SPACE, " ") == "20.0 \u00b5s"
     assert summary.float_summary(shown)["latency_us"] == 20.0
+
+
+def test_two_latencies_on_the_page_have_the_ratio_that_it_states(run):
+    """Of a champion timed on a slow hour it said "1.1x faster (1.87 us instead of 1.19 us)"."""
+    shown = timed_beside(run, slower=5.0)
+
+    assert {row["p50"].replace(SPACE, " ") for row in variants(shown)["rows"]} == {"10.0 \u00b5s"}
+    assert tiles(headline(shown))[2][1:] == ("10.0 \u00b5s", "2.0\u00d7 faster than float (20.0 \u00b5s)")
+    assert all(v["latency_us"] == pytest.approx(10.0) for v in summary.summarize(shown)["variants"].values())
 
 
 def test_of_a_model_from_elsewhere_no_page_says_what_it_never_saw(run):
