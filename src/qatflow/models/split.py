@@ -5,6 +5,7 @@ from typing import Any
 
 from qatflow.backend import keras
 from qatflow.models.activations import activation_of
+from qatflow.models.einsum import dense_parts
 from qatflow.models.rebuild import Part, copied, is_stateless, rebuild, unique
 
 layers = keras.layers
@@ -36,7 +37,7 @@ def split(model: keras.Model) -> keras.Model:
 
     A layer without weights that is called several times becomes one for each call. An activation inside a layer, other
     than linear and relu, becomes a layer behind it: `conv`, `conv_sigmoid`. A separable convolution becomes two:
-    `conv_depthwise`, and `conv` with its bias and activation.
+    `conv_depthwise`, and `conv` with its bias and activation. An EinsumDense becomes a Dense, see `einsum`.
 
     Args:
         model: Flat, see `flatten`.
@@ -63,6 +64,8 @@ def split(model: keras.Model) -> keras.Model:
 
 
 def _pieces(layer: Any, taken: set[str], **changes: Any) -> list[Part]:
+    if type(layer) is layers.EinsumDense:
+        return list(dense_parts(layer, taken, changes))
     return _separated(layer, taken, changes) if type(layer) in SEPARABLE else [copied(layer, **changes)]
 
 
