@@ -56,7 +56,8 @@ def alarm_of(flatbuffer: bytes, quantized: Deployable, twin: keras.Model, data: 
         *(task_score(data.task, x, y, answers) for answers in (outputs, expected)),
         _chance(data.task, y),
     )
-    if known > chance and score - chance < KEPT * (known - chance):
+    by_luck = luck(judged(data.task, x, expected), judged(data.task, x, outputs), data.task)
+    if known > chance and score - chance < KEPT * (known - chance) and known - score > by_luck:
         said = f"the flatbuffer scores {score:.3f} on {len(x)} samples, the float model {known:.3f}"
         return Alarm(said, parting(flatbuffer, quantized.model, x[:SEEN]), of_conversion=False)
     return None
@@ -65,6 +66,16 @@ def alarm_of(flatbuffer: bytes, quantized: Deployable, twin: keras.Model, data: 
 def _chance(task: str, y: Array) -> float:
     """Return the score of answers that look at nothing: of the most frequent class; 0 of others (R²)."""
     return float(np.max(np.bincount(y.astype(int)))) / len(y) if task == "classification" else 0.0
+
+
+def luck(expected: Array, outputs: Array, task: str) -> float:
+    """Return how far two accuracies on the same samples part by chance: two standard errors of their difference.
+
+    Only answers that differ count (McNemar, Psychometrika 12:153, 1947): √d / n, where d of n do. 0 for other tasks.
+    """
+    if task != "classification":
+        return 0.0
+    return float(2 * np.sqrt((1 - agreement(task, expected, outputs)) / len(outputs)))
 
 
 def parting(flatbuffer: bytes, model: keras.Model, x: Array) -> str:
