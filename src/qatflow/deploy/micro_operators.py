@@ -31,5 +31,8 @@ def resolver_methods(operators: Iterable[str]) -> list[str]:
     wanted = {name: _BY_OPERATOR.get(name.replace("_", "").lower()) for name in operators}
     missing = sorted(name for name, method in wanted.items() if method is None)
     if missing:
-        raise DeployError(f"TFLite Micro has no operator {', '.join(missing)}; the model cannot run there")
+        raise DeployError(
+            f"TFLite Micro has no operator {', '.join(missing)}; the model cannot run there: put another layer in its "
+            "place (relu, relu6, hard_swish, sigmoid and tanh run there), or deploy it for LiteRT, as --target archive"
+        )
     return sorted(method for method in wanted.values() if method is not None)

@@ -20,6 +20,7 @@ WAYS_OUT = {
     "INT8": ": it leaves arrays of less than 1024 numbers in float, unless activations are integers too (ptq_w8a8)",
 }
 """What to do where a type of weights does not come out."""
+COVERAGE = "docs/coverage.md says by which strategies each layer goes"
 
 
 Configure = Callable[[Any], None]
@@ -176,5 +177,5 @@ def _convert(model: keras.Model, configure: Configure, *, looped: bool = False) 
         flatbuffer = bytes(converter.convert())
     except FAILURES as error:
         reason = " ".join(str(error).split("error: ")[-1].split())
-        raise ConversionError(f"TFLite cannot express {model.name}: {reason[:300]}") from None
+        raise ConversionError(f"TFLite cannot express {model.name}: {reason[:300]}. {COVERAGE}") from None
     return with_empty_states(flatbuffer) if looped else with_fixed_shapes(flatbuffer)
