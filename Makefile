@@ -35,6 +35,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@echo "Installing the locked packages into .venv; the first time this takes some minutes."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@$(BIN)/qatflow graph >/dev/null
 	@touch $@
 
 pictures: setup ## the README's pictures, of the last `make run`; needs chromium
@@ -44,4 +45,4 @@ lock: ## write requirements.lock anew from pyproject.toml; needs uv
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --group dev pyproject.toml -o requirements.lock
 
 clean: ## remove what runs leave behind, not the environment
-	rm -rf artifacts demo deployed logs monitoring online mlflow.db mlartifacts .qatflow .dvc/cache .dvc/tmp dvc.lock
+	rm -rf artifacts demo deployed logs monitoring online mlflow.db mlartifacts .qatflow .dvc/cache .dvc/tmp dvc.lock code.json

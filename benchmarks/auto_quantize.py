@@ -13,10 +13,10 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from qatflow.backend import keras, start
-from qatflow.cli.screen import hushed
 from qatflow.models import ARCHITECTURES
 from qatflow.quantization import STRATEGIES
 from qatflow.quantization.run import make
+from qatflow.screen import hushed
 from qatflow.search.clock import Clock
 from qatflow.search.decide import qualifies
 from qatflow.search.inputs import Inputs, take_inputs

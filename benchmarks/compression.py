@@ -21,7 +21,6 @@ from benchmarks.stock import convert_stock
 from benchmarks.stock_compression import CHAINS, stock_chain
 from qatflow.artifacts import digest
 from qatflow.backend import keras, start
-from qatflow.cli.screen import hushed
 from qatflow.data.prepared import PreparedData
 from qatflow.errors import QATFlowError
 from qatflow.evaluation.latency import interleaved_latency
@@ -30,6 +29,7 @@ from qatflow.params.compression import CompressionParams
 from qatflow.params.quantize import QatParams, QuantizeParams
 from qatflow.quantization.deployed import Deployable
 from qatflow.quantization.run import Made, make
+from qatflow.screen import hushed
 from qatflow.search.clock import Clock
 from qatflow.search.loop import Search
 from qatflow.search.names import compressions_of

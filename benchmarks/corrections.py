@@ -19,7 +19,6 @@ import numpy as np
 
 from qatflow.artifacts import Array, stage_output
 from qatflow.backend import keras, start
-from qatflow.cli.screen import hushed
 from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import PreparedData, open_prepared
 from qatflow.evaluation.agreement import agreement
@@ -31,6 +30,7 @@ from qatflow.params.quantize import CorrectionParams, QuantizeParams
 from qatflow.quantization import INT8, STRATEGIES, W8
 from qatflow.quantization.base import Strategy, Work
 from qatflow.quantization.fake_quantized import FakeQuantized
+from qatflow.screen import hushed
 from qatflow.tflite.convert import convert_float
 from qatflow.tflite.runtime import Runner
 from qatflow.training.fit import fit

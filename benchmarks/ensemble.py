@@ -23,7 +23,6 @@ import numpy as np
 from benchmarks.qat_accuracy import base_model, prepared_data
 from qatflow.artifacts import digest, read_json
 from qatflow.backend import keras, start
-from qatflow.cli.screen import hushed
 from qatflow.data.prepared import PreparedData
 from qatflow.deploy import TARGETS
 from qatflow.ensemble.build import RECORD, Ingredients, build_ensemble
@@ -40,6 +39,7 @@ from qatflow.quantization.run import make
 from qatflow.release.base import Candidate
 from qatflow.release.bundle import build_bundle
 from qatflow.release.manifest import Lineage
+from qatflow.screen import hushed
 from qatflow.tflite.convert import convert_float
 from qatflow.tflite.runtime import Runner
 from qatflow.training.fit import fit

@@ -26,7 +26,6 @@ from ai_edge_litert.interpreter import Interpreter
 
 from benchmarks.qat_accuracy import arguments_parser, base_model, prepared_data
 from qatflow.artifacts import Array
-from qatflow.cli.screen import hushed
 from qatflow.data.prepared import PreparedData
 from qatflow.explanation.drift import rank_correlation
 from qatflow.explanation.game import Answer, Game, answer_of
@@ -35,6 +34,7 @@ from qatflow.explanation.subject import Field, open_field
 from qatflow.params.explain import ExplainParams
 from qatflow.params.quantize import QuantizeParams
 from qatflow.quantization.run import make
+from qatflow.screen import hushed
 from qatflow.tflite.convert import convert_float
 from qatflow.tflite.runtime import Runner
 from qatflow.tflite.session import TensorSpec

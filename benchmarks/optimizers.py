@@ -23,7 +23,6 @@ import numpy as np
 from benchmarks.qat_accuracy import prepared_data
 from qatflow.artifacts import Array
 from qatflow.backend import keras, start
-from qatflow.cli.screen import hushed
 from qatflow.data.prepared import PreparedData, Split
 from qatflow.models import ARCHITECTURES
 from qatflow.params.pretrain import PretrainParams
@@ -32,6 +31,7 @@ from qatflow.quantization.base import Work
 from qatflow.quantization.deployed import Deployable
 from qatflow.quantization.fidelity import kl_divergence
 from qatflow.quantization.run import find_strategy
+from qatflow.screen import hushed
 from qatflow.tflite.runtime import Runner
 from qatflow.training.fit import fit
 from qatflow.training.optimizers import OPTIMIZERS

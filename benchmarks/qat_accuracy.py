@@ -18,7 +18,6 @@ import numpy as np
 from benchmarks.stock import SCHEMES, ai_edge, convert_stock, stock
 from qatflow.artifacts import Array, digest, stage_output
 from qatflow.backend import keras, start
-from qatflow.cli.screen import hushed
 from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import PreparedData, open_prepared
 from qatflow.models import ARCHITECTURES
@@ -27,6 +26,7 @@ from qatflow.params.data import DataParams
 from qatflow.params.pretrain import PretrainParams
 from qatflow.params.quantize import QatParams, QuantizeParams
 from qatflow.quantization.run import make
+from qatflow.screen import hushed
 from qatflow.tflite.convert import convert_float
 from qatflow.tflite.inspect import inventory
 from qatflow.tflite.runtime import Runner

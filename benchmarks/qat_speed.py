@@ -14,13 +14,13 @@ import numpy as np
 
 from benchmarks.stock import stock
 from qatflow.backend import keras, start, tf
-from qatflow.cli.screen import hushed
 from qatflow.models import ARCHITECTURES
 from qatflow.models.kernels import quantizable
 from qatflow.quantization.calibration import ranges
 from qatflow.quantization.canonical import canonical
 from qatflow.quantization.fake_quant import Grids, Learn, build, initial_steps, own_outputs
 from qatflow.quantization.plan import Plan, plan_outputs
+from qatflow.screen import hushed
 from qatflow.training.quantization_aware import QuantizationAware
 
 MODELS = {"resnet8": 1.0, "mobilenet_v1": 0.25}

@@ -14,11 +14,11 @@ import numpy as np
 
 from benchmarks.qat_accuracy import arguments_parser, base_model, prepared_data, training_of
 from qatflow.backend import keras, start
-from qatflow.cli.screen import hushed
 from qatflow.data.prepared import PreparedData
 from qatflow.params.quantize import QuantizeParams
 from qatflow.quantization.fidelity import kl_divergence
 from qatflow.quantization.run import make
+from qatflow.screen import hushed
 from qatflow.tflite.runtime import Runner
 
 SWITCHES: Mapping[str, Mapping[str, Any]] = {

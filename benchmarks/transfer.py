@@ -17,7 +17,6 @@ import numpy as np
 from benchmarks.qat_accuracy import accuracy_of
 from qatflow.artifacts import stage_output
 from qatflow.backend import keras, start
-from qatflow.cli.screen import hushed
 from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import PreparedData, open_prepared
 from qatflow.models import ARCHITECTURES
@@ -27,6 +26,7 @@ from qatflow.params.pretrain import PretrainParams
 from qatflow.params.quantize import QatParams, QuantizeParams
 from qatflow.params.transfer import TransferParams
 from qatflow.quantization.run import make
+from qatflow.screen import hushed
 from qatflow.training.fit import fit
 from qatflow.training.transfer import fine_tune
 

@@ -1,19 +1,16 @@
 """Tries the winner that waits beside the champion, on the running server; promotes or drops it.
 
-`python -m flows.canary [REASON]`; `flows.renew` ends with it. Killed, it begins again: the winner waits on.
+`python -m flows.canary [REASON]`; flows/renew.py ends with it. Killed, it begins again: the winner waits on.
 """
 
 import sys
+from collections.abc import Sequence
 
-from prefect import flow, task
-from prefect.cache_policies import NO_CACHE
+from prefect import flow
 
-from flows.once import run_once
-from flows.session import ROOT
-from qatflow import params_file
-from qatflow.adapters import canary as adapter
-
-TIMEOUT_S = 600.0
+from flows import ROOT
+from qatflow.pipeline.canary import settle
+from qatflow.pipeline.program import run_once
 
 
 @flow(name="canary")
@@ -23,21 +20,13 @@ def canary(reason: str = "by hand") -> str:
     Raises:
         QATFlowError: If the registry does not answer, or the winner does not run here.
     """
-    return settle(reason)
+    return settle(ROOT, reason)
 
 
-@task(name="settle", cache_policy=NO_CACHE)
-def settle(reason: str) -> str:
-    """Run the canary and log how it ended."""
-    from qatflow.adapters.mlflow_monitor import log_canary
-
-    params = params_file.load(ROOT / "params.yaml")
-    tried = adapter.try_pending(params, ROOT, reason, TIMEOUT_S)
-    if tried is None:
-        return "no winner waits; the champion stays"
-    log_canary(params, ROOT, tried)
-    return f"{tried.outcome} version {tried.version}: {tried.why}"
+def main(words: Sequence[str]) -> None:
+    """Run it once."""
+    run_once(ROOT, canary, *words)
 
 
 if __name__ == "__main__":
-    run_once(canary, *sys.argv[1:2])
+    main(sys.argv[1:])

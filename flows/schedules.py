@@ -1,136 +1,22 @@
 """Serves the flows: `retrain` by cron and event, `monitor` every few minutes, `renew` when that one saw drift.
 
-`python -m flows.schedules [--port N]`.
-
-Uses the Prefect server that PREFECT_API_URL names, else starts one. An ephemeral API is refused: it never schedules.
+`python -m flows.schedules [--port N]`. Section `flow` of params.yaml says when.
 """
 
-import argparse
-import asyncio
-import os
 import sys
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from typing import Any, cast
-from zoneinfo import ZoneInfo
+from collections.abc import Sequence
 
-from prefect import Flow
-from prefect import serve as serve_deployments
-from prefect.deployments.runner import RunnerDeployment
-from prefect.events import DeploymentEventTrigger
-from prefect.schedules import Cron, Interval
-from prefect.server.schemas.schedules import CronSchedule
-from prefect.settings import PREFECT_API_URL, temporary_settings
-
-from flows.monitor import EVENT as DRIFT
-from flows.monitor import deployment_name, monitor, resource
-from flows.prefect_server import check_server, server
+from flows import ROOT
+from flows.monitor import monitor
 from flows.renew import renew
 from flows.retrain import retrain
-from flows.session import ROOT
-from qatflow import params_file
-from qatflow.errors import QATFlowError, StageError
-from qatflow.params.flow import FlowParams
-
-EVENT = "qatflow.retrain.requested"
-ANYBODY = "qatflow.monitor"
-"""A request for retraining that is about this resource is for every project of the server."""
+from qatflow.pipeline.schedules import Flows, run_program
 
 
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()  # a log file too shows it at once
-
-
-def serve(say: Callable[[str], object] = _say) -> None:
-    """Serve the deployments of all three flows until interrupted. An event's `reason` becomes the run's.
-
-    One run at a time. Late and repeated runs are harmless: over the same data and code nothing is stale.
-
-    Args:
-        say: Told what will run when.
-
-    Raises:
-        StageError: If no Prefect server is set, it does not answer, or flow.cron is no schedule.
-    """
-    url = PREFECT_API_URL.value()
-    if not url:
-        raise StageError(
-            "A schedule needs a real Prefect server; an ephemeral one never schedules. Start `prefect server start` "
-            "and set PREFECT_API_URL, or run `python -m flows.schedules`, which starts one."
-        )
-    check_server()
-    params = params_file.load(ROOT / "params.yaml")
-    settings, name = params.flow, deployment_name(params)
-    mine = {"prefect.resource.id": resource(params)}
-    anybody = {"prefect.resource.id": [ANYBODY, resource(params)]}
-    for line in plan(settings, url):
-        say(line)
-    serve_deployments(
-        _deployment(
-            retrain, name, schedule=Cron(settings.cron, timezone=settings.timezone), triggers=[_on(EVENT, anybody)]
-        ),
-        _deployment(monitor, name, schedule=Interval(settings.monitor_every_s)),
-        _deployment(renew, name, triggers=[_on(DRIFT, mine)]),
-        limit=1,
-        pause_on_shutdown=False,
-    )
-
-
-def plan(settings: FlowParams, url: str) -> Iterator[str]:
-    """Yield what the terminal says: what runs when, in which zone, and where to look.
-
-    Raises:
-        StageError: If flow.cron is no schedule.
-    """
-    yield f" retrain   next {next_run(settings):%A %Y-%m-%d %H:%M} {settings.timezone}; flow.cron '{settings.cron}'"
-    yield f" monitor   every {settings.monitor_every_s} s"
-    yield " renew     when monitor sees drift and has labels enough"
-    yield f" Prefect   {url.removesuffix('/api')}"
-
-
-def next_run(settings: FlowParams) -> datetime:
-    """Return when `retrain` runs next, in the zone of the schedule.
-
-    Raises:
-        StageError: If flow.cron is no schedule.
-    """
-    try:
-        schedule = CronSchedule(cron=settings.cron, timezone=settings.timezone)
-    except ValueError:
-        raise StageError(
-            f"flow.cron '{settings.cron}' is no schedule; expected minute, hour, day, month and weekday, such as "
-            "'0 2 * * *' for every night at two"
-        ) from None
-    (when,) = asyncio.run(schedule.get_dates(1, start=datetime.now(UTC)))
-    return when.astimezone(ZoneInfo(settings.timezone))
-
-
-def _deployment(flow: Flow[..., Any], name: str, **settings: Any) -> RunnerDeployment:
-    return cast("RunnerDeployment", flow.to_deployment(name, **settings))
-
-
-def _on(event: str, about: dict[str, Any]) -> DeploymentEventTrigger:
-    reason = {"reason": "{{ event.payload.reason }}"}
-    return DeploymentEventTrigger(expect={event}, match=about, parameters=reason)
-
-
-def main() -> None:
-    """Serve on the server that is set, or on one started here."""
-    parser = argparse.ArgumentParser(prog="python -m flows.schedules", description=__doc__)
-    parser.add_argument("--port", type=int, default=4200, help="of the Prefect server, if one is started here")
-    arguments = parser.parse_args()
-    os.chdir(ROOT)
-    try:
-        if PREFECT_API_URL.value():
-            serve()
-        else:
-            with server(arguments.port) as url, temporary_settings({PREFECT_API_URL: url}):
-                os.environ["PREFECT_API_URL"] = url  # the runs are processes of their own
-                serve()
-    except QATFlowError as error:
-        sys.exit(f"Error: {error}")
+def main(words: Sequence[str]) -> None:
+    """Serve on the Prefect server that is set, or on one started here."""
+    run_program(ROOT, Flows(retrain, monitor, renew), words)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

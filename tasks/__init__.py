@@ -1,4 +1,4 @@
-"""One file a stage of dvc.yaml: read parameters, call qatflow, write the outputs."""
+"""This project's stages, one a file: read parameters, call qatflow, write the outputs. Yours to edit; see stages.py."""
 
 import importlib.util
 import os

@@ -1,21 +1,23 @@
 """Stage `deploy`: put the champion's bundle to use. Its output is a receipt."""
 
-from qatflow.adapters.targets import deploy
-from qatflow.artifacts import read_json, write_json
-from tasks.common import Stage, main
+from qatflow.pipeline.stage import StageRun, main, stage
 
 
-def run(stage: Stage) -> None:
+@stage(reads=["release"], params=["deploy", "release.name"], cached=False)
+def deploy(run: StageRun) -> None:
     """Write artifacts/deploy/receipt.json."""
-    released = stage.read("release")
+    from qatflow.adapters.targets import deploy
+    from qatflow.artifacts import read_json, write_json
+
+    released = run.read("release")
     bundle = released / "bundle"
-    with stage.write("deploy", released) as out:
+    with run.write("deploy", released) as out:
         receipt = {"target": None}
         if bundle.exists():
             version = read_json(released / "receipt.json")["champion"]["version"]
-            receipt = deploy(bundle, stage.params, stage.root, version)
+            receipt = deploy(bundle, run.params, run.root, version)
         write_json(out / "receipt.json", receipt)
 
 
 if __name__ == "__main__":
-    main(run)
+    main(deploy)

@@ -1,18 +1,20 @@
 """Stage `ensemble`: merge the variants that are better together into one flatbuffer. Needs no TensorFlow."""
 
-import numpy as np
-
-from qatflow.data.prepared import open_prepared
-from qatflow.ensemble.build import Ingredients, build_ensemble
-from tasks.common import Stage, main
+from qatflow.pipeline.stage import StageRun, main, stage
 
 
-def run(stage: Stage) -> None:
+@stage(reads=["prepare", "transfer", "convert", "evaluate"], params=["quantize.variants", "evaluate", "ensemble"])
+def ensemble(run: StageRun) -> None:
     """Write artifacts/ensemble: ensemble.json and, if there is an ensemble, model.tflite and what `evaluate` writes."""
-    params = stage.params
-    prepared, trained = stage.read("prepare"), stage.read("transfer")
+    import numpy as np
+
+    from qatflow.data.prepared import open_prepared
+    from qatflow.ensemble.build import Ingredients, build_ensemble
+
+    params = run.params
+    prepared, trained = run.read("prepare"), run.read("transfer")
     converted, evaluated = (
-        {variant: stage.read(f"{name}/{variant}") for variant in params.quantize.variants}
+        {variant: run.read(f"{name}/{variant}") for variant in params.quantize.variants}
         for name in ("convert", "evaluate")
     )
     given = Ingredients(
@@ -21,9 +23,9 @@ def run(stage: Stage) -> None:
         (trained / "model.tflite").read_bytes(),
         open_prepared(prepared),
     )
-    with stage.write("ensemble", prepared, trained, *converted.values(), *evaluated.values()) as out:
-        build_ensemble(params.ensemble, given, params.evaluate, out, stage.progress)
+    with run.write("ensemble", prepared, trained, *converted.values(), *evaluated.values()) as out:
+        build_ensemble(params.ensemble, given, params.evaluate, out, run.progress)
 
 
 if __name__ == "__main__":
-    main(run)
+    main(ensemble)

@@ -1,28 +1,30 @@
 """Stage `evaluate@variant`: measure the flatbuffer that would ship, beside the float one. Needs no TensorFlow."""
 
-import numpy as np
-
-from qatflow.data.prepared import open_prepared
-from qatflow.evaluation.evaluate import evaluate
-from tasks.common import Stage, main
+from qatflow.pipeline.stage import StageRun, main, stage
 
 
-def run(stage: Stage) -> None:
+@stage(reads=["prepare", "transfer", "convert/{variant}"], params=["evaluate"], variants=True)
+def evaluate(run: StageRun) -> None:
     """Write artifacts/evaluate/<variant>: evaluation.json, timings.json and outputs.npy."""
-    prepared, trained = stage.read("prepare"), stage.read("transfer")
-    converted = stage.read("convert", variant=True)
+    import numpy as np
+
+    from qatflow.data.prepared import open_prepared
+    from qatflow.evaluation.evaluate import evaluate as measure
+
+    prepared, trained = run.read("prepare"), run.read("transfer")
+    converted = run.read("convert", variant=True)
     keras_outputs = converted / "keras_outputs.npy"
-    with stage.write("evaluate", prepared, trained, converted) as out:
-        evaluate(
+    with run.write("evaluate", prepared, trained, converted) as out:
+        measure(
             (trained / "model.tflite").read_bytes(),
             (converted / "model.tflite").read_bytes(),
             open_prepared(prepared),
             np.load(keras_outputs, allow_pickle=False) if keras_outputs.exists() else None,
-            stage.params.evaluate,
+            run.params.evaluate,
             out,
-            stage.progress,
+            run.progress,
         )
 
 
 if __name__ == "__main__":
-    main(run)
+    main(evaluate)

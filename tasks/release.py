@@ -3,22 +3,28 @@
 import os
 from dataclasses import asdict
 
-from qatflow.adapters.dvc_lock import data_md5
-from qatflow.adapters.mlflow_registry import MlflowRegistry
-from qatflow.adapters.mlflow_stages import release_run
-from qatflow.artifacts import write_json
-from qatflow.release.candidates import read_inputs
-from qatflow.release.log import PromotionLog
-from qatflow.release.nights import NIGHTS, night_of, remember
-from qatflow.release.release import Desk, release_candidates
-from tasks.common import Stage, main
+from qatflow.pipeline.stage import StageRun, main, stage
 
 
-def run(stage: Stage) -> None:
+@stage(
+    reads=["prepare", "convert", "evaluate", "ensemble", "explain"],
+    params=["quantize.variants", "release", "tracking"],
+    cached=False,  # it changes the registry, so it is never restored from a cache: it runs, and repeats nothing
+)
+def release(run: StageRun) -> None:
     """Write artifacts/release: receipt.json, nights.json and, once something was promoted, bundle/ of the champion."""
-    root, params = stage.root, stage.params
+    from qatflow.adapters.dvc_lock import data_md5
+    from qatflow.adapters.mlflow_registry import MlflowRegistry
+    from qatflow.adapters.mlflow_stages import release_run
+    from qatflow.artifacts import write_json
+    from qatflow.release.candidates import read_inputs
+    from qatflow.release.log import PromotionLog
+    from qatflow.release.nights import NIGHTS, night_of, remember
+    from qatflow.release.release import Desk, release_candidates
+
+    root, params = run.root, run.params
     inputs = read_inputs(root, params, data_md5(root, params.data.path))
-    with release_run(root, params) as (tracker, parent), stage.write("release", stage.read("prepare")) as out:
+    with release_run(root, params) as (tracker, parent), run.write("release", run.read("prepare")) as out:
         registry = MlflowRegistry(tracker, params.release.name, parent)
         why = os.environ.get("QATFLOW_REASON", "dvc repro")
         desk = Desk(params.release, registry, PromotionLog(root, registry.name), why)
@@ -28,4 +34,4 @@ def run(stage: Stage) -> None:
 
 
 if __name__ == "__main__":
-    main(run)
+    main(release)

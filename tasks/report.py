@@ -1,15 +1,20 @@
 """Stage `report`: one page that says what was decided and why."""
 
-from qatflow.report.build import build_report
-from tasks.common import Stage, main
+from qatflow.pipeline.stage import StageRun, main, stage
 
 
-def run(stage: Stage) -> None:
+@stage(
+    reads=["prepare", "pretrain", "transfer", "quantize", "convert", "evaluate", "ensemble", "explain", "release"],
+    params=["quantize.variants", "release.name"],
+)
+def report(run: StageRun) -> None:
     """Write artifacts/report: index.html and summary.json."""
-    parents = [stage.read(name) for name in ("prepare", "pretrain", "transfer", "release")]
-    with stage.write("report", *parents) as out:
-        build_report(stage.root, stage.params, out)
+    from qatflow.report.build import build_report
+
+    parents = [run.read(name) for name in ("prepare", "pretrain", "transfer", "release")]
+    with run.write("report", *parents) as out:
+        build_report(run.root, run.params, out)
 
 
 if __name__ == "__main__":
-    main(run)
+    main(report)

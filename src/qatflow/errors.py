@@ -1,6 +1,8 @@
 """Errors a user can cause. Each message says what was wrong, where, and what would be right."""
 
 import difflib
+import errno
+import os
 import re
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
@@ -117,3 +119,14 @@ def lookup(kind: str, name: str, table: Mapping[str, T]) -> T:
     if name not in table:
         raise ParamsError(f"Unknown {kind} '{name}'. Known: {', '.join(sorted(table))}.{nearest(name, table)}")
     return table[name]
+
+
+_REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
+
+
+def refusal(error: OSError) -> str:
+    """Return what the system refused, and where; what is no refusal for lack of rights or room is raised again."""
+    if error.errno is None or error.errno not in _REFUSALS:
+        raise error
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{os.strerror(error.errno)}. Whoever works in a project must own it, and have room on the disk."

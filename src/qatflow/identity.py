@@ -21,7 +21,6 @@ STOPS: Mapping[str, str] = {
     "qatflow": "names of the front door, and the number of the release",
     "qatflow.adapters.dvc_*": "hands stages to DVC",
     "qatflow.adapters.mlflow_*": "hands models and figures to MLflow and back, as they are",
-    "qatflow.adapters.stage_worker": "starts processes",
     "qatflow.cli": "reads the command line",
     "qatflow.cli.*": "reads the command line",
     "qatflow.errors": "says what is wrong",
@@ -36,6 +35,7 @@ STOPS: Mapping[str, str] = {
     "qatflow.pipeline": "runs stages, graphs and flows",
     "qatflow.pipeline.*": "runs stages, graphs and flows",
     "qatflow.progress": "tells how far work is",
+    "qatflow.screen": "draws on the terminal",
     "qatflow.stopping": "ends a process in an orderly way",
     "qatflow.syntax_tree": "this module's reader",
 }

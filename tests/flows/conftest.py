@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from flows.prefect_server import server
+from qatflow.pipeline.dvc_yaml import bring_up_to_date
+from qatflow.pipeline.server import server
 from tests.flows.project import DATA, ROOT, SMALL, Project, free_port
 
 
@@ -25,7 +26,7 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Give the address of one Prefect server for the flows of all tests, but for each project's first."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("server")))
-        with server(free_port()) as url:
+        with server(ROOT, free_port()) as url:
             yield url
 
 
@@ -56,6 +57,7 @@ def clone(
         project = Project(root, prefect_home, prefect_api)
         digits = load_digits(n_class=10)
         np.savez(root / DATA, x=digits.images[:450, ..., None].astype(np.float32), y=digits.target[:450])
+        bring_up_to_date(root)  # as `make setup` does
         assert project.command("dvc", "add", DATA).returncode == 0
         project.set(SMALL)
         return project

@@ -79,7 +79,11 @@ def test_drift_asks_once_and_the_window_is_learned_with_its_lineage(drifted: Pro
 
 def test_nothing_to_learn_from_changes_nothing(drifted: Project) -> None:
     before = (drifted.root / "params.yaml").read_bytes()
-    renewed = drifted.command(sys.executable, "-c", "from flows.renew import extend; extend.fn()")
+    renewed = drifted.command(
+        sys.executable,
+        "-c",
+        "from flows import ROOT; from qatflow.pipeline.renew import extend; extend.fn(ROOT)",
+    )
 
     assert renewed.returncode == 1
     assert "no labelled record of model" in renewed.stderr

@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from flows.monitor import deployment_name, resource
-from flows.schedules import next_run, plan
 from qatflow.errors import StageError
 from qatflow.params.flow import FlowParams
 from qatflow.params.release import ReleaseParams
 from qatflow.params.root import Params
+from qatflow.pipeline.monitor import deployment_name, resource
+from qatflow.pipeline.schedules import next_run, plan
 
 
 def test_the_next_run_is_in_the_schedules_own_zone_also_where_clocks_change() -> None:
@@ -32,10 +32,9 @@ def test_a_cron_that_is_none_is_named() -> None:
         next_run(FlowParams(cron="every night"))
 
 
-def test_two_projects_on_one_server_have_names_of_their_own(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
-    names = {deployment_name(Params(release=ReleaseParams(name=name))) for name in ("wand", "patients")}
-    monkeypatch.setattr("flows.monitor.ROOT", tmp_path)  # another clone of the same project
-    names.add(deployment_name(Params(release=ReleaseParams(name="wand"))))
+def test_two_projects_on_one_server_have_names_of_their_own(tmp_path) -> None:
+    names = {deployment_name(tmp_path / "a", Params(release=ReleaseParams(name=name))) for name in ("wand", "patients")}
+    names.add(deployment_name(tmp_path / "another clone", Params(release=ReleaseParams(name="wand"))))
 
     assert len(names) == 3
-    assert resource(Params()) == f"qatflow.project.{deployment_name(Params())}"
+    assert resource(tmp_path, Params()) == f"qatflow.project.{deployment_name(tmp_path, Params())}"

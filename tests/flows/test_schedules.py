@@ -76,7 +76,11 @@ def test_cron_and_event_start_real_runs(served: tuple[str, subprocess.Popen[byte
 
 
 def test_ephemeral_server_is_refused(trained: Project) -> None:
-    done = trained.command(sys.executable, "-c", "from flows.schedules import serve; serve()")
+    done = trained.command(
+        sys.executable,
+        "-c",
+        "import flows; from qatflow.pipeline.schedules import Flows, serve; serve(flows.ROOT, Flows(*[None] * 3))",
+    )
 
     assert done.returncode != 0
     assert "A schedule needs a real Prefect server" in done.stderr

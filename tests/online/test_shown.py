@@ -5,9 +5,9 @@ import io
 import pytest
 from rich.console import Console
 
-from qatflow.cli.screen import Screen
 from qatflow.errors import ModelError
 from qatflow.report.course import finding
+from qatflow.screen import Screen
 from qatflow.visualize.online import course_figures
 from tests.online.project import PARAMS, begun
 
@@ -15,14 +15,13 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def shown(monkeypatch, project):
-    from flows import online
+def shown(project):
+    from qatflow.pipeline import online
 
-    monkeypatch.setattr(online, "ROOT", project)
     said = io.StringIO()
 
     def show(course, state, error=None):
-        with online._shown(course, PARAMS, "spool:s", state, Screen(Console(file=said))):
+        with online._shown(project, course, PARAMS, "spool:s", state, Screen(Console(file=said))):
             if error is not None:
                 raise error
         return said.getvalue()

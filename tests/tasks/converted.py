@@ -3,17 +3,17 @@
 from pathlib import Path
 
 from qatflow import artifacts
-from tasks import prepare
-from tasks.common import Stage
+from qatflow.pipeline.stage import StageRun
+from tasks.prepare import prepare
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 VARIANTS = {"ptq_w8a8": "int8", "qat_w4a8": "int4", "float16": "float16"}
 """Variant -> golden flatbuffer."""
 
 
-def fill(stage: Stage) -> Path:
+def fill(stage: StageRun) -> Path:
     """Prepare the data and put float model and variants in place; return the folder of all artifacts."""
-    prepare.run(stage)
+    prepare(stage)
     home = stage.root / "artifacts"
     places = {"transfer": "float32", **{f"convert/{variant}": name for variant, name in VARIANTS.items()}}
     for where, name in places.items():

@@ -12,10 +12,10 @@ from qatflow.params.ensemble import EnsembleParams
 from qatflow.params.evaluate import EvaluateParams
 from qatflow.params.quantize import QuantizeParams
 from qatflow.params.root import Params
+from qatflow.pipeline.stage import StageRun
 from qatflow.progress import silent
 from qatflow.tflite.runtime import Runner
-from tasks import ensemble
-from tasks.common import Stage
+from tasks.ensemble import ensemble
 from tests.tasks.converted import VARIANTS, fill, opened, place
 
 FILES = [
@@ -29,13 +29,13 @@ FILES = [
 ]
 
 
-def _stage(root: Path, variants: tuple[str, ...] = tuple(VARIANTS), **wanted: object) -> Stage:
+def _stage(root: Path, variants: tuple[str, ...] = tuple(VARIANTS), **wanted: object) -> StageRun:
     params = Params(
         quantize=QuantizeParams(variants=variants),
         evaluate=EvaluateParams(latency_runs=20),
         ensemble=EnsembleParams.model_validate(wanted),
     )
-    return Stage(root, params, "", silent)
+    return StageRun(root, params, "", silent)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def _measured(home: Path, variant: str) -> None:
 
 
 def _run(root: Path, **wanted: object) -> tuple[Path, dict[str, object]]:
-    ensemble.run(_stage(root, **wanted))
+    ensemble(_stage(root, **wanted))
     return opened(root, "ensemble", "ensemble.json")
 
 

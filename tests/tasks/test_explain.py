@@ -12,21 +12,21 @@ from qatflow.params.explain import ExplainParams
 from qatflow.params.quantize import QuantizeParams
 from qatflow.params.release import ReleaseParams
 from qatflow.params.root import Params
+from qatflow.pipeline.stage import StageRun
 from qatflow.progress import silent
-from tasks import explain
-from tasks.common import Stage
+from tasks.explain import explain
 from tests.tasks.converted import GOLDEN, VARIANTS, fill, opened, place
 
 QUICK = {"samples": 5, "evaluations": 16, "gradient": False}
 
 
-def _stage(root: Path, **wanted: object) -> Stage:
+def _stage(root: Path, **wanted: object) -> StageRun:
     asked = ExplainParams.model_validate({**QUICK, **wanted})
     gates = {} if asked.samples else {"gates": {"explanation_drift": None}}
     params = Params(
         quantize=QuantizeParams(variants=tuple(VARIANTS)), explain=asked, release=ReleaseParams.model_validate(gates)
     )
-    return Stage(root, params, "", silent)
+    return StageRun(root, params, "", silent)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _run(root: Path, **wanted: object) -> tuple[Path, dict[str, object]]:
-    explain.run(_stage(root, **wanted))
+    explain(_stage(root, **wanted))
     return opened(root, "explain", "explanation.json")
 
 
@@ -82,7 +82,7 @@ def test_a_repeat_gives_the_same_bytes_and_another_seed_others(root: Path) -> No
     digests = []
     for seed in (42, 42, 43):
         stage = _stage(root)
-        explain.run(Stage(root, stage.params.model_copy(update={"seed": seed}), "", silent))
+        explain(StageRun(root, stage.params.model_copy(update={"seed": seed}), "", silent))
         out = root / "artifacts" / "explain"
         digests.append([artifacts.sha256_file(out / name) for name in ("explanation.json", "explanations.npz")])
 

@@ -1,7 +1,6 @@
 """How a stage that trains is run: where its checkpoints lie, and who keeps what comes out."""
 
 import importlib
-import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -15,24 +14,22 @@ from qatflow.params.distribution import DistributionParams
 from qatflow.params.pretrain import PretrainParams
 from qatflow.params.root import Params
 from qatflow.params.serving import ServingParams
+from qatflow.pipeline.group import _launch, trains
+from qatflow.pipeline.stage import StageRun
 from qatflow.progress import silent
 from qatflow.training import recovery
-from tasks.common import Stage
-from tasks.group import _launch, trains
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Stage:
+def stage(tmp_path: Path) -> StageRun:
     for name in ("prepare", "pretrain", "transfer"):
         with artifacts.stage_output(tmp_path / "artifacts" / name, name) as out:
             artifacts.write_text(out / "text", name)
-    return Stage(tmp_path, Params(), "", silent)
+    return StageRun(tmp_path, Params(), "", silent)
 
 
 @trains
-def keep(stage: Stage) -> None:
+def keep(stage: StageRun) -> None:
     """Leave a checkpoint, and fail."""
     folder = recovery._folders[-1]
     assert folder is not None
@@ -42,7 +39,7 @@ def keep(stage: Stage) -> None:
 
 
 @trains
-def finish(stage: Stage) -> None:
+def finish(stage: StageRun) -> None:
     """Write what a stage writes."""
     folder = recovery._folders[-1]
     assert folder is not None
@@ -51,11 +48,11 @@ def finish(stage: Stage) -> None:
         artifacts.write_text(out / "text", "done")
 
 
-def kept(stage: Stage) -> list[str]:
+def kept(stage: StageRun) -> list[str]:
     return [path.read_text() for path in stage.root.glob(".qatflow/checkpoints/*/seen")]
 
 
-def test_checkpoints_wait_for_the_same_training_only(stage: Stage) -> None:
+def test_checkpoints_wait_for_the_same_training_only(stage: StageRun) -> None:
     other = replace(stage, params=stage.params.model_copy(update={"seed": 1}))
     for each, expected in ((stage, ["x"]), (stage, ["xx"]), (other, ["x"]), (stage, ["x"])):
         with pytest.raises(ParamsError, match="broken off"):
@@ -64,7 +61,7 @@ def test_checkpoints_wait_for_the_same_training_only(stage: Stage) -> None:
         assert kept(stage) == expected, "only the newest training's are kept"
 
 
-DECLARED = "stages: {test_group: {params: [seed, pretrain.epochs]}}"
+DECLARED = "stages: {keep: {params: [seed, pretrain.epochs]}}"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +74,7 @@ DECLARED = "stages: {test_group: {params: [seed, pretrain.epochs]}}"
     ],
 )
 def test_only_parameters_that_the_stage_declares_make_another_training(
-    stage: Stage, changed: dict[str, Any], expected: list[str]
+    stage: StageRun, changed: dict[str, Any], expected: list[str]
 ) -> None:
     (stage.root / "dvc.yaml").write_text(DECLARED)
     for each in (stage, replace(stage, params=stage.params.model_copy(update=changed))):
@@ -90,7 +87,7 @@ def test_only_parameters_that_the_stage_declares_make_another_training(
 TRAINED = """
 from qatflow.errors import ParamsError
 from qatflow.training import recovery
-from tasks.group import trains
+from qatflow.pipeline.group import trains
 import helper
 
 @trains
@@ -107,7 +104,7 @@ def run(stage):
     [('"""Doc."""\nX = 1  # one', ["xx"]), ("X = 2", ["x"]), ("X: int = 1", ["x"])],
 )
 def test_only_code_that_does_something_else_makes_another_training(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, helper: str, expected: list[str]
+    stage: StageRun, monkeypatch: pytest.MonkeyPatch, helper: str, expected: list[str]
 ) -> None:
     monkeypatch.syspath_prepend(str(stage.root))
     (stage.root / "trained.py").write_text(TRAINED)
@@ -123,7 +120,7 @@ def test_only_code_that_does_something_else_makes_another_training(
     assert kept(stage) == expected
 
 
-def test_other_inputs_make_another_training(stage: Stage) -> None:
+def test_other_inputs_make_another_training(stage: StageRun) -> None:
     with pytest.raises(ParamsError):
         keep(stage)
     with artifacts.stage_output(stage.root / "artifacts" / "transfer", "transfer") as out:
@@ -135,14 +132,14 @@ def test_other_inputs_make_another_training(stage: Stage) -> None:
     assert kept(stage) == ["x"]
 
 
-def test_what_is_finished_leaves_no_checkpoint(stage: Stage) -> None:
+def test_what_is_finished_leaves_no_checkpoint(stage: StageRun) -> None:
     finish(stage)
 
     assert (stage.root / "artifacts" / "out" / "text").read_text() == "done"
     assert not list(stage.root.glob(".qatflow/checkpoints/*"))
 
 
-def test_a_worker_that_does_not_write_keeps_nothing(stage: Stage) -> None:
+def test_a_worker_that_does_not_write_keeps_nothing(stage: StageRun) -> None:
     with replace(stage, writes=False).write("out") as out:
         artifacts.write_text(out / "text", "done")
 
@@ -150,7 +147,7 @@ def test_a_worker_that_does_not_write_keeps_nothing(stage: Stage) -> None:
     assert not out.exists()
 
 
-def test_a_malformed_cluster_is_refused_before_anything_runs(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_malformed_cluster_is_refused_before_anything_runs(stage: StageRun, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TF_CONFIG", "{")
     grouped = replace(
         stage, params=stage.params.model_copy(update={"training": DistributionParams(distribution="multi_worker")})
@@ -165,8 +162,10 @@ def test_a_malformed_cluster_is_refused_before_anything_runs(stage: Stage, monke
 BEREAVED = """
 import json, os, time
 from qatflow.errors import LostError
+from qatflow.pipeline.stage import stage
 
-def run(stage):
+@stage()
+def bereaved(stage):
     seen = stage.root / "attempts"
     if json.loads(os.environ["TF_CONFIG"])["task"]["index"] == 1:
         if not seen.exists():
@@ -178,15 +177,15 @@ def run(stage):
 
 
 @pytest.mark.slow
-def test_all_start_again_when_the_survivor_is_the_first_to_tell(stage: Stage) -> None:
+def test_all_start_again_when_the_survivor_is_the_first_to_tell(stage: StageRun) -> None:
     """The survivor's answer can come before the end of the lost one's process is seen, which then is still ended."""
     (stage.root / "tasks").mkdir()
-    for name in ("__init__", "common", "unchanged", "worker"):
-        shutil.copy(ROOT / "tasks" / f"{name}.py", stage.root / "tasks")
+    (stage.root / "tasks" / "__init__.py").touch()
     (stage.root / "tasks" / "bereaved.py").write_text(BEREAVED)
+    (stage.root / "tasks" / "stages.py").write_text("from tasks.bereaved import bereaved\n\nSTAGES = (bereaved,)\n")
     (stage.root / "params.yaml").write_text("")
     said: list[str] = []
 
-    _launch(replace(stage, progress=lambda label, *_: said.append(label)), "tasks.bereaved")
+    _launch(replace(stage, progress=lambda label, *_: said.append(label)), "bereaved")
 
     assert said == ["a worker was lost (another worker ended); all start again"]

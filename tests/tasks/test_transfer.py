@@ -11,9 +11,11 @@ from qatflow.params.data import DataParams
 from qatflow.params.pretrain import PretrainParams
 from qatflow.params.root import Params
 from qatflow.params.transfer import TransferParams
+from qatflow.pipeline.stage import StageRun
 from qatflow.progress import silent
-from tasks import prepare, pretrain, transfer
-from tasks.common import Stage
+from tasks.prepare import prepare
+from tasks.pretrain import pretrain
+from tasks.transfer import transfer
 
 pytestmark = pytest.mark.slow
 SHORT = {"epochs": 2, "batch_size": 16, "learning_rate": 0.01}
@@ -27,13 +29,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def _stage(root: Path, settings: TransferParams, epochs: int = 2) -> Stage:
+def _stage(root: Path, settings: TransferParams, epochs: int = 2) -> StageRun:
     data, training = DataParams(max_samples=130), PretrainParams(**SHORT | {"epochs": epochs})
-    return Stage(root, Params(data=data, pretrain=training, transfer=settings), "", silent)
+    return StageRun(root, Params(data=data, pretrain=training, transfer=settings), "", silent)
 
 
 def test_without_a_source_the_pretrained_model_is_passed_on(project: Path) -> None:
-    transfer.run(_stage(project, TransferParams()))
+    transfer(_stage(project, TransferParams()))
 
     home = project / "artifacts"
     verify(home / "transfer")
@@ -47,7 +49,7 @@ def test_a_file_is_transferred_and_held_against_training_from_scratch(project: P
     model.save(project / "theirs.keras")
     settings = TransferParams(source="file", path=str(project / "theirs.keras"), head_epochs=2, **SHORT)
 
-    transfer.run(_stage(project, settings))
+    transfer(_stage(project, settings))
 
     home = project / "artifacts" / "transfer"
     record = read_json(home / "transfer.json")
@@ -61,6 +63,6 @@ def test_a_mistake_leaves_the_former_output(project: Path) -> None:
     before = (project / "artifacts" / "transfer" / "manifest.json").read_bytes()
 
     with pytest.raises(ModelError, match="Cannot load nowhere"):
-        transfer.run(_stage(project, TransferParams(source="file", path="nowhere.keras")))
+        transfer(_stage(project, TransferParams(source="file", path="nowhere.keras")))
 
     assert (project / "artifacts" / "transfer" / "manifest.json").read_bytes() == before

@@ -9,7 +9,7 @@ import pytest
 from qatflow import params_file
 from qatflow.errors import ChangedError
 from qatflow.params.root import Params
-from tasks.unchanged import Inputs, check_same, keys_of
+from qatflow.pipeline.inputs import Inputs, check_same, keys_of
 
 ROOT = Path(__file__).parents[2]
 GRAPH = """
@@ -22,8 +22,10 @@ stages:
 STAGE = """
 from pathlib import Path
 from qatflow import params_file
+from qatflow.pipeline.stage import stage
 
-def run(stage):
+@stage()
+def train(stage):
     with Path("made.txt").open("a") as made:
         made.write(f"{stage.params.pretrain.epochs}\\n")
     todo = Path("todo.txt").read_text().splitlines()
@@ -32,7 +34,7 @@ def run(stage):
         exec(todo[0])
     stage.progress("training", 1, 1)
 """
-BEGIN = "import train; from tasks.common import main; main(train.run)"
+BEGIN = "import train; from qatflow.pipeline.stage import main; main(train.train)"
 
 
 @pytest.fixture

@@ -27,7 +27,6 @@ from qatflow.cli import (
     sweep,
     visualize,
 )
-from qatflow.cli.files import sentence
 
 app = typer.Typer(
     name="qatflow",
@@ -55,6 +54,7 @@ def _root(
 
 app.command()(run.run)
 app.command()(run.status)
+app.command()(run.graph)
 app.command()(sweep.sweep)
 app.command()(quantize.quantize)
 app.command()(ensemble.ensemble)
@@ -92,4 +92,4 @@ def main() -> None:
     except errors.QATFlowError as error:
         sys.exit(f"Error: {error}")
     except OSError as error:
-        sys.exit(f"Error: {sentence(error)}")
+        sys.exit(f"Error: {errors.refusal(error)}")

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from qatflow.cli.ensemble import Data, Label, MaxSamples, Seed, Source
 from qatflow.cli.files import check_inputs
-from qatflow.cli.screen import Screen, hushed
+from qatflow.screen import Screen, hushed
 
 Teacher = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder of the bundle that teaches.")]
 Student = Annotated[Path, typer.Option(help="A float Keras model to start from: .keras or .h5.")]

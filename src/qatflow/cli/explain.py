@@ -13,7 +13,6 @@ from qatflow.cli.ensemble import Label, MaxSamples, Seed, Source
 from qatflow.cli.files import check_inputs
 from qatflow.cli.models import BundleFolder
 from qatflow.cli.project import find_root
-from qatflow.cli.screen import Screen, hushed
 from qatflow.data.prepared import PreparedData
 from qatflow.errors import DataError, QATFlowError
 from qatflow.explanation.game import answer_of
@@ -22,6 +21,7 @@ from qatflow.explanation.subject import open_field
 from qatflow.params.explain import ExplainParams
 from qatflow.release.bundle import Bundle, load_bundle
 from qatflow.release.own_data import OwnData, open_for, prepare_for
+from qatflow.screen import Screen, hushed
 from qatflow.search.recognise import KNOWN
 
 Data = Annotated[

@@ -1,6 +1,5 @@
 """Writing where a user said: what the disk refuses is told in a sentence."""
 
-import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,9 +24,6 @@ def check_inputs(data: str, source: str | None, model: Path | None = None) -> No
         raise DataError(f"Data '{data}' do not exist")
 
 
-_REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
-
-
 @contextmanager
 def writing(out: Path) -> Iterator[None]:
     """Turn a refusal of the disk while `out` is written into a user's error.
@@ -41,11 +37,3 @@ def writing(out: Path) -> Iterator[None]:
         if error.errno is None:
             raise
         raise QATFlowError(f"Cannot write {out}: {os.strerror(error.errno)}; choose another place with --out") from None
-
-
-def sentence(error: OSError) -> str:
-    """Return what the system refused, and where; what is no refusal for lack of rights or room is raised again."""
-    if error.errno is None or error.errno not in _REFUSALS:
-        raise error
-    where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{os.strerror(error.errno)}. Whoever works in a project must own it, and have room on the disk."

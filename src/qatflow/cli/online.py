@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from qatflow.cli.project import find_root
-from qatflow.cli.run import check_flow, start_flow
+from qatflow.cli.run import check_project, start_flow
 
 Address = Annotated[str, typer.Option("--stream", help="spool:DIR, redis://HOST:PORT/KEY or kafka://HOST:PORT/TOPIC.")]
 From = Annotated[
@@ -19,7 +19,7 @@ UntilEnd = Annotated[bool, typer.Option("--until-end", help="Stop when the strea
 def online(stream: Address, begin: From = None, state: State = Path("online"), until_end: UntilEnd = False) -> None:
     """Keep learning from a stream: predict, learn, and release what is better. Section `online` of params.yaml."""
     root = find_root()
-    check_flow(root, "online", "online")
+    check_project(root, "online")
     words = ["--stream", stream, "--state", str(state.absolute())]
     words += ["--from", begin] if begin else []
     words += ["--until-end"] if until_end else []

@@ -8,9 +8,9 @@ import typer
 from rich.console import Console
 
 from qatflow.cli.files import check_inputs
-from qatflow.cli.screen import Screen, hushed
 from qatflow.errors import QATFlowError
 from qatflow.release.quantized import check_place, save_bundle
+from qatflow.screen import Screen, hushed
 from qatflow.search.options import Goal, Options
 from qatflow.search.trial import Trial
 

@@ -1,7 +1,5 @@
 """`qatflow run` and `qatflow status`: change parameters, say what is stale, start the flow."""
 
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,10 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from qatflow import params_file
-from qatflow.adapters.dvc_stages import NEVER, Graph, check_path, shadow
 from qatflow.cli.project import find_root
-from qatflow.errors import QATFlowError, hidden
+from qatflow.errors import hidden
 from qatflow.holding import held, project_lock
+from qatflow.pipeline.dvc_yaml import bring_up_to_date
+from qatflow.pipeline.graph import NEVER, Graph, check_path, shadow
+from qatflow.pipeline.project import check_flow, flow_program
+from qatflow.stopping import at_once
 
 Assignments = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a parameter.")]
 ParamsFile = Annotated[Path | None, typer.Option("--params", help="Take the parameters that this file names.")]
@@ -33,7 +34,7 @@ def run(
     if dry_run:
         _dry_run(root, changes)
         return
-    change_params(root, changes, lambda: check_flow(root, "run", "retrain"))
+    change_params(root, changes, lambda: check_project(root, "retrain"))
     start_flow(root, "retrain", reason)
 
 
@@ -51,32 +52,46 @@ def change_params(root: Path, changes: dict[str, Any], check: Callable[[], None]
         typer.echo(hidden(f" params.yaml: {name} was {old}, is {new}"))
 
 
-def check_flow(root: Path, command: str, flow: str) -> None:
+def check_project(root: Path, flow: str) -> None:
     """Check, before anything changes, that the project has a flow, and a path that DVC can keep.
 
     Raises:
-        QATFlowError: If not.
+        StageError: If not.
     """
     check_path(root)
-    if not (root / "flows" / f"{flow}.py").is_file():
-        raise QATFlowError(f"{root} has no flows/{flow}.py; `qatflow {command}` needs a checkout of the project")
+    check_flow(root, flow)
 
 
 def start_flow(root: Path, flow: str, *words: str) -> None:
-    """Become the process of a flow of the project."""
-    os.chdir(root)
-    os.execv(sys.executable, [sys.executable, "-m", f"flows.{flow}", *words])  # noqa: S606 (our own interpreter)
+    """Run a flow of the project, in this process; told to end while it is imported, the process ends at once."""
+    at_once()
+    flow_program(root, flow)(words)
 
 
 def status() -> None:
     """Say which stages are up to date, and why the others are not."""
     root = find_root()
     params_file.load(root / "params.yaml")
+    _bring_up_to_date(root)
     _print_plan(Graph(root))
+
+
+def graph() -> None:
+    """Write dvc.yaml from tasks/stages.py, and which code each stage runs into code.json; stages of your own stay."""
+    if not _bring_up_to_date(find_root()):
+        typer.echo(" dvc.yaml and code.json are as tasks/stages.py and the code say.")
+
+
+def _bring_up_to_date(root: Path) -> bool:
+    changed = bring_up_to_date(root)
+    for line in changed:
+        typer.echo(f" {line}")
+    return bool(changed)
 
 
 def _dry_run(root: Path, changes: dict[str, Any]) -> None:
     """Plan on a shadow of the project, so that nothing here is touched."""
+    _bring_up_to_date(root)
     with shadow(root) as copy:
         for key, (old, new) in params_file.edit(copy / "params.yaml", changes).items():
             typer.echo(hidden(f" params.yaml: {key} is {old}, would be {new}"))

@@ -2,7 +2,7 @@
 
 from qatflow import params_file
 from qatflow.cli.project import find_root
-from qatflow.cli.run import Assignments, Reason, change_params, check_flow, start_flow
+from qatflow.cli.run import Assignments, Reason, change_params, check_project, start_flow
 
 
 def sweep(assignments: Assignments = None, reason: Reason = "by hand") -> None:
@@ -12,5 +12,5 @@ def sweep(assignments: Assignments = None, reason: Reason = "by hand") -> None:
     """
     root = find_root()
     changes = params_file.parse_assignments(assignments or [])
-    change_params(root, changes, lambda: check_flow(root, "sweep", "sweep"))
+    change_params(root, changes, lambda: check_project(root, "sweep"))
     start_flow(root, "sweep", reason)

@@ -11,8 +11,8 @@ from qatflow.cli.ensemble import Label, MaxSamples, Seed, Source
 from qatflow.cli.explain import Data
 from qatflow.cli.files import writing
 from qatflow.cli.models import BundleFolder
-from qatflow.cli.screen import Screen, hushed
 from qatflow.errors import lookup
+from qatflow.screen import Screen, hushed
 
 FORMATS = {"png": "png", "svg": "svg"}
 FloatModel = Annotated[

@@ -141,6 +141,7 @@ def test_altered_bundle_is_refused(project: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_status_of_a_clone_is_a_line(project: Path) -> None:
     Repo.init(no_scm=True).close()
+    shutil.copytree(ROOT / "tasks", project / "tasks")
     (project / "data").mkdir()
     (project / "models").mkdir()
 
@@ -187,6 +188,7 @@ def test_lineage_of_a_project_whose_target_is_no_bundle_is_that_of_what_was_rele
 
 def test_dry_run_plans_and_touches_nothing(project: Path) -> None:
     Repo.init(no_scm=True).close()
+    shutil.copytree(ROOT / "tasks", project / "tasks")
     (project / "data").mkdir()
     (project / "models").mkdir()
     before = (project / "params.yaml").read_bytes()

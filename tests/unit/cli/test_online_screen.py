@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 from rich.console import Console
 
-from qatflow.cli.online_screen import OnlineScreen
-from qatflow.cli.screen import Screen
+from qatflow.pipeline.online_screen import OnlineScreen
+from qatflow.screen import Screen
 
 JUDGED = {"number": 1, "sha256": "ab" * 32, "holdout": 0.96, "window": 0.9, "window_champion": 0.5, "reasons": ()}
 

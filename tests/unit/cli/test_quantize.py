@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from qatflow.backend import keras, start
 from qatflow.cli import app, main
 from qatflow.cli.quantize import _say_trial
-from qatflow.cli.screen import Screen
 from qatflow.evaluation.alarm import Alarm
 from qatflow.release.bundle import load_bundle
+from qatflow.screen import Screen
 from qatflow.search.trial import Trial
 
 ROOT = Path(__file__).parents[3]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from qatflow.cli.screen import Screen, quiet
+from qatflow.screen import Screen, quiet
 
 
 def test_without_a_terminal_only_finished_lines_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,7 +38,7 @@ def test_text_is_never_taken_for_markup(capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.slow
 def test_noise_of_any_kind_goes_to_the_log(tmp_path: Path) -> None:
     code = (
-        "import os, sys; from pathlib import Path; from qatflow.cli.screen import quiet\n"
+        "import os, sys; from pathlib import Path; from qatflow.screen import quiet\n"
         "with quiet(Path('log')) as console:\n"
         "    print('python'); os.write(2, b'native\\n'); console.print('shown')\n"
         "print('after')"

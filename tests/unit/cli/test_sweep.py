@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from qatflow.cli import main
-from qatflow.cli.screen import Screen
-from qatflow.cli.sweep_screen import SweepScreen, say_summary
+from qatflow.pipeline.sweep_screen import SweepScreen, say_summary
+from qatflow.screen import Screen
 
 ROOT = Path(__file__).parents[3]
 
@@ -34,7 +34,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("sweep.search=random", "sweep.search: Input should be 'grid' or 'optuna', but it is 'random'"),
         ("sweep.seed=3", "Did you mean 'sweep.seeds'?"),
         ("sweep.workers=0", "sweep.workers: Input should be greater than or equal to 1, but it is 0"),
-        ("sweep.trials=3", "qatflow sweep` needs a checkout of the project"),
+        ("sweep.trials=3", "flows/sweep.py is missing; `qatflow upgrade` writes"),
     ],
 )
 def test_a_mistake_is_told_in_words(project: Path, monkeypatch: pytest.MonkeyPatch, setting: str, words: str) -> None:

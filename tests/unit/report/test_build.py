@@ -4,10 +4,10 @@ import shutil
 import pytest
 
 from qatflow.errors import ArtifactError, QATFlowError
+from qatflow.pipeline.stage import execute
 from qatflow.progress import silent
 from qatflow.report.build import build_report
-from tasks.common import execute
-from tasks.report import run
+from tasks.report import report
 
 
 def test_page_and_summary_are_written(default_run, tmp_path):
@@ -36,14 +36,13 @@ def test_nothing_is_written_from_broken_artifacts(build_run, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_place_that_cannot_be_written_is_told_and_the_earlier_report_stays(build_run, monkeypatch):
+def test_a_place_that_cannot_be_written_is_told_and_the_earlier_report_stays(build_run):
     fake = build_run()
     (fake.root / "params.yaml").write_text(json.dumps({"quantize": {"variants": fake.params.quantize.variants}}))
-    monkeypatch.chdir(fake.root)
-    execute(run, "", silent)
+    execute(report, fake.root, "", silent)
     before = (fake.root / "artifacts" / "report" / "index.html").read_bytes()
     (fake.root / "artifacts" / ".report.partial").touch()  # a file where the folder under way would be
 
     with pytest.raises(QATFlowError, match=r"File exists \(.*\.report\.partial\)"):
-        execute(run, "", silent)
+        execute(report, fake.root, "", silent)
     assert (fake.root / "artifacts" / "report" / "index.html").read_bytes() == before

@@ -28,7 +28,7 @@ DATA = ".dvc"
 LISTED = 6
 """Most names in one reason."""
 Execute = Callable[[str], None]
-"""Runs a stage's command line, such as `python3 -m tasks.convert --variant ptq_w8a8`; raises if it fails."""
+"""Runs a stage, such as `convert@ptq_w8a8`; raises if it fails."""
 
 
 class Graph:
@@ -72,7 +72,7 @@ class Graph:
 
         Args:
             name: The stage.
-            execute: Runs its command.
+            execute: Runs it.
             unchanged: The caller knows from `stale` that nothing changed, so DVC need not look again.
 
         Raises:
@@ -116,9 +116,9 @@ class Graph:
     def _reproduce(self, name: str, execute: Execute, *, force: bool) -> str:
         ran: list[str] = []
 
-        def run(command: str) -> None:
-            execute(command)
-            ran.append(command)
+        def run(stage: str) -> None:
+            execute(stage)
+            ran.append(stage)
 
         with self._inside(), _executor(run):
             done = self.repo.reproduce(targets=[name], single_item=True, force=force)
@@ -168,7 +168,7 @@ def shadow(root: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="qatflow-plan-") as folder:
         copy = Path(folder)
         for entry in root.iterdir():
-            if entry.name in {"params.yaml", "dvc.yaml", "dvc.lock", ".dvcignore"}:
+            if entry.name in {"params.yaml", "dvc.yaml", "code.json", "dvc.lock", ".dvcignore"}:
                 (copy / entry.name).write_bytes(entry.read_bytes())
             elif entry.name not in {".dvc", ".git"}:
                 (copy / entry.name).symlink_to(entry)
@@ -232,7 +232,7 @@ def _executor(run: Execute) -> Iterator[None]:
         if dry or not stage.cmd.startswith("python3 -m tasks."):
             shell(stage, dry=dry, run_env=run_env)
         else:
-            run(stage.cmd)
+            run(stage.addressing)
 
     dvc_run.cmd_run = start
     try:

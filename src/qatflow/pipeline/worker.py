@@ -1,11 +1,10 @@
 """The process in which the flow's stages run one after the other: TensorFlow is imported once, and can be killed.
 
-Reads requests from standard input, a JSON line each: {"module": "tasks.convert", "variant": "ptq_w8a8", "env": {…}}.
+Reads requests from standard input, a JSON line each: {"stage": "convert", "variant": "ptq_w8a8", "env": {…}}.
 Answers on stdout: {"progress": [label, done, total]}…, then {"seconds": 1.5} or {"error": class, "message": …}
 What libraries print goes to the log file that stderr was opened on.
 """
 
-import importlib
 import json
 import os
 import queue
@@ -13,10 +12,12 @@ import sys
 import threading
 import time
 import traceback
+from pathlib import Path
 from typing import IO, Any
 
 from qatflow import errors
-from tasks.common import execute
+from qatflow.pipeline.project import declared_stages
+from qatflow.pipeline.stage import execute
 
 
 def main() -> None:
@@ -26,7 +27,7 @@ def main() -> None:
     requests: queue.Queue[dict[str, Any]] = queue.Queue()
     threading.Thread(target=_read, args=(requests,), daemon=True).start()
     if "--preload" in sys.argv:
-        importlib.import_module("qatflow.backend")
+        from qatflow import backend  # noqa: F401 (its import is what takes long)
     while True:
         _send(answers, _serve(requests.get(), answers))
 
@@ -41,9 +42,10 @@ def _serve(request: dict[str, Any], answers: IO[str]) -> dict[str, Any]:
     """Run one stage and say how it ended."""
     os.environ.update(request.get("env", {}))
     try:
-        module = importlib.import_module(request["module"])
+        root = Path.cwd()
+        stage = declared_stages(root)[request["stage"]]
         started = time.monotonic()
-        execute(module.run, request["variant"], lambda *state: _send(answers, {"progress": state}))
+        execute(stage, root, request["variant"], lambda *state: _send(answers, {"progress": state}))
     except errors.QATFlowError as error:
         return {"error": type(error).__name__, "message": str(error)}
     except Exception as error:  # noqa: BLE001 (a crash of any kind must reach the parent as an answer)

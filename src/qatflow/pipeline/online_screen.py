@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from qatflow.cli.screen import Screen
+from qatflow.screen import Screen
 
 if TYPE_CHECKING:
     from qatflow.online.course import Course  # imports TensorFlow

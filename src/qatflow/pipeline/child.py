@@ -1,4 +1,4 @@
-"""Runs a module as a program that ends when its parent does: `python -m flows.child MODULE [ARGUMENTS]`.
+"""Runs a module as a program that ends when its parent does: `python -m qatflow.pipeline.child MODULE [ARGUMENTS]`.
 
 It must lead a session of its own, so that the terminal's Ctrl-C does not reach it before its parent. Its standard input
 is a pipe that the parent holds: however the parent dies, the pipe closes, and all of this session is ended.

@@ -1,11 +1,12 @@
-"""What every stage shares: where its inputs and output lie, and how it runs as a program. No stage's own work."""
+"""Stages: how a project declares one, what one execution of it is given, and how it runs as a program."""
+
+from __future__ import annotations
 
 import argparse
-import inspect
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,16 +15,18 @@ from qatflow import artifacts, params_file
 from qatflow.errors import ChangedError, QATFlowError
 from qatflow.holding import held, project_lock
 from qatflow.params.root import Params
+from qatflow.pipeline.inputs import Inputs
 from qatflow.progress import Progress
-from tasks.unchanged import Inputs
 
 MOST_BEGINNINGS = 3
 """So often a stage, or a run, is begun when something that it reads is edited meanwhile."""
+VARIANT = "/{variant}"
+"""Behind a stage's name in `reads`: the output of the same variant only."""
 _BEGUN = "QATFLOW_BEGUN"
 
 
 @dataclass(frozen=True)
-class Stage:
+class StageRun:
     """One execution of a stage: its project, parameters, variant (empty if it has none) and progress.
 
     Attributes:
@@ -58,29 +61,85 @@ class Stage:
         return artifacts.stage_output(self.folder(stage, variant=True), stage, lineage)
 
 
+Function = Callable[[StageRun], None]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage as a project declares it, from which `qatflow graph` writes its part of dvc.yaml.
+
+    Attributes:
+        function: Does the work; the stage has its name, and its module is `tasks.NAME`.
+        reads: Stages whose outputs it reads; `quantize/{variant}` is the output of the same variant only.
+        files: Parameters that name files or folders which it reads, such as `data.path`.
+        params: Sections and parameters that it reads.
+        variants: Whether it runs once for each of `quantize.variants`.
+        cached: Whether DVC may restore its output instead of running it. Not where it acts on the world outside.
+    """
+
+    function: Function
+    reads: tuple[str, ...]
+    files: tuple[str, ...]
+    params: tuple[str, ...]
+    variants: bool
+    cached: bool
+
+    @property
+    def name(self) -> str:
+        """Return the name in dvc.yaml, the function's."""
+        return self.function.__name__
+
+    def __call__(self, run: StageRun) -> None:
+        """Do the work."""
+        self.function(run)
+
+
+def stage(
+    *,
+    reads: Sequence[str] = (),
+    files: Sequence[str] = (),
+    params: Sequence[str] = (),
+    variants: bool = False,
+    cached: bool = True,
+) -> Callable[[Function], Stage]:
+    """Make a function a stage; see `Stage` for what is declared.
+
+    >>> @stage(reads=["prepare"], params=["seed"])
+    ... def count(run: StageRun) -> None:
+    ...     with run.write("count", run.read("prepare")) as out:
+    ...         artifacts.write_text(out / "seed.txt", str(run.params.seed))
+    >>> count.name
+    'count'
+    """
+
+    def declare(function: Function) -> Stage:
+        return Stage(function, tuple(reads), tuple(files), tuple(params), variants, cached)
+
+    return declare
+
+
 @contextmanager
 def _discarded() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="qatflow-") as folder:
         yield Path(folder)
 
 
-def execute(run: Callable[[Stage], None], variant: str, progress: Progress) -> None:
-    """Run a stage in the current project.
+def execute(stage: Stage, root: Path, variant: str, progress: Progress) -> None:
+    """Run a stage of a project.
 
     Raises:
         QATFlowError: If parameters or inputs are not right, or the disk is full.
         ChangedError: If something that it reads was edited meanwhile.
     """
-    root = Path.cwd()
     params = params_file.load(root / "params.yaml")
-    inputs = Inputs(root, Path(inspect.getfile(inspect.unwrap(run))).stem, variant, params)
+    inputs = Inputs(root, stage.name, variant, params)
 
     def watched(label: str, done: int, total: int) -> None:
         inputs.check_params()
         progress(label, done, total)
 
     try:
-        run(Stage(root, params, variant, watched))
+        stage(StageRun(root, params, variant, watched))
         inputs.check()
     except OSError as error:
         if error.errno is None:
@@ -91,16 +150,17 @@ def execute(run: Callable[[Stage], None], variant: str, progress: Progress) -> N
         ) from error
 
 
-def main(run: Callable[[Stage], None]) -> None:
+def main(stage: Stage) -> None:
     """Run a stage as a program: `python -m tasks.NAME [--variant NAME]`; a user's mistake ends without a traceback.
 
     Where something that it reads was edited meanwhile it begins again, as a new process, since code may be among it.
     """
     parser = argparse.ArgumentParser()
     parser.add_argument("--variant", default="")
+    root = Path.cwd()
     try:
-        with held(project_lock(Path.cwd()), "`dvc repro`"):
-            execute(run, parser.parse_args().variant, _print_progress)
+        with held(project_lock(root), "`dvc repro`"):
+            execute(stage, root, parser.parse_args().variant, _print_progress)
     except ChangedError as error:
         begun = int(os.environ.get(_BEGUN, "1"))
         if begun == MOST_BEGINNINGS:

@@ -14,12 +14,13 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from qatflow import params_file
-from qatflow.artifacts import fingerprint
-from qatflow.errors import ChangedError, ParamsError
+from qatflow.artifacts import fingerprint, read_json
+from qatflow.errors import ChangedError, ParamsError, StageError
+from qatflow.identity import code_digest
 from qatflow.params.checks import value_of
 from qatflow.params.root import Params
 
-GRAPH = "dvc.yaml"
+GRAPH, CODE = "dvc.yaml", "code.json"
 FILE = "params.yaml"
 
 
@@ -30,10 +31,27 @@ class Inputs:
         """Note how everything is now."""
         declared = _declared(root, stage)
         self._root, self._params = root, params
-        self._keys: list[str] = declared.get("params", [])
+        self._stage, self._keys = stage, _keys(declared)
         self._paths = [_filled_in(dep, params, variant) for dep in declared.get("deps", [])]
         self._file = fingerprint(root / FILE)
         self._seen = {path: fingerprint(root / path) for path in self._paths}
+        self._code = self._recorded_code(declared)
+
+    def _recorded_code(self, declared: dict[str, Any]) -> str | None:
+        """Return the digest of this stage's code, if dvc.yaml asks for one.
+
+        Raises:
+            StageError: If DVC knows another: it would record the new output as the work of the old code.
+        """
+        if not any(isinstance(entry, dict) and CODE in entry for entry in declared.get("params", [])):
+            return None
+        code, known = code_of(self._root, self._stage), recorded_code(self._root).get(self._stage)
+        if code != known:
+            raise StageError(
+                f"The code of stage {self._stage} is not what {CODE} says: qatflow, a package, or tasks/ changed. "
+                "`qatflow status` writes it anew and says what will run again; then run again"
+            )
+        return code
 
     def check_params(self) -> None:
         """Check, as often as one likes, that no parameter of this stage was edited. One half edited is not looked at.
@@ -60,14 +78,30 @@ class Inputs:
         """
         check_same(self._params, params_file.load(self._root / FILE), self._keys)
         changed = [path for path in self._paths if fingerprint(self._root / path) != self._seen[path]]
+        if self._code is not None and code_of(self._root, self._stage) != self._code:
+            changed.append("its code")
         if changed:
             raise ChangedError(f"{', '.join(changed)} changed while this stage ran, so what it made is not recorded.")
 
 
 def keys_of(root: Path, stage: str) -> list[str]:
     """Return the parameters that dvc.yaml declares for a stage, such as `pretrain` or `quantize@ptq_w8a8`."""
-    found: list[str] = _declared(root, stage.partition("@")[0]).get("params", [])
-    return found
+    return _keys(_declared(root, stage.partition("@")[0]))
+
+
+def code_of(root: Path, stage: str) -> str:
+    """Return the digest of the code that a stage runs now.
+
+    Raises:
+        CodeError: If its module is missing, or no Python.
+    """
+    return code_digest(root / "tasks" / f"{stage}.py", project=root).digest
+
+
+def recorded_code(root: Path) -> dict[str, str]:
+    """Return the digest of each stage's code as DVC knows it; nothing where code.json was not written yet."""
+    path = root / CODE
+    return dict(read_json(path)) if path.is_file() else {}
 
 
 def values_of(root: Path, stage: str, params: Params) -> dict[str, Any]:
@@ -94,6 +128,11 @@ def _differences(before: Params, now: Params) -> Iterator[tuple[str, Any, Any]]:
 
 def _is_of(name: str, keys: Sequence[str]) -> bool:
     return any(name == key or name.startswith(f"{key}.") for key in keys)
+
+
+def _keys(declared: dict[str, Any]) -> list[str]:
+    """Return the parameters of params.yaml that a stage reads."""
+    return [entry for entry in declared.get("params", []) if isinstance(entry, str)]
 
 
 def _declared(root: Path, stage: str) -> dict[str, Any]:

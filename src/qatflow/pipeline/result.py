@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from qatflow import artifacts, params_file
-from qatflow.cli.screen import Screen
 from qatflow.data.card import CARD, card_notes
 from qatflow.deploy.base import where
 from qatflow.errors import hidden
@@ -12,6 +11,7 @@ from qatflow.evaluation.alarm import ALARM
 from qatflow.params.data import DataParams
 from qatflow.params.release import ReleaseParams
 from qatflow.params.root import Params
+from qatflow.screen import Screen
 
 MLFLOW_UI, RUNS = "http://127.0.0.1:5000", "#/experiments?workflowType=machine_learning"
 """Where `mlflow ui` listens, and its pages on trained models; by default it opens those on language models."""

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from qatflow.adapters.stage_worker import StageWorker
 from qatflow.errors import DataError, StageError
+from qatflow.pipeline.worker_process import StageWorker
 
 ROOT = Path(__file__).parents[3]
 STAGES = {
@@ -25,16 +25,25 @@ STAGES = {
     "environment": "(stage.root / 'done').write_text(os.environ['WORD'])",
     "full": "raise OSError(28, 'x', '/some/file')",
 }
+CODE = """
+import os, subprocess, time
+from qatflow.errors import DataError
+from qatflow.pipeline.stage import stage
+
+@stage()
+def {name}(stage):
+    {line}
+"""
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     (tmp_path / "tasks").mkdir()
-    for name in ("__init__", "common", "unchanged", "worker"):
-        shutil.copy(ROOT / "tasks" / f"{name}.py", tmp_path / "tasks")
+    (tmp_path / "tasks" / "__init__.py").touch()
     for name, line in STAGES.items():
-        code = f"import os, subprocess, time\nfrom qatflow.errors import DataError\n\ndef run(stage):\n    {line}\n"
-        (tmp_path / "tasks" / f"{name}.py").write_text(code)
+        (tmp_path / "tasks" / f"{name}.py").write_text(CODE.format(name=name, line=line))
+    listed = "".join(f"from tasks.{name} import {name}\n" for name in STAGES)
+    (tmp_path / "tasks" / "stages.py").write_text(f"{listed}STAGES = ({', '.join(STAGES)})\n")
     shutil.copy(ROOT / "params.yaml", tmp_path)
     return tmp_path
 
@@ -48,7 +57,7 @@ def worker(project: Path) -> Iterator[StageWorker]:
 def test_runs_with_variant_progress_and_noise_in_the_log(worker: StageWorker, project: Path) -> None:
     seen: list[tuple[str, int, int]] = []
 
-    worker.run("python3 -m tasks.fine v1", 60, lambda *state: seen.append(state))
+    worker.run("fine@v1", 60, lambda *state: seen.append(state))
 
     assert seen == [("work", 1, 2)]
     assert (project / "done").read_text() == "v1"
@@ -56,20 +65,20 @@ def test_runs_with_variant_progress_and_noise_in_the_log(worker: StageWorker, pr
 
 
 def test_code_that_changed_since_the_process_began_is_run_by_another(worker: StageWorker, project: Path) -> None:
-    worker.run("python3 -m tasks.fine", 60)
-    first = worker.start().pid
-    (project / "tasks" / "fine.py").write_text("def run(stage):\n    (stage.root / 'done').write_text('new')\n")
+    worker.run("fine", 60)
+    first, line = worker.start().pid, "(stage.root / 'done').write_text('new')"
+    (project / "tasks" / "fine.py").write_text(CODE.format(name="fine", line=line))
 
-    worker.run("python3 -m tasks.fine", 60)
+    worker.run("fine", 60)
 
     assert worker.start().pid != first
     assert (project / "done").read_text() == "new"
 
 
 def test_one_process_serves_many_stages(worker: StageWorker) -> None:
-    worker.run("python3 -m tasks.fine", 60)
+    worker.run("fine", 60)
     first = worker.start().pid
-    worker.run("python3 -m tasks.fine", 60)
+    worker.run("fine", 60)
 
     assert worker.start().pid == first
 
@@ -87,9 +96,9 @@ def test_errors_reach_the_parent_and_the_next_stage_runs(
     worker: StageWorker, project: Path, stage: str, error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words):
-        worker.run(f"python3 -m tasks.{stage}", 60)
+        worker.run(f"{stage}", 60)
 
-    worker.run("python3 -m tasks.fine again", 60)
+    worker.run("fine@again", 60)
     assert (project / "done").read_text() == "again"
 
 
@@ -111,7 +120,7 @@ def test_timeout_ends_the_stage_and_its_children(worker: StageWorker, project: P
     group = worker.start().pid
 
     with pytest.raises(StageError, match="longer than its limit of 2 s"):
-        worker.run("python3 -m tasks.slow", 2)
+        worker.run("slow", 2)
 
     assert [
         process for process in psutil.process_iter() if _group(process.pid) == group and not _gone(process.pid)
@@ -127,8 +136,8 @@ def _group(pid: int) -> int:
 
 def test_dies_with_its_parent(project: Path) -> None:
     code = (
-        "from pathlib import Path; from qatflow.adapters.stage_worker import StageWorker\n"
-        "StageWorker(Path('.'), Path('run.log'), preload=False).run('python3 -m tasks.slow', 600)"
+        "from pathlib import Path; from qatflow.pipeline.worker_process import StageWorker\n"
+        "StageWorker(Path('.'), Path('run.log'), preload=False).run('slow', 600)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], cwd=project)
     child = _wait_for(project / "pid")
@@ -140,6 +149,6 @@ def test_dies_with_its_parent(project: Path) -> None:
 
 
 def test_environment_is_passed(worker: StageWorker, project: Path) -> None:
-    worker.run("python3 -m tasks.environment", 60, env={"WORD": "hello"})
+    worker.run("environment", 60, env={"WORD": "hello"})
 
     assert (project / "done").read_text() == "hello"

@@ -7,8 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from qatflow.cli.screen import Screen, StageLine
 from qatflow.errors import hidden
+from qatflow.screen import Screen, StageLine
 
 _MARKS = {"done": ("✓", ""), "pruned": ("✂", "dim"), "failed": ("✗", "yellow"), "lost": ("✗", "red")}
 

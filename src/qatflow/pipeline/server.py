@@ -19,12 +19,12 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from flows.session import ROOT
 from qatflow.errors import StageError
 
 START_TIMEOUT_S = 120
 STOP_TIMEOUT_S = 5
-LOG = ROOT / "logs" / "prefect-server.log"
+LOG = Path("logs") / "prefect-server.log"
+"""Of a project."""
 _PASSING = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
 
 
@@ -40,7 +40,7 @@ def check_server() -> None:
 
 
 @contextmanager
-def server(port: int) -> Iterator[str]:
+def server(root: Path, port: int) -> Iterator[str]:
     """Start a Prefect server on the loopback; give its API address; end it with the block, or with this process.
 
     Raises:
@@ -50,13 +50,13 @@ def server(port: int) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}/api"
     # Its pages ask this address; by default they ask port 4200, wherever they come from.
     pages = {"PREFECT_SERVER_UI_API_URL": url, "PREFECT_UI_API_URL": url}
-    with _child(["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)], pages) as process:
-        _await(process, url)
+    with _child(root, ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)], pages) as process:
+        _await(root, process, url)
         yield url
 
 
 @contextmanager
-def own_server() -> Iterator[Callable[[], None]]:
+def own_server(root: Path) -> Iterator[Callable[[], None]]:
     """Start a server for the flows of this process alone, unless PREFECT_API_URL names one; end it with the block.
 
     Prefect's own temporary server hears the terminal's Ctrl-C before the flow does, outlives a killed flow, and obeys
@@ -76,12 +76,12 @@ def own_server() -> Iterator[Callable[[], None]]:
         descriptor = listening.fileno()
         words = ["uvicorn", "--factory", "prefect.server.api.server:create_app", "--fd", str(descriptor)]
         more = {**_PASSING, "PREFECT_SERVER_API_AUTH_STRING": password}
-        process = stack.enter_context(_child([*words, "--log-level", "error"], more, descriptor))
+        process = stack.enter_context(_child(root, [*words, "--log-level", "error"], more, descriptor))
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
         listening.close()  # the child has it
 
         def use() -> None:
-            _await(process, url)
+            _await(root, process, url)
             settings = {PREFECT_API_URL: url, PREFECT_API_AUTH_STRING: password, PREFECT_LOGGING_TO_API_ENABLED: False}
             stack.enter_context(temporary_settings(settings))
             for name, value in {"PREFECT_API_URL": url, "PREFECT_API_AUTH_STRING": password}.items():
@@ -92,15 +92,18 @@ def own_server() -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
-def _child(words: list[str], more: Mapping[str, str], *descriptors: int) -> Iterator[subprocess.Popen[bytes]]:
-    LOG.parent.mkdir(exist_ok=True)
-    with LOG.open("ab") as output:
+def _child(
+    root: Path, words: list[str], more: Mapping[str, str], *descriptors: int
+) -> Iterator[subprocess.Popen[bytes]]:
+    log = root / LOG
+    log.parent.mkdir(exist_ok=True)
+    with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "flows.child", *words],
+            [sys.executable, "-m", "qatflow.pipeline.child", *words],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
-            cwd=ROOT,
+            cwd=root,
             env={**os.environ, **more},
             pass_fds=descriptors,
             start_new_session=True,
@@ -118,11 +121,11 @@ def _child(words: list[str], more: Mapping[str, str], *descriptors: int) -> Iter
             process.stdin.close()
 
 
-def _await(process: subprocess.Popen[bytes], url: str) -> None:
+def _await(root: Path, process: subprocess.Popen[bytes], url: str) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while not _answers(url):
         if process.poll() is not None or time.monotonic() > deadline:
-            raise StageError(f"The Prefect server did not start within {START_TIMEOUT_S} s; its log is {LOG}")
+            raise StageError(f"The Prefect server did not start within {START_TIMEOUT_S} s; its log is {root / LOG}")
         time.sleep(0.1)
 
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from qatflow.adapters.dvc_stages import NEVER, Graph, shadow
 from qatflow.errors import DataError, StageError
+from qatflow.pipeline.graph import NEVER, Graph, shadow
 
 pytestmark = pytest.mark.slow  # starts `dvc repro` and fills caches
 STAGES = ["upper", "twice"]
 
 
-def _execute(command: str) -> None:
-    runpy.run_path(f"tasks/{command.rpartition('.')[2]}.py")["make"]()
+def _execute(stage: str) -> None:
+    runpy.run_path(f"tasks/{stage}.py")["make"]()
 
 
 def _flow(project: Path) -> dict[str, str]:
@@ -131,7 +131,7 @@ def test_error_of_a_stage_passes_through_and_keeps_finished_ones(project: Path) 
     graph = Graph(project)
     graph.ensure("upper", _execute)
 
-    def fail(command: str) -> None:
+    def fail(stage: str) -> None:
         raise DataError("seven rows are empty")
 
     with pytest.raises(DataError, match=r"^seven rows are empty$"):

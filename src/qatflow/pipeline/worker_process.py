@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import select
-import shlex
 import signal
 import subprocess
 import sys
@@ -18,6 +17,8 @@ from typing import IO, Any, cast
 
 from qatflow import artifacts, errors
 from qatflow.progress import Progress, silent
+
+PACKAGE = Path(artifacts.__file__).parent
 
 
 class StageWorker:
@@ -40,14 +41,14 @@ class StageWorker:
 
         One that began with other code than there is now is ended: DVC would record the new code for what the old does.
         """
-        code = [artifacts.fingerprint(self._root / folder) for folder in ("src", "tasks")]
+        code = [artifacts.fingerprint(folder) for folder in (PACKAGE, self._root / "tasks")]
         if self._process is not None and self._process.poll() is None:
             if code == self._code:
                 return self._process
             self.kill()
         self._code = code
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "tasks.worker", *(["--preload"] if self._preload else [])]
+        command = [sys.executable, "-m", "qatflow.pipeline.worker", *(["--preload"] if self._preload else [])]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
@@ -61,17 +62,17 @@ class StageWorker:
         return self._process
 
     def run(
-        self, command: str, timeout_s: float, progress: Progress = silent, env: Mapping[str, str] | None = None
+        self, stage: str, timeout_s: float, progress: Progress = silent, env: Mapping[str, str] | None = None
     ) -> float:
-        """Run a command line, such as `python3 -m tasks.convert --variant ptq_w8a8`; return its own time in seconds.
+        """Run a stage, as DVC names it: `prepare`, or `convert@ptq_w8a8`; return its own time in seconds.
 
         Raises:
             StageError: If the stage crashed, was killed or took longer than `timeout_s`; the child is then gone.
             QATFlowError: What the stage raised, of the same class.
         """
         process = self.start()
-        _, _, module, *rest = shlex.split(command)
-        request = {"module": module, "variant": rest[-1] if rest else "", "env": dict(env or {})}
+        name, _, variant = stage.partition("@")
+        request = {"stage": name, "variant": variant, "env": dict(env or {})}
         try:
             _send(process, request)
             answer = self._await(process, timeout_s, progress)
