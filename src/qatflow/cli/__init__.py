@@ -16,6 +16,7 @@ from qatflow.cli import (
     doctor,
     ensemble,
     explain,
+    init,
     models,
     monitor,
     online,
@@ -52,6 +53,8 @@ def _root(
     """From a Keras model or a data set to a verified int8/int4 TFLite model."""
 
 
+app.command()(init.init)
+app.command()(init.upgrade)
 app.command()(run.run)
 app.command()(run.status)
 app.command()(run.graph)
