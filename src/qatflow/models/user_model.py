@@ -6,6 +6,7 @@ from typing import Any
 from qatflow.backend import keras
 from qatflow.errors import ModelError
 from qatflow.models.activations import activation_of, passes_on
+from qatflow.models.group_norm import without_group_norms
 from qatflow.models.rebuild import copied, holds_graph, rebuild
 from qatflow.models.unroll import rolled
 
@@ -25,13 +26,13 @@ def fit_to_task(model: keras.Model, input_shape: Shape, num_outputs: int, task: 
 
     A classifier that ends in logits gets what makes probabilities of them behind it: a softmax, or a sigmoid where a
     single unit tells two classes apart, and for several labels. Recurrent layers that are written out become loops.
-    Where one of several classes is right, sigmoids become a softmax.
+    Where one of several classes is right, sigmoids become a softmax. Group normalization is written anew.
 
     Raises:
         ModelError: If the model has other inputs or outputs.
     """
     check_shapes(model)
-    model = rolled(model)
+    model = without_group_norms(rolled(model))
     outputs = input_shape if task == "anomaly" else (num_outputs,)
     taken, given = (tuple(tensor.shape[1:]) for tensor in (model.inputs[0], model.outputs[0]))
     one = task == "classification" and given == (1,)
