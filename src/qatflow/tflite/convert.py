@@ -1,5 +1,6 @@
 """Converts Keras models, float or fake-quant, to flatbuffers. Equal models give equal bytes."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -176,6 +177,12 @@ def _convert(model: keras.Model, configure: Configure, *, looped: bool = False) 
     try:
         flatbuffer = bytes(converter.convert())
     except FAILURES as error:
-        reason = " ".join(str(error).split("error: ")[-1].split())
-        raise ConversionError(f"TFLite cannot express {model.name}: {reason[:300]}. {COVERAGE}") from None
+        raise ConversionError(f"TFLite cannot express {model.name}: {_reason(str(error))}. {COVERAGE}") from None
     return with_empty_states(flatbuffer) if looped else with_fixed_shapes(flatbuffer)
+
+
+def _reason(error: str) -> str:
+    """Return in one line what the converter says; of operators that only TensorFlow has, which they are."""
+    if unknown := re.search(r"(?:TF Select|Custom) ops: ([\w, ]+)", error):
+        return f"it has no operator {unknown[1].strip()}"
+    return " ".join(error.rsplit("error: ", maxsplit=1)[-1].split())[:300].rstrip(". ")
