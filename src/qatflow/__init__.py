@@ -17,6 +17,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from qatflow.quiet import hushed
+
 if TYPE_CHECKING:
     from qatflow.errors import ArtifactError, ConversionError, DataError, ModelError, ParamsError, QATFlowError
     from qatflow.release.bundle import Bundle, load_bundle
@@ -72,7 +74,8 @@ if not TYPE_CHECKING:  # a type checker would take every misspelt name for a pub
         """Return a public name from the module it lives in, imported only now: importing the package stays quick."""
         if name not in __all__:
             raise AttributeError(f"module 'qatflow' has no attribute '{name}'")
-        return getattr(import_module(f"qatflow.{_HOMES.get(name, 'errors')}"), name)
+        with hushed():  # TensorFlow has something to say whenever it is imported
+            return getattr(import_module(f"qatflow.{_HOMES.get(name, 'errors')}"), name)
 
 
 def __dir__() -> list[str]:

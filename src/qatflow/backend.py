@@ -11,6 +11,8 @@ import tensorflow as tf
 import tf_keras as keras
 from tensorflow.lite.python.convert_phase import ConverterError
 
+tf.get_logger().setLevel("ERROR")  # else remarks on retracing, which nobody can act on
+
 __all__ = ["ConverterError", "keras", "start", "tf"]
 
 

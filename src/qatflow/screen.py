@@ -82,19 +82,6 @@ class StageLine:
 
 
 @contextmanager
-def hushed() -> Iterator[None]:
-    """Keep native libraries' remarks off standard error, such as which delegate LiteRT made."""
-    saved = os.dup(2)
-    with Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-
-
-@contextmanager
 def quiet(log: Path) -> Iterator[Console]:
     """Send everything that is printed to `log`, except through the console that this gives.
 

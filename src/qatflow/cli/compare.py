@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from qatflow.cli.files import writing
-from qatflow.screen import hushed
+from qatflow.quiet import hushed
 
 if TYPE_CHECKING:
     from qatflow.report.compare.comparison import Comparison

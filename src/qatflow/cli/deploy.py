@@ -34,7 +34,7 @@ def deploy(  # noqa: PLR0913, PLR0917 (the command's options)
     """Deploy a bundle: to C sources, an archive, a folder that servers follow, a running server, or MLflow's format."""
     from qatflow.adapters.targets import TARGETS
     from qatflow.deploy.base import Place, where
-    from qatflow.screen import hushed
+    from qatflow.quiet import hushed
 
     put = lookup("deploy target", target, TARGETS)
     _check_not_the_projects(Path(to))

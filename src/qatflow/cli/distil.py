@@ -8,7 +8,8 @@ from rich.console import Console
 
 from qatflow.cli.ensemble import Data, Label, MaxSamples, Seed, Source
 from qatflow.cli.files import check_inputs
-from qatflow.screen import Screen, hushed
+from qatflow.quiet import hushed
+from qatflow.screen import Screen
 
 Teacher = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder of the bundle that teaches.")]
 Student = Annotated[Path, typer.Option(help="A float Keras model to start from: .keras or .h5.")]

@@ -7,7 +7,8 @@ import typer
 from rich.console import Console
 
 from qatflow.cli.files import check_inputs
-from qatflow.screen import Screen, hushed
+from qatflow.quiet import hushed
+from qatflow.screen import Screen
 
 Bundles = Annotated[list[Path], typer.Argument(metavar="BUNDLE BUNDLE…", help="Folders of bundles, two at least.")]
 Data = Annotated[

@@ -19,9 +19,10 @@ from qatflow.explanation.game import answer_of
 from qatflow.explanation.single import Single, explain_sample, say
 from qatflow.explanation.subject import open_field
 from qatflow.params.explain import ExplainParams
+from qatflow.quiet import hushed
 from qatflow.release.bundle import Bundle, load_bundle
 from qatflow.release.own_data import OwnData, open_for, prepare_for
-from qatflow.screen import Screen, hushed
+from qatflow.screen import Screen
 from qatflow.search.recognise import KNOWN
 
 Data = Annotated[

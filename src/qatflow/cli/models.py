@@ -16,11 +16,11 @@ from qatflow.data.csv_table import read_features
 from qatflow.data.images import ImageForm, read_image
 from qatflow.data.prepared import open_prepared
 from qatflow.errors import DataError
+from qatflow.quiet import hushed
 from qatflow.release.bundle import load_bundle
 from qatflow.release.manifest import BundleManifest
 from qatflow.release.scored import evaluate as score
 from qatflow.release.scored import opened
-from qatflow.screen import hushed
 
 Model = Annotated[Path, typer.Argument(help="A bundle's folder, or a .tflite file.")]
 BundleFolder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder, such as deployed/current.")]

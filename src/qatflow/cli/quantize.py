@@ -8,13 +8,15 @@ import typer
 from rich.console import Console
 
 from qatflow.cli.files import check_inputs
-from qatflow.errors import QATFlowError
+from qatflow.errors import ParamsError, QATFlowError
+from qatflow.quiet import hushed
 from qatflow.release.quantized import check_place, save_bundle
-from qatflow.screen import Screen, hushed
+from qatflow.screen import Screen
 from qatflow.search.options import Goal, Options
 from qatflow.search.trial import Trial
 
 if TYPE_CHECKING:
+    from qatflow.params.quantize import Width
     from qatflow.search.result import SearchResult
 
 MARKS = {"measured": ("✓", ""), "skipped": ("·", "dim"), "failed": ("✗", "red")}
@@ -43,6 +45,14 @@ Source = Annotated[str | None, typer.Option(metavar="NAME", help="Kind of data, 
 Exif = Annotated[Literal["turn", "keep"], typer.Option(help="Photos: turned upright as their EXIF says, or not.")]
 MaxSamples = Annotated[int | None, typer.Option(help="Use at most so many samples of each split.")]
 
+Layer = Annotated[
+    list[str] | None,
+    typer.Option("--layer", metavar="NAME=BITS", help="Keras layers, * for several: 4, 8 or float; may be repeated."),
+]
+Calibration = Annotated[
+    Path | None, typer.Option(metavar="FILE", help=".npz whose x calibrates instead of training samples.")
+]
+
 
 def quantize(  # noqa: PLR0913, PLR0917 (a command's options)
     model: Model,
@@ -60,6 +70,8 @@ def quantize(  # noqa: PLR0913, PLR0917 (a command's options)
     source: Source = None,
     max_samples: MaxSamples = None,
     exif: Exif = "turn",
+    layer: Layer = None,
+    calibration: Calibration = None,
 ) -> None:
     """Quantize a trained Keras model and write it as a bundle with all figures in result.json.
 
@@ -77,6 +89,8 @@ def quantize(  # noqa: PLR0913, PLR0917 (a command's options)
             exif=exif,
             epochs=epochs,
             seed=seed,
+            layers=_widths(layer or []),
+            calibration=calibration,
             progress=line.progress,
             on_trial=lambda trial: _say_trial(screen, trial),
         )
@@ -85,6 +99,21 @@ def quantize(  # noqa: PLR0913, PLR0917 (a command's options)
         result = _search(model, data, strategy, goal, options)
         _written(result, out)
     _say_result(screen, result, out)
+
+
+def _widths(layers: list[str]) -> "dict[str, Width]":
+    """Read `conv=8`, `head*=float`.
+
+    Raises:
+        ParamsError: If one is written otherwise; `Options` looks at what is wanted.
+    """
+    widths: dict[str, Width] = {}
+    for text in layers:
+        name, _, width = text.rpartition("=")
+        if not name or width not in {"4", "8", "float"}:
+            raise ParamsError(f"--layer {text}: expected NAME=4, 8 or float, such as conv2d_1=8 or head*=float")
+        widths[name] = "float" if width == "float" else 8 if width == "8" else 4
+    return widths
 
 
 def _search(model: Path, data: str, strategy: str, goal: Goal, options: Options) -> "SearchResult":

@@ -12,7 +12,8 @@ from qatflow.cli.explain import Data
 from qatflow.cli.files import writing
 from qatflow.cli.models import BundleFolder
 from qatflow.errors import lookup
-from qatflow.screen import Screen, hushed
+from qatflow.quiet import hushed
+from qatflow.screen import Screen
 
 FORMATS = {"png": "png", "svg": "svg"}
 FloatModel = Annotated[

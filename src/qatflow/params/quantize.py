@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from qatflow.params.base import Count, Name, Rate, Section
+from qatflow.params.base import Count, Name, Rate, Section, is_text
 from qatflow.params.compression import CompressionParams
 from qatflow.params.training import TrainingParams
+
+Width = Literal[4, 8, "float"]
+"""Of a layer's weights."""
 
 
 class QatParams(TrainingParams):
@@ -50,6 +54,7 @@ class QuantizeParams(Section):
     calibration_samples: Count = 300
     calibration: Literal["min_max", "percentile", "mse"] = "mse"
     dense: Literal["per_tensor", "per_channel"] = "per_channel"
+    layers: Mapping[Annotated[str, Field(min_length=1), AfterValidator(is_text)], Width] = {}
     corrections: CorrectionParams = CorrectionParams()
     mixed: MixedParams = MixedParams()
     compression: CompressionParams = CompressionParams()

@@ -19,8 +19,8 @@ W8, W4 = partial(uniform, 8), partial(uniform, 4)
 INT8, INT4 = partial(to_int8, "INT8"), partial(to_int8, "INT4")
 
 STRATEGIES: dict[str, Strategy] = {
-    "float32": PostTraining(lambda model, _: convert_float(model)),
-    "float16": PostTraining(lambda model, _: convert_float16(model)),
+    "float32": PostTraining(lambda model, _: convert_float(model), weights=32),
+    "float16": PostTraining(lambda model, _: convert_float16(model), weights=16),
     "dynamic_range": PostTraining(lambda model, _: convert_dynamic_range(model)),
     "ptq_w8a8": PostTraining(to_integer, bits=8),
     "ptq_w8a16": PostTraining(convert_int16_activations, bits=16),

@@ -13,6 +13,7 @@ from qatflow.data.prepared import PreparedData
 from qatflow.params.quantize import QuantizeParams
 from qatflow.progress import Progress, silent
 from qatflow.quantization.deployed import Deployable
+from qatflow.quantization.overrides import Overrides
 from qatflow.quantization.reach import WHOLE, Reach, survey
 from qatflow.quantization.sensitivity import LayerSensitivity
 
@@ -29,6 +30,8 @@ class Work:
         sensitivity: How much each layer suffers at 4 bits, once a strategy has measured that.
         compressed: What compression trained so far, for strategies that begin alike with the same model and data.
         reach: Where ranges were cut: calibration samples are clipped to its limits.
+        layers: What the user wants of single layers, see `overrides.overrides_of`.
+        samples: Model inputs (n, *shape) float32 that calibrate instead of training samples; None for those.
     """
 
     data: PreparedData
@@ -39,10 +42,14 @@ class Work:
     sensitivity: list[LayerSensitivity] = field(default_factory=list)
     compressed: dict[str, tuple[list[Array], "History"]] = field(default_factory=dict)
     reach: Reach = WHOLE
+    layers: Overrides = field(default_factory=dict)
+    samples: Array | None = None
 
     def calibration(self) -> Array:
         """Return the preprocessed samples that calibrate, (n, *shape) float32."""
-        return np.asarray(self.reach.clip(self.data.train.arrays(limit=self.settings.calibration_samples)[0]))
+        own = self.samples
+        samples = self.data.train.arrays(limit=self.settings.calibration_samples)[0] if own is None else own
+        return np.asarray(self.reach.clip(samples))
 
     def surveyed(self, model: keras.Model, bits: int = 8) -> Reach:
         """Return how far the grid of a float model's input is to reach; `bits` are those of the input."""

@@ -10,6 +10,7 @@ from qatflow.quantization.deployed import Deployable, settled
 from qatflow.quantization.emit import to_int8
 from qatflow.quantization.fake_quant import Grids, initial_steps, own_outputs
 from qatflow.quantization.fold import fold
+from qatflow.quantization.overrides import override_of
 from qatflow.quantization.plan import Plan, plan_outputs
 from qatflow.quantization.sensitivity import LayerSensitivity, Probe, sensitivities
 from qatflow.quantization.spikes import calibrated
@@ -17,6 +18,8 @@ from qatflow.quantization.widths import allocate
 from qatflow.tflite.convert import convert_float
 
 Widths = dict[str, int]
+NARROW = 4
+"""Bits that a layer of mixed widths can come down to."""
 DEPTHWISE = keras.layers.DepthwiseConv2D
 
 
@@ -37,7 +40,10 @@ def within_budget(model: keras.Model, work: Work) -> Widths:
     """
     found, base = measured(model, work)
     budget = int(len(base) * work.settings.mixed.size_ratio)
-    return uniform(8, model, work) | allocate(found, size_bytes=len(base), byte_budget=budget)
+    fixed = {entry.layer: override_of(entry.layer, work.layers) for entry in found}
+    given = sum(entry.bytes_saved for entry in found if fixed[entry.layer] == NARROW)
+    free = [entry for entry in found if fixed[entry.layer] is None]
+    return uniform(8, model, work) | allocate(free, size_bytes=len(base) - given, byte_budget=budget)
 
 
 def by_sensitivity(model: keras.Model, work: Work) -> list[str]:

@@ -21,6 +21,7 @@ from qatflow.quantization.absorb import AFFINE_BITS, gains_of, operators_of, sca
 from qatflow.quantization.correction.bias import correct_biases
 from qatflow.quantization.dense import as_converted, without_left
 from qatflow.quantization.fake_quant import NO_GRIDS, Grids, build
+from qatflow.quantization.floats import with_floats
 from qatflow.quantization.fold import fold, gain_of, norms_of
 from qatflow.quantization.grid import alive, levels, short, short_range
 from qatflow.quantization.plan import NO_PLAN, Fixed, Plan, Tied, plan_outputs
@@ -46,6 +47,7 @@ class Deployable:
         reference: Float model whose mean outputs the biases of the flatbuffer are corrected to; None for no correction.
         promises: What compression gave the weights of each layer, for the flatbuffer to be held to.
         reach: Where ranges were cut.
+        floats: Layers whose weights the flatbuffer keeps in float32.
     """
 
     model: keras.Model
@@ -54,6 +56,7 @@ class Deployable:
     reference: keras.Model | None = None
     promises: Promises = field(default_factory=dict)
     reach: Reach = WHOLE
+    floats: frozenset[str] = frozenset()
 
     def scale(self, name: str) -> np.float32 | None:
         """Return the step of a layer's output; None if it has no grid."""
@@ -159,6 +162,17 @@ def shortened(quantized: Deployable) -> Deployable:
         kernel.assign(np.reshape(columns(layer) * (step / quantized.grids.steps[name]), kernel.shape))
     ranges = {name: short_range(*found) for name, found in quantized.grids.ranges.items()}
     return replace(quantized, grids=replace(quantized.grids, steps=steps, ranges=ranges))
+
+
+def float_kept(flatbuffer: bytes, quantized: Deployable) -> bytes:
+    """Return the flatbuffer with the float layers of the model in float again; see `floats.with_floats`.
+
+    Raises:
+        ConversionError: If one of them is no operator of its own.
+    """
+    if not quantized.floats:
+        return flatbuffer
+    return with_floats(flatbuffer, convert_float(quantized.model), quantized.floats)
 
 
 def bias_corrected(flatbuffer: bytes, quantized: Deployable, samples: Iterable[Array]) -> bytes:

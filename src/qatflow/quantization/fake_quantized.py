@@ -14,11 +14,20 @@ from qatflow.quantization.base import History, Trained, Work
 from qatflow.quantization.canonical import canonical
 from qatflow.quantization.compressed import code_rules, compress, on_few_levels, promises_of, rules_for
 from qatflow.quantization.correction.equalization import equalize
-from qatflow.quantization.deployed import Deployable, bias_corrected, folded, on_converters_grid, settled, shortened
+from qatflow.quantization.deployed import (
+    Deployable,
+    bias_corrected,
+    float_kept,
+    folded,
+    on_converters_grid,
+    settled,
+    shortened,
+)
 from qatflow.quantization.fake_quant import Grids, Learn, build, grids_of, initial_steps, own_outputs, weights_of
+from qatflow.quantization.overrides import floats_of, require_width, with_overrides
 from qatflow.quantization.parity import ParityMonitor
 from qatflow.quantization.plan import Fixed, Plan, plan_outputs
-from qatflow.quantization.progressive import Descend
+from qatflow.quantization.progressive import LAST, Descend
 from qatflow.quantization.reach import Reach
 from qatflow.quantization.rounding import with_learned_rounding
 from qatflow.quantization.spikes import calibrated
@@ -66,15 +75,19 @@ class FakeQuantized:
     def prepare(self, model: keras.Model, work: Work) -> Deployable:
         """Return the model on calibrated grids; see `Strategy`."""
         wanted = work.settings.corrections
+        if not self.activations:
+            require_width(work.label, work.layers, 8)
         if self.trained:
             make_quantization_aware(work.settings.training, 1)  # to refuse unknown settings before the work begins
         work = replace(work, reach=work.surveyed(model, 8 if self.activations else 16))
         flat = canonical(model, folded=self._folded(work))
         if not self.trained and wanted.equalize:
             flat = equalize(flat)
-        plan = Plan(self.widths(flat, work), plan_outputs(flat) if self.activations else {})
+        widths = self.widths(flat, work)
+        plan = Plan(with_overrides(work.label, widths, work.layers), plan_outputs(flat) if self.activations else {})
         grids, reach = self._calibrated(flat, plan, work)
-        prepared = self._promised(Deployable(flat, plan, grids, reach=reach), work)
+        floats = floats_of(widths, work.layers)
+        prepared = self._promised(Deployable(flat, plan, grids, reach=reach, floats=floats), work)
         if wanted.adaround and self.descent is None:
             prepared = with_learned_rounding(prepared, work)
         if self.trained:
@@ -114,7 +127,7 @@ class FakeQuantized:
     def convert(self, quantized: Deployable, representative: Iterable[Array]) -> bytes:
         """Return the flatbuffer; see `Strategy`."""
         samples = list(quantized.reach.clip(representative))
-        flatbuffer = bias_corrected(self.converter(quantized, samples), quantized, samples)
+        flatbuffer = bias_corrected(float_kept(self.converter(quantized, samples), quantized), quantized, samples)
         if not quantized.promises:
             return flatbuffer
         return require_kept(pack(parse(flatbuffer)), quantized.promises)  # repacked: it travels as fewer bytes
@@ -153,7 +166,8 @@ class FakeQuantized:
         if self.descent is None:
             return []
         steps = steps_of(work) * work.settings.training.epochs
-        return [Descend(network, self.descent(prepared.model, work), steps)]
+        narrow = [name for name in self.descent(prepared.model, work) if prepared.plan.weights.get(name) == LAST]
+        return [Descend(network, narrow, steps)]
 
 
 def student(prepared: Deployable, settings: QatParams) -> keras.Model:

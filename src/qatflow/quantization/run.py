@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from qatflow.artifacts import Array
 from qatflow.backend import keras
 from qatflow.data.prepared import PreparedData
 from qatflow.errors import ParamsError, lookup
@@ -16,6 +17,7 @@ from qatflow.quantization.alarm import alarm_of
 from qatflow.quantization.base import History, Strategy, Trained, Work
 from qatflow.quantization.deployed import Deployable, device_form
 from qatflow.quantization.grid import WIDTHS
+from qatflow.quantization.overrides import overrides_of
 from qatflow.quantization.plan import NORMALIZING
 from qatflow.quantization.recurrent import unrolled_notes
 from qatflow.tflite.inspect import inventory
@@ -79,6 +81,7 @@ def make(  # noqa: PLR0913 (what can be left out has a default)
     seed: int,
     progress: Progress = silent,
     compressed: dict[str, Any] | None = None,
+    calibration: Array | None = None,
 ) -> Made:
     """Prepare, train and convert.
 
@@ -90,6 +93,7 @@ def make(  # noqa: PLR0913 (what can be left out has a default)
         seed: Order of the samples, and of whatever else is drawn.
         progress: Told how far it is.
         compressed: Kept between calls for the same model and data, lets strategies share what compression trains.
+        calibration: Model inputs (n, *shape) float32 that calibrate instead of training samples.
 
     Raises:
         ConversionError: If the flatbuffer would not be what the strategy's name promises.
@@ -98,7 +102,8 @@ def make(  # noqa: PLR0913 (what can be left out has a default)
     """
     chosen = find_strategy(strategy)
     keras.utils.set_random_seed(seed)
-    work = Work(data, settings, seed, strategy, progress, compressed={} if compressed is None else compressed)
+    shared = {} if compressed is None else compressed
+    work = Work(data, settings, seed, strategy, progress, compressed=shared, samples=calibration)
     quantized, history, _ = quantized_by(chosen, model, work)
     flatbuffer = chosen.convert(quantized, work.calibration())
     twin = device_form(quantized) if quantized.plan.layers else quantized.model
@@ -126,6 +131,7 @@ def quantized_by(strategy: Strategy, model: keras.Model, work: Work, teacher: ke
     Raises:
         QATFlowError: See `Strategy`.
     """
+    work = replace(work, layers=overrides_of(model, work.settings.layers))
     small, before = strategy.compress(model, work)
     keras.utils.set_random_seed(work.seed)  # whatever was drawn, or shared, until now
     found = strategy.train(strategy.prepare(small, work), teacher or model, work)
@@ -141,14 +147,15 @@ def notes_on(strategy: str, quantized: Deployable, flatbuffer: bytes) -> tuple[s
     untreated = [
         f"{layer.name} ({type(layer).__name__}): trains in float, quantized by the converter"
         for layer in (quantized.model.layers if plan.layers else ())
-        if layer.weights and layer.name not in plan.weights
+        if layer.weights and layer.name not in plan.weights and layer.name not in quantized.floats
         if layer.name not in plan.outputs or hasattr(layer, "kernel") or isinstance(layer, NORMALIZING)
     ]
     return (
         *quantized.reach.notes,
         *unrolled_notes(quantized.model, flatbuffer),
         *untreated,
-        *(_float_notes(flatbuffer) if plan.layers or re.search(r"_w\d+a\d+", strategy) else ()),
+        *(f"{name}: float32, as quantize.layers wants" for name in sorted(quantized.floats)),
+        *(_float_notes(flatbuffer) if not quantized.floats and (plan.layers or "_w" in strategy) else ()),
     )
 
 

@@ -28,6 +28,7 @@ def save_quantized(quantized: Deployable, directory: Path) -> None:
         "ranges": ranges,
         "promises": promises,
         "reach": vars(quantized.reach),
+        "floats": sorted(quantized.floats),
     }
     write_json(directory / "plan.json", kept)
     save_arrays(directory / "steps.npz", grids.steps)
@@ -51,6 +52,7 @@ def load_quantized(directory: Path) -> Deployable:
         )
         ranges = {str(name): (float(low), float(high)) for name, (low, high) in kept["ranges"].items()}
         promises = {str(name): Promise(**promise) for name, promise in kept["promises"].items()}
+        floats = frozenset(map(str, kept.get("floats", ())))
         reach = _reach(**kept["reach"]) if "reach" in kept else WHOLE  # those of earlier versions were never cut
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ArtifactError(f"{directory / 'plan.json'} holds no plan: {error!r:.200}") from None
@@ -61,6 +63,7 @@ def load_quantized(directory: Path) -> Deployable:
         reference=load_model(reference) if reference.is_dir() else None,
         promises=promises,
         reach=reach,
+        floats=floats,
     )
 
 

@@ -4,8 +4,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from qatflow.progress import shown
 from qatflow.quantization import STRATEGIES
+from qatflow.quantization.overrides import overrides_of
 from qatflow.quantization.run import make
+from qatflow.quiet import hushed
 from qatflow.search.clock import Clock
 from qatflow.search.inputs import take_inputs
 from qatflow.search.loop import Search
@@ -42,12 +45,18 @@ def quantize(
         >>> result.strategy, result.metric, len(result.flatbuffer) < 10_000
         ('ptq_w8a8', 'accuracy', True)
     """
-    goal, options, clock = goal or Goal(), options or Options(), Clock()
     check_strategy(strategy)
-    if strategy == AUTO:
-        clock = Clock(goal.time_budget)
+    goal, options = goal or Goal(), options or Options()
+    with hushed(), shown(options.progress) as told:
+        return _found(model, data, strategy, goal, replace(options, progress=told))
+
+
+def _found(model: Any, data: Any, strategy: str, goal: Goal, options: Options) -> SearchResult:
+    clock = Clock(goal.time_budget if strategy == AUTO else None)
     inputs = take_inputs(model, data, options)
-    search = Search(inputs.model, inputs.data, goal, options, make=partial(make, compressed={}), clock=clock)
+    overrides_of(inputs.model, options.quantization.layers)  # refused now, and not once in each candidate
+    maker = partial(make, compressed={}, calibration=inputs.calibration)
+    search = Search(inputs.model, inputs.data, goal, options, make=maker, clock=clock)
     result = search.auto(list(STRATEGIES)) if strategy == AUTO else search.only(strategy)
     seen = remarks(inputs.model, inputs.data.train.arrays(SAMPLES)[0])
     return replace(result, notes=(*inputs.notes, *seen, *result.notes))

@@ -16,6 +16,7 @@ from qatflow.backend import keras
 from qatflow.data.card import card_notes
 from qatflow.data.given import save_given
 from qatflow.data.labels import Kind
+from qatflow.data.npz import chunk_rows, npz_names, open_npz, read_rows
 from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import PreparedData, open_prepared
 from qatflow.errors import DataError
@@ -39,11 +40,13 @@ class Inputs:
         model: Of the data's input shape and task.
         data: Prepared, not normalized. A temporary folder of theirs is removed with this object.
         notes: What was not as it might have been expected.
+        calibration: The caller's own samples to calibrate on, (n, *shape) float32; None for training samples.
     """
 
     model: keras.Model
     data: PreparedData
     notes: tuple[str, ...]
+    calibration: Array | None = None
 
 
 def take_inputs(model: Any, data: Any, options: Options) -> Inputs:
@@ -66,12 +69,12 @@ def take_inputs(model: Any, data: Any, options: Options) -> Inputs:
         prepared, notes = _prepared(data, float_model, options, folder)
         check_fits(float_model, prepared.input_shape)
         fitted = fit_to_task(float_model, prepared.input_shape, prepared.num_outputs, prepared.task)
-        _check_calibration(prepared, options)
+        calibration = _calibration(prepared, options)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     weakref.finalize(prepared, shutil.rmtree, folder, ignore_errors=True)
-    return Inputs(fitted, prepared, (*said, *notes))
+    return Inputs(fitted, prepared, (*said, *notes), calibration)
 
 
 def _prepared(data: Any, model: keras.Model, options: Options, folder: Path) -> tuple[PreparedData, tuple[str, ...]]:
@@ -111,13 +114,13 @@ def _prepare(
 ) -> tuple[PreparedData, tuple[str, ...]]:
     try:
         check_fits(model, sample_shape(data))  # before all of them are read
-        prepared = _written(data, folder / "prepared", options.seed, options.progress)
+        prepared = _written(data, folder / "prepared", options.seed, options.told)
         return prepared, tuple(card_notes(prepared.card, data.path))
     except DataError as error:
         if data.task != "anomaly":
             raise
         unlabelled = without_labels(data, folder)
-        prepared = _written(unlabelled, folder / "prepared", options.seed, options.progress)
+        prepared = _written(unlabelled, folder / "prepared", options.seed, options.told)
         note = f"labels are not used, the autoencoder is judged by how well it reconstructs its inputs: {error}"
         return as_anomaly(prepared, data.source), (note,)
 
@@ -136,9 +139,39 @@ def _as_source(model: keras.Model, name: str, array: Array) -> Array:
     return array
 
 
-def _check_calibration(data: PreparedData, options: Options) -> None:
-    """Ranges of activations cannot be told from a single sample."""
-    samples = min(data.train.count, options.settings.calibration_samples)
+def _calibration(data: PreparedData, options: Options) -> Array | None:
+    """Return the caller's calibration samples, (n, *shape) float32; None if training samples serve.
+
+    Raises:
+        DataError: If they do not go into the model; or if it is a single one: that tells no ranges of activations.
+    """
+    if options.calibration is None:
+        _check_count(min(data.train.count, options.settings.calibration_samples))
+        return None
+    given = options.calibration
+    try:
+        samples = np.asarray(_of_file(Path(given)) if isinstance(given, (str, Path)) else given, np.float32)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"calibration is no array of numbers: {error}") from None
+    if samples.shape[1:] != tuple(data.input_shape):
+        expected = ("n", *data.input_shape)
+        raise DataError(f"calibration has shape {samples.shape}; expected samples ({', '.join(map(str, expected))})")
+    if not np.isfinite(samples).all():
+        raise DataError("calibration holds NaN or infinity")
+    _check_count(len(samples))
+    return samples
+
+
+def _of_file(path: Path) -> Array:
+    """Return the array `x` of an .npz, or the only one."""
+    names = npz_names(path)
+    if "x" not in names and len(names) != 1:
+        raise DataError(f"{path} holds the arrays {', '.join(sorted(names)) or 'none'}; expected x, which calibrates")
+    (member,) = open_npz(path, {"x"} if "x" in names else names).values()
+    return np.concatenate(list(read_rows(member, chunk_rows(member))))
+
+
+def _check_count(samples: int) -> None:
     if samples < MIN_CALIBRATION:
         raise DataError(
             f"Calibration would see {samples} sample; the ranges of activations need at least {MIN_CALIBRATION}, "

@@ -133,7 +133,7 @@ class Search:
 
     def _attempt(self, name: str) -> Trial:
         started = monotonic()
-        settings, seed, progress = self._settings(name), self._options.seed, self._options.progress
+        settings, seed, progress = self._settings(name), self._options.seed, self._options.told
         backend.start(seed)  # the bytes must not depend on what was tried before
         made = self._make(name, self._model, self._data, settings, seed=seed, progress=progress)
         measured = self._measured(name, made.flatbuffer, started)
@@ -219,7 +219,7 @@ class Search:
     def _result(self, chosen: Trial, reason: str) -> SearchResult:
         """Measure all candidates on the test split."""
         figures, runs = TestFigures(self._float_model, self._data), self._options.latency_runs
-        finished = {trial.strategy: trial for trial in figures.complete(self._finished(), runs, self._options.progress)}
+        finished = {trial.strategy: trial for trial in figures.complete(self._finished(), runs, self._options.told)}
         values = figures.judge.values(chosen.flatbuffer)
         return SearchResult(
             chosen=finished[chosen.strategy],

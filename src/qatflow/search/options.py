@@ -1,15 +1,17 @@
 """What the caller of a search wants, checked."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from qatflow.errors import ParamsError, lookup
 from qatflow.evaluation.tasks import TASKS
-from qatflow.params.quantize import QuantizeParams
+from qatflow.params.quantize import QuantizeParams, Width
 from qatflow.progress import Progress, silent
 from qatflow.search.trial import Trial
+
+WIDTHS = get_args(Width)
 
 
 @dataclass(frozen=True)
@@ -62,18 +64,24 @@ class Options:
         max_samples: Use at most so many samples of each split.
         epochs: Of each training, of compression too; by default those of `settings`.
         seed: Of splits, training and everything else that is drawn.
+        layers: Glob pattern over names of Keras layers -> bits of their weights, 4 or 8, or "float"; of several
+            patterns the last counts. Layers that none names get what the strategy gives them.
+        calibration: Model inputs (n, *shape) that show the range of activations, instead of training samples; or the
+            path of an .npz that holds them as `x` or alone.
         settings: Of the quantization engine; its `variants` are not used.
         latency_runs: Timed runs of each flatbuffer.
-        progress: Told how far the work under way is.
+        progress: True for a bar, which shows in a terminal or notebook; False for none; or what is told instead how far
+            the work under way is, as `progress(label, done, total)`.
         on_trial: Told of each candidate once it is measured, skipped or has failed.
 
     Raises:
         ParamsError: If a number is out of range.
 
     Example:
-        >>> options = qatflow.Options(epochs=1, seed=7, latency_runs=20)
-        >>> qatflow.quantize(model, (x, y), "qat_w8a8_per_channel", options=options).seed
-        7
+        >>> options = qatflow.Options(layers={"classes": 8}, calibration=x[:200], epochs=1, progress=False)
+        >>> mixed = qatflow.quantize(model, (x, y), "qat_w4a8", options=options)
+        >>> dict(mixed.chosen.widths)
+        {'hidden': 4, 'classes': 8}
     """
 
     task: str | None = None
@@ -83,9 +91,11 @@ class Options:
     max_samples: int | None = None
     epochs: int | None = None
     seed: int = 42
+    layers: Mapping[str, Width] = field(default_factory=dict)
+    calibration: Any = None
     settings: QuantizeParams = field(default_factory=QuantizeParams)
     latency_runs: int = 100
-    progress: Progress = silent
+    progress: Progress | bool = True
     on_trial: Callable[[Trial], None] = ignore
 
     def __post_init__(self) -> None:
@@ -97,14 +107,23 @@ class Options:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ParamsError(f"{name.replace('_', '-')} is {value}; it must be at least 1")
+        for name, width in self.layers.items():
+            if width not in WIDTHS:
+                raise ParamsError(f"layers wants {width!r} for '{name}'; a layer has 4 or 8 bits, or is \"float\"")
         if not 0 <= self.seed < 2**31:
             raise ParamsError(f"seed is {self.seed}; it must be from 0 to {2**31 - 1}")
 
     @property
+    def told(self) -> Progress:
+        """What is told how far the work is; nobody, where the caller leaves it to a bar that is not there."""
+        return self.progress if callable(self.progress) else silent
+
+    @property
     def quantization(self) -> QuantizeParams:
-        """The engine's settings with the wanted epochs."""
+        """The engine's settings with the wanted epochs and widths of layers."""
+        settings = self.settings.model_copy(update={"layers": {**self.settings.layers, **self.layers}})
         if self.epochs is None:
-            return self.settings
-        parts = {"training": self.settings.training, "compression": self.settings.compression}
+            return settings
+        parts = {"training": settings.training, "compression": settings.compression}
         epochs = {"epochs": self.epochs}
-        return self.settings.model_copy(update={name: each.model_copy(update=epochs) for name, each in parts.items()})
+        return settings.model_copy(update={name: each.model_copy(update=epochs) for name, each in parts.items()})

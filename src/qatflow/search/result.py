@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 from qatflow.data.prepared import PreparedData
 from qatflow.search.options import Goal
 from qatflow.search.trial import Trial
 
+COLUMNS = ("", "strategy", "bytes", "compressed", "validation", "test", "µs", "")
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class SearchResult:
     """The chosen flatbuffer, why it was chosen, and what became of all candidates.
 
@@ -59,6 +62,30 @@ class SearchResult:
     def pareto_front(self) -> tuple[Trial, ...]:
         """The candidates that no other one beats in size, score and latency."""
         return tuple(trial for trial in self.trials if trial.on_pareto_front)
+
+    def __repr__(self) -> str:
+        figures = f"{len(self.flatbuffer)} bytes, {self.metric} {self.evaluation['score']:.4f} on the test split"
+        return f"<SearchResult {self.strategy}: {figures}; {len(self.trials)} candidates>"
+
+    def _repr_html_(self) -> str:
+        """Return all candidates as a table, the chosen one marked, for a notebook."""
+        head = "".join(f"<th>{escape(name)}</th>" for name in COLUMNS)
+        rows = "".join(self._row(trial) for trial in self.trials)
+        notes = "".join(f"<li>{escape(note)}</li>" for note in (*self.notes, *self.chosen.notes))
+        return (
+            f"<p><b>{escape(self.strategy)}</b>: {escape(self.reason)}</p>"
+            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table><ul>{notes}</ul>"
+        )
+
+    def _row(self, trial: Trial) -> str:
+        chosen = trial is self.chosen
+        scores = ("" if score is None else f"{score:.4f}" for score in (trial.val_score, trial.score))
+        latency = "" if trial.latency_us is None else f"{trial.latency_us:.1f}"
+        why = "" if trial.status == "measured" else f"{trial.status}: {trial.reason}"
+        sizes = ("" if size is None else f"{size:,}" for size in (trial.size_bytes, trial.zstd_bytes))
+        cells = ("➤" if chosen else "", trial.strategy, *sizes, *scores, latency, why)
+        style = ' style="font-weight:bold"' if chosen else ""
+        return f"<tr{style}>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of result.json."""

@@ -131,3 +131,10 @@ def test_what_is_not_ours_is_not_overwritten(place, monkeypatch):
 
     assert "nothing is overwritten" in fail(monkeypatch, place / "model.h5", "--data", "digits", "--out", place)
     assert sorted(place.iterdir()) == before
+
+
+@pytest.mark.parametrize("layer", ["conv", "=8", "conv=5", "conv=int8"])
+def test_a_layer_is_given_as_name_and_width(place, tmp_path, monkeypatch, layer):
+    words = [place / "model.h5", "--data", "digits", "--out", tmp_path / "out", "--layer", layer]
+
+    assert f"--layer {layer}: expected NAME=4, 8 or float" in fail(monkeypatch, *words)

@@ -2,13 +2,15 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import qatflow
-from qatflow.errors import ParamsError
+from qatflow.errors import DataError, ParamsError
 from qatflow.search.options import Options
+from qatflow.tflite.inspect import layer_weights
 from qatflow.tflite.runtime import Runner
 
 QUICK = Options(epochs=1, latency_runs=3)
@@ -55,3 +57,49 @@ def test_the_search_is_repeatable_and_keeps_its_promise(classifier, arrays):
         for trial in first.trials
         if trial.status == "measured" and trial.val_score >= first.trials[0].val_score - 0.05
     )
+
+
+@pytest.mark.slow
+def test_a_caller_decides_on_layers_and_calibration(classifier, arrays, tmp_path):
+    x, _ = arrays
+    np.savez(tmp_path / "own.npz", x=x[:50] * 3, other=x[:1])
+    path = tmp_path / "own.npz"
+
+    plain, held, read = (
+        qatflow.quantize(
+            classifier, arrays, "ptq_w8a8", options=replace(QUICK, layers={"cl*": "float"}, calibration=own)
+        )
+        for own in (None, x[:50] * 3, str(path))
+    )
+
+    assert held.flatbuffer == read.flatbuffer
+    assert Runner(held.flatbuffer).input.scale == pytest.approx(3 * Runner(plain.flatbuffer).input.scale, rel=0.01)
+    assert {layer.name: layer.dtype for layer in layer_weights(held.flatbuffer)} == {
+        "hidden": "INT8",
+        "classes": "FLOAT32",
+    }
+    assert repr(held).startswith("<SearchResult ptq_w8a8: ")
+    assert held._repr_html_().count("➤") == 1
+    assert len(repr(held)) < 120
+
+
+@pytest.mark.parametrize(
+    ("calibration", "said"),
+    [
+        (np.zeros((5, 8, 8)), r"calibration has shape \(5, 8, 8\); expected samples \(n, 8, 8, 1\)"),
+        (np.full((5, 8, 8, 1), np.nan), "calibration holds NaN"),
+        (np.zeros((1, 8, 8, 1)), "would see 1 sample"),
+        ("nowhere.npz", "nowhere.npz"),
+    ],
+)
+def test_samples_that_cannot_calibrate_are_refused(classifier, data, calibration, said):
+    with pytest.raises(DataError, match=said):
+        qatflow.quantize(classifier, data, "qat_w4a8", options=Options(calibration=calibration))
+
+
+def test_an_unknown_layer_is_refused_before_any_candidate_is_made(classifier, data):
+    made = []
+
+    with pytest.raises(ParamsError, match=r"no layer of the model\. Did you mean 'hidden'"):
+        qatflow.quantize(classifier, data, options=Options(layers={"hiden": 8}, on_trial=made.append))
+    assert made == []

@@ -3,6 +3,7 @@ import math
 import pytest
 
 from qatflow.errors import ParamsError
+from qatflow.params.quantize import QuantizeParams
 from qatflow.search.options import Goal, Options
 
 
@@ -29,11 +30,18 @@ def test_limits_out_of_range(limits, words):
         ({"epochs": 0}, "epochs is 0"),
         ({"max_samples": -1}, "max-samples is -1"),
         ({"seed": -1}, "seed is -1"),
+        ({"layers": {"a": 5}}, "layers wants 5 for 'a'; a layer has 4 or 8 bits, or is \"float\""),
     ],
 )
 def test_options_out_of_range(wrong, words):
     with pytest.raises(ParamsError, match=words):
         Options(**wrong)
+
+
+def test_layers_join_those_of_the_settings():
+    settings = QuantizeParams(layers={"a": 8, "b": 4})
+
+    assert Options(layers={"b": "float"}, settings=settings).quantization.layers == {"a": 8, "b": "float"}
 
 
 def test_epochs_reach_the_engine_and_leave_the_rest():
