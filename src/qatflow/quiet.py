@@ -30,7 +30,10 @@ def _copied() -> int:
     """Return a copy of the real standard error, and send it nowhere if it is not yet so."""
     if _open:
         return os.dup(_open[0])
-    saved = os.dup(2)
+    try:
+        saved = os.dup(2)
+    except OSError:  # a service without standard error
+        saved = os.open(os.devnull, os.O_WRONLY)
     with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     return saved

@@ -30,9 +30,16 @@ def test_scientific_notation_is_a_number(file: Path) -> None:
     assert params_file.load(file).pretrain.learning_rate == 0.001
 
 
+def test_widths_of_layers_are_told_by_any_name(file: Path) -> None:
+    params_file.edit(file, params_file.parse_assignments(["quantize.layers={Conv2D_1: 8, 'head*': float}"]))
+
+    assert params_file.load(file).quantize.layers == {"Conv2D_1": 8, "head*": "float"}
+
+
 @pytest.mark.parametrize(
     ("assignment", "words"),
     [
+        ("quantize.layers={conv: 6}", ["quantize.layers.conv", "4, 8 or 'float'"]),
         ("pretrain.epoch=5", ["pretrain.epoch", "Did you mean 'pretrain.epochs'"]),
         ("flow.timezone=Europe/Berln", ["'Europe/Berln' is no time zone", "Did you mean 'Europe/Berlin'"]),
         ("pretrian.epochs=5", ["Did you mean 'pretrain.epochs'"]),
