@@ -15,6 +15,8 @@ from qatflow.pipeline.stage import StageRun, main, stage
         "quantize.calibration_samples",
         "quantize.compression",
         "quantize.corrections",
+        "quantize.dense",
+        "quantize.layers",
         "quantize.mixed",
         "quantize.training",
     ],
