@@ -86,7 +86,7 @@ class FakeQuantized:
         widths = self.widths(flat, work)
         plan = Plan(with_overrides(work.label, widths, work.layers), plan_outputs(flat) if self.activations else {})
         grids, reach = self._calibrated(flat, plan, work)
-        floats = floats_of(widths, work.layers)
+        floats = floats_of(flat, work.layers)
         prepared = self._promised(Deployable(flat, plan, grids, reach=reach, floats=floats), work)
         if wanted.adaround and self.descent is None:
             prepared = with_learned_rounding(prepared, work)

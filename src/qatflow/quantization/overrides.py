@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
 from qatflow.backend import keras
@@ -76,16 +76,21 @@ def require_width(strategy: str, overrides: Overrides, bits: int) -> None:
         )
 
 
-def floats_of(names: Iterable[str], overrides: Overrides) -> frozenset[str]:
-    """Return the layers, of those named, that stay float."""
-    return frozenset(name for name in names if override_of(name, overrides) == FLOAT)
+def floats_of(flat: keras.Model, overrides: Overrides) -> frozenset[str]:
+    """Return the layers of a canonical model that stay float, both parts of a separable convolution too."""
+    kinds = (*KERNELS, keras.layers.DepthwiseConv1D)
+    return frozenset(
+        layer.name for layer in flat.layers if type(layer) in kinds and override_of(layer.name, overrides) == FLOAT
+    )
 
 
 def _unknown(pattern: str, names: list[str], every: list[str]) -> str:
+    known = ", ".join(names)
     if any(fnmatchcase(name, pattern) for name in every):
-        return f"quantize.layers names '{pattern}', which has no kernel of its own; those that have: {', '.join(names)}"
+        lacks = "a layer whose weights have no width to choose; those that have one"
+        return f"quantize.layers names '{pattern}', {lacks}: {known}"
     close = nearest(pattern.strip("*?"), names)
-    return f"quantize.layers names '{pattern}', which is no layer of the model.{close} Known: {', '.join(names)}"
+    return f"quantize.layers names '{pattern}', which is no layer of the model.{close} Known: {known}"
 
 
 def _listed(widths: Mapping[str, object]) -> str:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 from qatflow.artifacts import Array
 from qatflow.backend import keras
-from qatflow.models.kernels import quantizable
 from qatflow.models.unroll import loops
 from qatflow.quantization.base import History, Trained, Work
 from qatflow.quantization.canonical import canonical, check_finite
@@ -72,7 +71,7 @@ class PostTraining:
         """Return the layers that stay float, by their names in the canonical model; none where all are."""
         if self.weights > INT8 or FLOAT not in work.layers.values():
             return frozenset()
-        return floats_of((layer.name for layer in quantizable(canonical(model))), work.layers)
+        return floats_of(canonical(model), work.layers)
 
 
 def _without_spikes(prepared: Deployable, work: Work) -> Deployable:

@@ -53,7 +53,7 @@ def test_the_last_pattern_counts_and_parts_of_a_layer_follow_it(model):
     [
         ("head_3", "which is no layer of the model. Did you mean 'head_2'?"),
         ("dense*", "Known: conv, sep, head_1, head_2"),
-        ("pool", "which has no kernel of its own; those that have: conv, sep, head_1, head_2"),
+        ("pool", "a layer whose weights have no width to choose; those that have one: conv, sep, head_1"),
     ],
 )
 def test_unknown_patterns_are_refused_before_anything_is_trained(model, work, pattern, said):
@@ -93,6 +93,23 @@ def test_layers_stay_float_between_integer_tensors(model, work, samples, name, e
     if not name.startswith("qat"):
         answers_alike(made, model, samples, 0.1)
     assert made.alarm is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ptq_w8a8", "ptq_w4a8"])
+def test_both_parts_of_a_separable_convolution_stay_float_and_series_do(sequence, lively, work, samples, name):
+    stack = [layers.SeparableConv1D(6, 3, activation="relu", name="sep"), layers.Conv1D(4, 3, name="conv")]
+    model = lively(sequence((12, 2), *stack, layers.Flatten(), layers.Dense(3, activation="softmax", name="d")))
+    given = work((12, 2))
+
+    settings = given.settings.model_copy(update={"layers": {"sep": "float", "conv": "float"}})
+    made = make(name, model, given.data, settings, seed=given.seed)
+
+    found = stored(made)
+    assert {found[part] for part in ("sep", "sep_depthwise", "conv")} == {"FLOAT32"}
+    assert found["d"] != "FLOAT32"
+    x = samples((12, 2))
+    assert np.abs(Runner(made.flatbuffer).predict(x) - model.predict(x, verbose=0)).max() < 0.1
 
 
 @pytest.mark.slow
