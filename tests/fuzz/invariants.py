@@ -95,6 +95,7 @@ RIGHT = (
     "is called 2 times",
     "has factors that keep",
     "has no sample in split",  # of a class that was made too rare
+    "has no 16-bit kernel",  # LayerNormalization, on which LiteRT aborts
     "TFLite made no INT8 weights",  # dynamic_range leaves kernels of fewer than 1024 weights in float
 )
 """Words of refusals that are right."""

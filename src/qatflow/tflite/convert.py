@@ -114,11 +114,25 @@ def convert_int16_activations(model: keras.Model, representative: Iterable[Array
     """Return the model with int8 weights and int16 activations, input and output (16x8).
 
     Raises:
-        ConversionError: If TFLite has no operator for a layer.
+        ConversionError: If TFLite has no operator for a layer, or no kernel for 16 bits.
     """
     sixteen = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+    _check_16_bits(model)
     configure = _integer(list(representative), model, [sixteen, tf.lite.OpsSet.TFLITE_BUILTINS], tf.int16)
-    return require(_convert(model, configure), "INT8")
+    try:
+        return require(_convert(model, configure), "INT8")
+    except ConversionError as error:
+        raise ConversionError(f"{error}. With 8-bit activations, as in ptq_w8a8, it may go") from None
+
+
+def _check_16_bits(model: keras.Model) -> None:
+    """Refuse what LiteRT fails on with 16-bit activations, or ends the whole process (an abort in its `invoke`)."""
+    for part in model.submodules:
+        if isinstance(part, keras.layers.LayerNormalization):
+            raise ConversionError(
+                f"LiteRT has no 16-bit kernel for '{part.name}' (LayerNormalization); use 8-bit activations, as in "
+                "ptq_w8a8"
+            )
 
 
 def _integer(samples: Sequence[Array], model: keras.Model, operators: list[Any], ends: Any = tf.int8) -> Configure:

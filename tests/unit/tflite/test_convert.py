@@ -123,6 +123,21 @@ def test_int16_activations_are_finer_than_int8(dense, x):
     assert errors[0] < 0.5 * errors[1]
 
 
+@pytest.mark.parametrize("shape", [(4,), (3, 4), (3, 3, 4)])
+def test_layer_normalization_of_16_bits_is_refused_before_litert_aborts(shape):
+    model = sequential(layers.Dense(8, name="d"), layers.LayerNormalization(name="n"), shape=shape)
+
+    with pytest.raises(ConversionError, match=r"no 16-bit kernel for 'n' .*; use 8-bit activations, as in ptq_w8a8"):
+        convert_int16_activations(model, np.zeros((2, *shape), np.float32))
+
+
+def test_what_has_no_16_bits_is_refused_with_the_way_out():
+    model = sequential(layers.Conv3D(2, 2, name="c"), layers.Flatten(name="f"), layers.Dense(3), shape=(3, 3, 3, 2))
+
+    with pytest.raises(ConversionError, match=r"INT16.*\. With 8-bit activations, as in ptq_w8a8, it may go"):
+        convert_int16_activations(model, np.ones((4, 3, 3, 3, 2), np.float32))
+
+
 def test_full_integer_refuses_weights_of_another_width(dense, x):
     with pytest.raises(ConversionError, match="made no INT4 weights"):
         convert_full_integer(dense, x, "INT4")
