@@ -1,7 +1,7 @@
-"""What becomes of each layer type: QATFlow's quantization-aware training beside stock tfmot's.
+"""What becomes of each layer type by each kind of strategy, beside stock tfmot.
 
-`python -m benchmarks.coverage [LAYER ...]` trains a small classifier for each layer type, quantizes it both ways,
-prints a table and, if no layer was named, writes `docs/coverage.md`. One row takes about 3 s.
+`python -m benchmarks.coverage [LAYER ...]` trains a small classifier for each layer type, quantizes it by each
+strategy, prints a table and writes it, row by row, to `docs/coverage.md`. One row takes about 10 s.
 """
 
 import argparse
@@ -15,76 +15,102 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from benchmarks.coverage_cases import CASES, samples
+from benchmarks.coverage_cases import CASES, CLASSES, samples
 from qatflow.artifacts import Array, save_arrays, stage_output
 from qatflow.backend import keras, start
 from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import PreparedData, open_prepared
 from qatflow.errors import ConversionError, QATFlowError
+from qatflow.models.user_model import fit_to_task
 from qatflow.params.data import DataParams
-from qatflow.params.quantize import QatParams, QuantizeParams
+from qatflow.params.quantize import CorrectionParams, QatParams, QuantizeParams
 from qatflow.quantization.run import Made, make
-from qatflow.tflite.convert import convert_full_integer
+from qatflow.search.models import take_model
+from qatflow.tflite.convert import COVERAGE, convert_full_integer
 from qatflow.tflite.inspect import OPERATORS, TYPES
 from qatflow.tflite.runtime import Runner
 
-STRATEGY = "qat_w8a8_per_channel"
-SETTINGS = QuantizeParams(training=QatParams(epochs=2, batch_size=50, learning_rate=5e-4))
+STRATEGIES = ("ptq_w8a8", "ptq_w4a8", "qat_w8a8_per_channel", "qat_w4a8", "qat_w8a16", "dynamic_range")
+SETTINGS = QuantizeParams(
+    corrections=CorrectionParams(adaround=False), training=QatParams(epochs=2, batch_size=50, learning_rate=5e-4)
+)
 PAGE = Path(__file__).parents[1] / "docs" / "coverage.md"
-TITLE = f"""# What can be quantized
+TITLE = """# What can be quantized
 
 Written by `python -m benchmarks.coverage`: for each layer type a small classifier (3 classes, 600 samples, 6 epochs),
-then strategy `{STRATEGY}` with 2 more epochs.
+then each strategy; those that train take 2 more epochs. 4-bit weights are rounded to the nearest.
 
-- *quantized*: QAT, all weights trained on their grid; or which layers trained in float and were quantized by the
-  converter.
-- *full-integer*: whether all operators compute in integers, or which stay float.
-- *parity*: share of 2000 other samples for which the flatbuffer picks the class that the fake-quant model picks, with
-  rounding as on the device.
-- *agreement*: the same against the float model, which did not train the 2 more epochs.
-- *accuracy*: on these samples, of the float model and of the flatbuffer.
+- *float*: accuracy of the float model on 1000 other samples.
+- a strategy: on which share of these samples its flatbuffer picks the class that the float model picks; for those with
+  fake-quants, behind it, the class that their fake-quant model picks, with rounding as on the device. QAT trains on, so
+  that it may differ from the float model and be as good.
+- *n float*: which operators compute in float; nothing said means all-integer. Of `dynamic_range` all do, between
+  int8 weights and activations that are quantized as they come.
+- *after training*: which layers QAT trains in float; the converter quantizes them.
 - *stock tfmot*: what `quantize_model` of tensorflow_model_optimization does with the same model.
 
 Ids that an Embedding reads stay float at the input and are cast: as int8 most would be other ids. Recurrent layers
-are unrolled.
+are unrolled for training; after it, `ptq_w8a8` makes one operator of each plain LSTM, see `docs/quantization.md`.
+*few weights*: TFLite leaves arrays of less than 1024 numbers in float, and `dynamic_range` is refused where nothing
+else is left. Layers that are not taken at all are listed with what to do instead in `models/allowed.py`.
 """
-HEAD = """| layer | quantized | full-integer | parity | agreement | accuracy | stock tfmot |
-| --- | --- | --- | ---: | ---: | --- | --- |"""
+HEAD = f"""| layer | float | {" | ".join(STRATEGIES)} | after training | stock tfmot |
+| --- | ---: | {"--- | " * len(STRATEGIES)}--- | --- |"""
 
 
 def main() -> None:
-    """Measure and print the table; write the page if it is whole."""
+    """Measure and print rows, and put each in its place on the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("layer", nargs="*", help="only these rows")
-    chosen = parser.parse_args().layer
-    rows = [HEAD]
     print(HEAD)
-    for name in chosen or CASES:
+    for name in parser.parse_args().layer or CASES:
         with tempfile.TemporaryDirectory() as folder:
-            rows.append(_row(name, Path(folder)))
-        print(rows[-1], flush=True)
-    if not chosen:
-        PAGE.write_text("\n".join([TITLE, *rows]) + "\n")
+            row = _row(name, Path(folder))
+        print(row, flush=True)
+        PAGE.write_text(_with_row(PAGE.read_text(), row))
+
+
+def _with_row(page: str, row: str) -> str:
+    """Return the page with a row in place of an older one of its layer; rows of another form go."""
+    rows = [line for line in (*page.splitlines(), row) if line.startswith("| ") and line.count("|") == row.count("|")]
+    found = {line.split("|")[1].strip(): line for line in rows}
+    return "\n".join([TITLE, HEAD, *(found[each] for each in CASES if each in found)]) + "\n"
 
 
 def _row(name: str, folder: Path) -> str:
     shape, build = CASES[name]
     start(0)
-    train, (x, y) = samples(shape, 600, 1), samples(shape, 2000, 2)
+    train = samples(shape, 600, 1)
     model = build()
     model.compile(keras.optimizers.Adam(5e-3), "sparse_categorical_crossentropy")
     model.fit(*train, batch_size=50, epochs=6, verbose=0)
-    stock = _stock(model, train[0])
+    stock, data = _stock(model, train[0]), _prepared(train, samples(shape, 1000, 2), folder)
+    try:
+        taken = fit_to_task(take_model(model, folder), shape, CLASSES, "classification")
+    except QATFlowError as error:
+        return f"| {name} | | no: {_short(error)} |" + " |" * len(STRATEGIES) + f" {stock} |"
+    x, y = data.test.arrays()
+    before = taken.predict(x, verbose=0).argmax(1)
+    cells, kinds = zip(*(_cell(strategy, taken, data, before) for strategy in STRATEGIES), strict=True)
+    late = ", ".join(sorted(set().union(*kinds)))
+    return f"| {name} | {np.mean(before == y):.3f} | {' | '.join(cells)} | {late} | {stock} |"
+
+
+def _cell(strategy: str, model: keras.Model, data: PreparedData, before: Array) -> tuple[str, set[str]]:
+    """Return what one strategy makes of a model, and which kinds of layers it trains in float."""
+    x = data.test.arrays()[0]
     try:
         with warnings.catch_warnings(action="ignore"), contextlib.redirect_stderr(io.StringIO()):
-            made = make(STRATEGY, model, _prepared(train, (x, y), folder), SETTINGS, seed=0)
+            made = make(strategy, model, data, SETTINGS, seed=0)
         picked = Runner(made.flatbuffer).predict(x).argmax(1)
     except QATFlowError as error:
-        return f"| {name} | no: {_short(error)} | | | | | {stock} |"
-    before, after = (each.predict(x, verbose=0).argmax(1) for each in (model, made.model))
-    shares = f"{np.mean(picked == after):.2%} | {np.mean(picked == before):.2%}"
-    accuracy = f"{np.mean(before == y):.3f}, {np.mean(picked == y):.3f}"
-    return f"| {name} | {_way(made)} | {_left_float(made.flatbuffer)} | {shares} | {accuracy} | {stock} |"
+        return f"no: {_short(error)}", set()
+    parts = [f"{np.mean(picked == before):.1%}"]
+    if made.quantized.plan.outputs:
+        parts[0] += f" / {np.mean(picked == made.model.predict(x, verbose=0).argmax(1)):.1%}"
+    floats = _left_float(made.flatbuffer) if strategy != "dynamic_range" else ""
+    parts += [f"{floats} float"] if floats else []
+    return ", ".join(parts), _late(made)
 
 
 def _prepared(train: tuple[Array, Array], test: tuple[Array, Array], folder: Path) -> PreparedData:
@@ -96,10 +122,9 @@ def _prepared(train: tuple[Array, Array], test: tuple[Array, Array], folder: Pat
     return open_prepared(folder / "prepared")
 
 
-def _way(made: Made) -> str:
-    """Say which kinds of layers trained in float, from the notes "name (Kind): trains in float, …"."""
-    kinds = sorted({note.partition("(")[2].partition(")")[0] for note in made.notes if "trains in float" in note})
-    return f"QAT, but {', '.join(kinds)} after training" if kinds else "QAT"
+def _late(made: Made) -> set[str]:
+    """Return which kinds of layers trained in float, from the notes "name (Kind): trains in float, …"."""
+    return {note.partition("(")[2].partition(")")[0] for note in made.notes if "trains in float" in note}
 
 
 def _left_float(flatbuffer: bytes) -> str:
@@ -113,7 +138,7 @@ def _left_float(flatbuffer: bytes) -> str:
             read = {TYPES[graph.tensors[index].type] for index in operator.inputs if index >= 0}
             if "FLOAT32" in read and name != "QUANTIZE":
                 found.add(name)
-    return f"{', '.join(sorted(found))} stays float" if found else "yes"
+    return ", ".join(sorted(found))
 
 
 def _stock(model: keras.Model, x: Array) -> str:
@@ -133,11 +158,11 @@ def _stock(model: keras.Model, x: Array) -> str:
 
 
 def _short(error: Any) -> str:
-    text = " ".join(str(error).split()).replace("|", "/")
+    text = " ".join(str(error).split()).replace("|", "/").removesuffix(f". {COVERAGE}")
     for known, words in WORDS.items():
         if known in text:
             return words
-    return text[:80]
+    return text[:120]
 
 
 WORDS = {
@@ -145,8 +170,12 @@ WORDS = {
     "not supported. You can quantize this layer by passing": "refuses the layer",
     "inside another keras Model": "refuses a model inside",
     "more than once": "a layer is called twice",
+    "TFLite made no INT8 weights": "few weights",
+    "TFLite made no INT4 weights": "no 4-bit form",
+    "Unsupported input type INT16": "no 16-bit form",
     "deserialization of a Lambda": "fails on a Lambda of its own",
     "Only some Keras activations": "refuses the activation",
+    "not supported by Default8BitActivat": "refuses the activation",
     "The last dimension of the inputs": "loses the shape behind slices",
     "does not support item assignment": "cannot fold batch normalization beside slices",
 }

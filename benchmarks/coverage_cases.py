@@ -1,6 +1,7 @@
 """One small classifier for each layer type, and a task that it can learn."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from qatflow.models.activations import hard_swish
 
 layers = keras.layers
 
-IMAGE, SEQUENCE, IDS = (8, 8, 3), (8, 6), (8,)
+IMAGE, SEQUENCE, IDS, VOLUME = (8, 8, 3), (8, 6), (8,), (4, 4, 4, 3)
 CLASSES = 3
 VOCABULARY = 20
 
@@ -29,10 +30,10 @@ def samples(shape: tuple[int, ...], count: int, seed: int) -> tuple[Array, Array
 
 
 def classifier(shape: tuple[int, ...], *stack: Any) -> keras.Model:
-    """Return a model of layers one after another, with a softmax of `CLASSES` behind them."""
+    """Return a model of layers, or what makes them, one after another; a softmax of `CLASSES` is behind them."""
     x = inputs = layers.Input(shape, name="input")
     for layer in stack:
-        x = layer(x)
+        x = (layer if isinstance(layer, layers.Layer) else layer())(x)
     return _ending(inputs, x)
 
 
@@ -91,6 +92,15 @@ def _masked() -> keras.Model:
     return classifier(IDS, layers.Embedding(VOCABULARY, 6, mask_zero=True, name="ids"), layers.LSTM(12, name="layer"))
 
 
+def _dotted() -> keras.Model:
+    x = layers.Input(SEQUENCE, name="input")
+    return _ending(x, layers.Dot((2, 2), name="layer")([layers.Dense(8, name="a")(x), layers.Dense(8, name="b")(x)]))
+
+
+def _augmented() -> keras.Model:
+    return classifier(IMAGE, layers.RandomFlip(name="flip"), layers.RandomRotation(0.1, name="turn"), _conv())
+
+
 def _slices() -> keras.Model:
     x = layers.Input(IMAGE, name="input")
     return _ending(x, _conv(activation="relu")(x)[:, 1:7, ::2])
@@ -101,6 +111,57 @@ def _adapted() -> Any:
     layer.adapt(samples(IMAGE, 100, 1)[0])
     return layer
 
+
+ACTIVATIONS = ("elu", "exponential", "leaky_relu", "mish", "selu", "softmax", "softplus", "softsign")
+BEHIND_CONV: dict[str, Callable[[], Any]] = {
+    "Softmax": partial(layers.Softmax, name="layer"),
+    "ThresholdedReLU": partial(layers.ThresholdedReLU, 0.2, name="layer"),
+    "PReLU a value": partial(layers.PReLU, name="layer"),
+    "Cropping2D": partial(layers.Cropping2D, name="layer"),
+    "Permute": partial(layers.Permute, (2, 3, 1), name="layer"),
+    "Reshape": partial(layers.Reshape, (4, 16, 8), name="layer"),
+    "GroupNormalization": partial(layers.GroupNormalization, 4, name="layer"),
+    "UnitNormalization": partial(layers.UnitNormalization, name="layer"),
+    "Dropout": partial(layers.Dropout, 0.2, name="layer"),
+    "SpatialDropout2D": partial(layers.SpatialDropout2D, 0.2, name="layer"),
+    "GaussianNoise": partial(layers.GaussianNoise, 0.1, name="layer"),
+    "GaussianDropout": partial(layers.GaussianDropout, 0.1, name="layer"),
+    "AlphaDropout": partial(layers.AlphaDropout, 0.1, name="layer"),
+    "ActivityRegularization": partial(layers.ActivityRegularization, l2=1e-4, name="layer"),
+    "Conv2D dilated": partial(layers.Conv2D, 8, 3, dilation_rate=2, name="layer"),
+    "Conv2D in groups": partial(layers.Conv2D, 8, 3, groups=4, name="layer"),
+    "DepthwiseConv2D dilated": partial(layers.DepthwiseConv2D, 3, dilation_rate=2, name="layer"),
+}
+ON_SEQUENCES: dict[str, Callable[[], Any]] = {
+    "Conv1D causal, dilated": partial(layers.Conv1D, 8, 3, padding="causal", dilation_rate=2, name="layer"),
+    "Conv1DTranspose": partial(layers.Conv1DTranspose, 8, 3, strides=2, name="layer"),
+    "DepthwiseConv1D": partial(layers.DepthwiseConv1D, 3, depth_multiplier=2, name="layer"),
+    "MaxPooling1D": partial(layers.MaxPooling1D, name="layer"),
+    "AveragePooling1D": partial(layers.AveragePooling1D, name="layer"),
+    "GlobalAveragePooling1D": partial(layers.GlobalAveragePooling1D, name="layer"),
+    "GlobalMaxPooling1D": partial(layers.GlobalMaxPooling1D, name="layer"),
+    "ZeroPadding1D": partial(layers.ZeroPadding1D, name="layer"),
+    "Cropping1D": partial(layers.Cropping1D, name="layer"),
+    "UpSampling1D": partial(layers.UpSampling1D, name="layer"),
+    "SpatialDropout1D": partial(layers.SpatialDropout1D, 0.2, name="layer"),
+    "EinsumDense": partial(layers.EinsumDense, "abc,cd->abd", (None, 8), bias_axes="d", name="layer"),
+    "RepeatVector": lambda: keras.Sequential([layers.Flatten(), layers.Dense(8), layers.RepeatVector(3)], "layer"),
+    "Bidirectional GRU": lambda: layers.Bidirectional(layers.GRU(8), name="layer"),
+    "GRU, reset before": partial(layers.GRU, 12, reset_after=False, name="layer"),
+    "LSTM returning sequences": partial(layers.LSTM, 12, return_sequences=True, name="layer"),
+}
+ON_VOLUMES: dict[str, Callable[[], Any]] = {
+    "Conv3D": partial(layers.Conv3D, 4, 3, activation="relu", name="layer"),
+    "Conv3DTranspose": partial(layers.Conv3DTranspose, 4, 2, name="layer"),
+    "MaxPooling3D": partial(layers.MaxPooling3D, name="layer"),
+    "AveragePooling3D": partial(layers.AveragePooling3D, name="layer"),
+    "GlobalAveragePooling3D": partial(layers.GlobalAveragePooling3D, name="layer"),
+    "GlobalMaxPooling3D": partial(layers.GlobalMaxPooling3D, name="layer"),
+    "ZeroPadding3D": partial(layers.ZeroPadding3D, name="layer"),
+    "Cropping3D": partial(layers.Cropping3D, name="layer"),
+    "UpSampling3D": partial(layers.UpSampling3D, name="layer"),
+}
+"""Layer type -> what makes the layer, when the model is built."""
 
 CASES: dict[str, tuple[tuple[int, ...], Callable[[], keras.Model]]] = {
     "Dense": (SEQUENCE, lambda: classifier(SEQUENCE, layers.Dense(8, activation="relu", name="layer"))),
@@ -152,5 +213,17 @@ CASES: dict[str, tuple[tuple[int, ...], Callable[[], keras.Model]]] = {
     "AdditiveAttention": (SEQUENCE, _dot_attention(layers.AdditiveAttention)),
     "model inside a model": (IMAGE, _nested),
     "layer called twice": (SEQUENCE, _shared),
+}
+CASES |= {
+    **{name: (IMAGE, _behind_conv(partial(layers.Activation, name))) for name in ACTIVATIONS},
+    **{name: (IMAGE, _behind_conv(make)) for name, make in BEHIND_CONV.items()},
+    **{name: (SEQUENCE, partial(classifier, SEQUENCE, make)) for name, make in ON_SEQUENCES.items()},
+    **{name: (VOLUME, partial(classifier, VOLUME, make)) for name, make in ON_VOLUMES.items()},
+    "RandomFlip, RandomRotation": (IMAGE, _augmented),
+    "Resizing": (IMAGE, lambda: classifier(IMAGE, layers.Resizing(6, 6, name="layer"), _conv())),
+    "CenterCrop": (IMAGE, lambda: classifier(IMAGE, layers.CenterCrop(6, 6, name="layer"), _conv())),
+    "Minimum": (IMAGE, _two_paths(lambda a, b: layers.Minimum(name="layer")([a, b]))),
+    "Dot": (SEQUENCE, _dotted),
+    "operators between tensors": (IMAGE, _two_paths(lambda a, b: (a - b) * 0.5 + a / 2.0)),
 }
 """Layer type -> shape of a sample and what builds the model."""
