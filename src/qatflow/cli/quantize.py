@@ -146,6 +146,8 @@ def _say_trial(screen: Screen, trial: Trial) -> None:
         size = f"{trial.size_bytes:>10} bytes ({trial.zstd_bytes} compressed)"
         figures = f"val {trial.val_score:.4f}  {size}  {trial.seconds:7.1f} s"
     screen.say(f"   {mark} {trial.strategy:22} {figures or f'{trial.status}: {trial.reason}'}", style)
+    if trial.lost:
+        screen.say(f"     loses too much: {trial.lost}", "yellow")
     if trial.alarm is not None:
         screen.say(f"     ALARM: {trial.alarm}", "bold red")
 

@@ -75,6 +75,7 @@ class ClassLoss(NamedTuple):
         before, after: Recall of the other and of this model.
         samples: Of the class.
         least: Lower bound of what it truly loses.
+        gone: Share of the samples that the other finds and this model does not, whatever it finds in their stead.
     """
 
     label: int
@@ -82,9 +83,12 @@ class ClassLoss(NamedTuple):
     after: float
     samples: int
     least: float
+    gone: float
 
     def told(self, name: str) -> str:
         """Say it in words and numbers."""
+        if self.after >= self.before:
+            return f"{self.gone:.1%} of {self.samples} samples of class {name} are found no more, others in their stead"
         return f"recall of class {name} fell from {self.before:.3f} to {self.after:.3f} on {self.samples} samples"
 
 
@@ -148,10 +152,15 @@ def _auc_difference(a: Answers, b: Answers, alpha: float) -> Difference:
 
 def worst_class(reference: Answers, model: Answers, alpha: float) -> ClassLoss | None:
     """Return the class of which the model most surely finds less than the reference; None where there are none."""
+    losses = class_losses(reference, model, alpha)
+    return max(losses, key=lambda loss: (loss.least, loss.before - loss.after), default=None)
+
+
+def class_losses(reference: Answers, model: Answers, alpha: float) -> list[ClassLoss]:
+    """Return what each class loses; nothing where there are no classes."""
     if reference.metric != ACCURACY or not reference.labels.any():
-        return None
-    losses = (_class_loss(reference, model, int(label), alpha) for label in np.unique(reference.labels))
-    return max(losses, key=lambda loss: (loss.least, loss.before - loss.after))
+        return []
+    return [_class_loss(reference, model, int(label), alpha) for label in np.unique(reference.labels)]
 
 
 def _class_loss(reference: Answers, model: Answers, label: int, alpha: float) -> ClassLoss:
@@ -159,7 +168,7 @@ def _class_loss(reference: Answers, model: Answers, label: int, alpha: float) ->
     before, after = reference.merit[of_class], model.merit[of_class]
     lost, won = int((before > after).sum()), int((after > before).sum())
     least, _ = share_bounds(lost, won, len(before), alpha)
-    return ClassLoss(label, float(before.mean()), float(after.mean()), len(before), least)
+    return ClassLoss(label, float(before.mean()), float(after.mean()), len(before), least, lost / len(before))
 
 
 def samples_needed(found: Difference, margin: float) -> int | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from qatflow.artifacts import Array
 from qatflow.data.prepared import PreparedData, Split
-from qatflow.evaluation.answers import Answers, ClassLoss, answers, worst_class
+from qatflow.evaluation.answers import Answers, ClassLoss, answers, class_losses, worst_class
 from qatflow.evaluation.metrics import judged
 from qatflow.tflite.runtime import Runner
 
@@ -19,9 +19,9 @@ ENOUGH = 100
 """Validation samples of a class that tell by themselves what it loses."""
 IMBALANCE = 10
 """A class of fewer samples is rare if the largest has so many times more."""
-MIXTURES = 400
-"""Mixtures for each rare class."""
-MOST, MOST_BYTES = 4000, 64 << 20
+MIXTURES = 4000
+"""Mixtures for each rare class: they tell a loss of recall to about a third of a point."""
+MOST, MOST_BYTES = 20_000, 64 << 20
 """Mixtures at most."""
 
 
@@ -30,7 +30,10 @@ class ClassGuard:
 
     A rare class has too few validation samples, and often the model knows them by heart, for a foreign model has seen
     all that is not the test split. So mixtures of its training samples with others stand for those that it has not
-    seen (mixup: Zhang et al., ICLR 2018): both models meet the same ones, near where they change their mind.
+    seen (mixup: Zhang et al., ICLR 2018): both models meet the same ones, near where they change their mind. They are
+    so many that what is gone counts as it is, and not only what is surely lost. What is found in its stead does not
+    make up for it: a trained candidate has seen the samples that they are made of, and of few unseen ones each that
+    changes sides may tell.
 
     Args:
         data: Of any task; where it is no classification of one class a sample, no class can lose.
@@ -40,18 +43,24 @@ class ClassGuard:
 
     def __init__(self, data: PreparedData, float_model: bytes, values: Array) -> None:
         self._data, self._y, self._known = data, data.val.labels(), data.task == "classification"
-        rare = rare_classes(self._y, data.train.labels()) if self._known else np.empty(0, np.int64)
-        self._mixed = mixtures(data.train, rare) if len(rare) else None
+        self._rare = rare_classes(self._y, data.train.labels()) if self._known else np.empty(0, np.int64)
+        self._mixed = mixtures(data.train, self._rare) if len(self._rare) else None
         self._float = self._answers(float_model, values)
 
     def loss(self, model: bytes, values: Array) -> ClassLoss | None:
-        """Return the class that most surely loses, on the validation split and the mixtures.
+        """Return the class that loses most for all that is known, on the validation split and the mixtures.
+
+        Its `least` is what counts: of a rare class all that is gone, of others what is surely lost.
 
         Args:
             model: The flatbuffer.
             values: What it is judged by on the validation split.
         """
-        return worst_class(self._float, self._answers(model, values), LEVEL) if self._known else None
+        if not self._known:
+            return None
+        losses = class_losses(self._float, self._answers(model, values), LEVEL)
+        counted = [one._replace(least=one.gone) if one.label in self._rare else one for one in losses]
+        return max(counted, key=lambda one: one.least, default=None)
 
     def told(self, loss: ClassLoss, where: str) -> str:
         """Say what a class loses."""

@@ -30,13 +30,16 @@ def bytes_of(trial: Trial, goal: Goal) -> int:
 def best(trials: Iterable[Trial], goal: Goal, float_score: float) -> Trial | None:
     """Return the qualifying candidate with the fewest bytes; ties go by score, then latency.
 
-    If none qualifies: the one with the highest score that fits the size budget; None if none fits.
+    If none qualifies: of those that fit the size budget the one that loses least, in score and in its worst class;
+    None if none fits.
     """
 
     def rank(trial: Trial) -> tuple[bool, float, float, float]:
         size, score = float(bytes_of(trial, goal)), -(trial.val_score or 0.0)
         latency = math.inf if trial.latency_us is None else trial.latency_us
-        return (False, size, score, latency) if qualifies(trial, goal, float_score) else (True, score, size, latency)
+        if qualifies(trial, goal, float_score):
+            return False, size, score, latency
+        return True, max(float_score + score, trial.class_loss), size, latency
 
     return min((trial for trial in trials if fits(trial, goal)), key=rank, default=None)
 
@@ -66,11 +69,10 @@ def why_chosen(chosen: Trial, trials: Sequence[Trial], goal: Goal, float_score: 
     """Return one sentence: what decided for `chosen`."""
     size = f"{bytes_of(chosen, goal)} bytes{' compressed' if goal.compressed else ''}"
     figures = f"{metric} {chosen.val_score:.4f} on the validation split, {float_score:.4f} for the float model"
+    of = f"{metric}, and of the recall of any class" if any(trial.lost for trial in trials) else metric
     if qualifies(chosen, goal, float_score):
         count = sum(qualifies(trial, goal, float_score) for trial in trials)
         among = f"the smallest of {count} candidates that lose" if count > 1 else "the only candidate that loses"
-        return f"{among} at most {goal.max_drop:g} of {metric}: {size}, {figures}"
-    return (
-        f"no candidate within {goal.size_budget} bytes loses at most {goal.max_drop:g} of {metric}; this is the best "
-        f"of those that fit: {size}, {figures}"
-    )
+        return f"{among} at most {goal.max_drop:g} of {of}: {size}, {figures}"
+    within = "" if goal.size_budget is None else f" within {goal.size_budget} bytes"
+    return f"no candidate{within} loses at most {goal.max_drop:g} of {of}; this one loses least: {size}, {figures}"

@@ -137,8 +137,7 @@ class Search:
         backend.start(seed)  # the bytes must not depend on what was tried before
         made = self._make(name, self._model, self._data, settings, seed=seed, progress=progress)
         measured = self._measured(name, made.flatbuffer, started)
-        notes = (*made.notes, *measured.notes)
-        return replace(measured, widths=dict(made.widths), notes=notes, alarm=made.alarm)
+        return replace(measured, widths=dict(made.widths), notes=made.notes, alarm=made.alarm)
 
     def _settings(self, name: str) -> QuantizeParams:
         """Return the engine's settings; layers of mixed widths aim at the size budget where that is narrower."""
@@ -163,7 +162,7 @@ class Search:
             seconds=seconds,
             val_score=score,
             class_loss=worst.least if worst is not None else 0.0,
-            notes=(self._classes.told(lost, where),) if lost else (),
+            lost=self._classes.told(lost, where) if lost else "",
             size_bytes=len(flatbuffer),
             zstd_bytes=zstd_bytes(flatbuffer),
             flatbuffer=flatbuffer,
@@ -206,7 +205,8 @@ class Search:
 
     def _asked_for(self, chosen: Trial) -> str:
         drop = self._float_score - (chosen.val_score or 0.0)
-        more = f"; it loses {drop:.4f} of {self._judge.metric}, more than {self._goal.max_drop:g}"
+        what = chosen.lost or f"it loses {drop:.4f} of {self._judge.metric}"
+        more = f"; {what}, more than {self._goal.max_drop:g}"
         return f"the strategy that was asked for{'' if qualifies(chosen, self._goal, self._float_score) else more}"
 
     def _nearest(self) -> str:

@@ -105,7 +105,7 @@ class SearchResult:
             "latency_us": self.timings["latency_us"]["p50"],
             "float_latency_us": self.timings["float_latency_us"]["p50"],
             "widths": dict(self.chosen.widths),
-            "notes": [*self.notes, *self.chosen.notes],
+            "notes": [*self.notes, *self.chosen.to_dict()["notes"]],
             "alarm": None if self.chosen.alarm is None else str(self.chosen.alarm),
             "max_drop": self.goal.max_drop,
             "size_budget": self.goal.size_budget,

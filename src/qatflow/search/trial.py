@@ -19,7 +19,8 @@ class Trial:
         val_score: Score on the validation split, which the search decides on; higher is better.
         score: The same on the test split.
         agreement: With the float flatbuffer on the test split, see `evaluation.agreement`.
-        class_loss: Least that the recall of the worst class loses against float, see `search.classes`.
+        class_loss: What the recall of the worst class loses against float, see `search.classes`.
+        lost: That class with its numbers, if it loses more than is allowed; else empty.
         size_bytes: Of the flatbuffer.
         zstd_bytes: Of the flatbuffer compressed, see `evaluation.sizes`.
         latency_us: Median of one sample, in microseconds.
@@ -35,6 +36,7 @@ class Trial:
     seconds: float = 0.0
     val_score: float | None = None
     class_loss: float = 0.0
+    lost: str = ""
     score: float | None = None
     agreement: float | None = None
     size_bytes: int | None = None
@@ -61,6 +63,6 @@ class Trial:
             "seconds": round(self.seconds, 3),
             "on_pareto_front": self.on_pareto_front,
             "widths": dict(self.widths),
-            "notes": list(self.notes),
+            "notes": [*self.notes, *([self.lost] if self.lost else [])],
             "alarm": None if self.alarm is None else str(self.alarm),
         }

@@ -6,6 +6,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from qatflow import artifacts
+from qatflow.data.prepare import prepare_data
+from qatflow.data.prepared import open_prepared
+from qatflow.evaluation.answers import Answers, class_losses
+from qatflow.params.data import DataParams
 from qatflow.search.classes import ENOUGH, MIXTURES, ClassGuard, mixtures, rare_classes
 from qatflow.search.decide import best, qualifies
 from qatflow.search.judge import Judge
@@ -75,6 +80,46 @@ def test_a_candidate_that_loses_a_class_does_not_qualify_however_high_its_score(
     assert not qualifies(blind, Goal(), 0.995)
     assert best([fine, blind], Goal(), 0.995) is fine
     assert best([fine, blind], Goal(max_drop=0.05), 0.995) is blind
+
+
+def threshold(at: float) -> bytes:
+    """Return a float flatbuffer that finds class 1 where the first of eight features is above `at`."""
+    from qatflow.backend import keras
+
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(2, "softmax")])
+    model.layers[0].set_weights([np.eye(8, 2)[:, ::-1] * 4.0, np.array([4.0 * at, 0.0])])
+    return convert_float(model)
+
+
+def test_of_a_rare_class_all_that_is_gone_counts_where_validation_samples_show_none(tmp_path):
+    """A few positives of 2,000, of which both models know each that is validated: what is lost lies between them."""
+    x = np.random.default_rng(0).normal(size=(2000, 8)).astype(np.float32)
+    y = (x[:, 0] > 2.1).astype(np.int64)
+    path = tmp_path / "rare.npz"
+    np.savez(path, x=x, y=y)
+    with artifacts.stage_output(tmp_path / "prepare", "prepare") as out:
+        prepare_data(DataParams(source="arrays", path=str(path), normalize="none"), "rare", 42, out)
+    data = open_prepared(tmp_path / "prepare")
+    before, after = threshold(1.9), threshold(1.95)
+    judge = Judge(data, data.val)
+    guard = ClassGuard(data, before, judge.values(before))
+
+    lost = guard.loss(after, judge.values(after))
+
+    assert judge.score(judge.values(after)) >= judge.score(judge.values(before))
+    assert (lost.label, lost.least) == (1, lost.gone)
+    assert 0.01 < lost.gone < 0.05
+    assert lost.samples > MIXTURES
+
+
+def test_what_is_found_instead_does_not_make_up_for_what_is_gone():
+    def answered(*right: int) -> Answers:
+        return Answers("accuracy", np.repeat([1.0, 0.0, 1.0], right), np.ones(10, np.int64))
+
+    (lost,) = class_losses(answered(5, 5, 0), answered(0, 5, 5), 0.05)
+
+    assert (lost.before, lost.after, lost.gone) == (0.5, 0.5, 0.5)
+    assert lost.told("defect") == "50.0% of 10 samples of class defect are found no more, others in their stead"
 
 
 def test_what_has_no_classes_loses_none():

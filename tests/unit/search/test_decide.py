@@ -57,7 +57,19 @@ def test_the_reason_says_what_decided():
     chosen = why_chosen(good, [good, small], Goal(), FLOAT, "accuracy")
     assert "the only candidate that loses at most 0.01 of accuracy: 1000 bytes, accuracy 0.9000" in chosen
     fallback = why_chosen(small, [good, small], Goal(size_budget=700), FLOAT, "accuracy")
-    assert fallback.startswith("no candidate within 700 bytes loses at most 0.01 of accuracy; this is the best")
+    assert fallback.startswith("no candidate within 700 bytes loses at most 0.01 of accuracy; this one loses least")
+
+
+def test_where_all_lose_too_much_the_one_that_loses_least_in_its_worst_class_wins_and_it_says_so():
+    told = "recall of class 1 fell from 0.459 to 0.405 on 37 samples"
+    few = Trial("qat_w4a8", "measured", val_score=0.99, size_bytes=500, class_loss=0.08, lost=told)
+    less = Trial("ptq_w4a8", "measured", val_score=0.99, size_bytes=600, class_loss=0.02, lost=told)
+
+    assert best([few, less], Goal(), 0.99) is less
+    assert why_chosen(less, [few, less], Goal(), 0.99, "accuracy").startswith(
+        "no candidate loses at most 0.01 of accuracy, and of the recall of any class; this one loses least: 600 bytes"
+    )
+    assert less.to_dict()["notes"] == [told]
 
 
 @pytest.mark.parametrize("drop", [0.0, 0.1])
