@@ -64,9 +64,30 @@ def _csv_rows(body: bytes) -> tuple[list[str], list[list[float]]]:
     """Return the header, and the rows below it."""
     try:
         header, *rows = csv.reader(io.StringIO(body.decode("utf-8-sig")))
-        return [name.strip() for name in header], [[float(value) for value in row] for row in rows if row]
     except (ValueError, csv.Error):
         raise RefusalError(400, "the body is no CSV of a header and rows of numbers, in UTF-8") from None
+    try:
+        return [name.strip() for name in header], [[float(value) for value in row] for row in rows if row]
+    except ValueError:
+        raise RefusalError(400, _no_number(header, rows)) from None
+
+
+def _no_number(header: list[str], rows: list[list[str]]) -> str:
+    """Say which value is none: mostly the label, in a table as it trained the model."""
+    for number, row in enumerate(rows, 1):
+        for name, value in zip(header, row, strict=False):
+            if not _is_number(value):
+                where = f"row {number}, column '{shown(name)}'"
+                return f"{where}: '{shown(value)}' is no number; send the model's own columns alone"
+    return "rows of the CSV hold what is no number"
+
+
+def _is_number(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _rows(form: str, table: Any) -> tuple[Any, Any]:

@@ -77,9 +77,8 @@ class Routes:
         }
 
     async def _server(self, _: Request) -> Reply:
-        return json_reply(
-            {"name": "qatflow", "version": version("qatflow"), "extensions": ["binary_tensor_data", "rollout"]}
-        )
+        about = {"name": "qatflow", "version": version("qatflow"), "extensions": ["binary_tensor_data", "rollout"]}
+        return json_reply({**about, "paths": sorted(self.table())})
 
     async def _live(self, _: Request) -> Reply:
         return json_reply({"live": True})

@@ -39,6 +39,11 @@ def test_unknown_paths_are_404_and_one_label(server, path):
     assert 'http_route="unknown"' in server("GET", "/metrics").body.decode()
 
 
+def test_what_an_unknown_path_points_to_names_the_model(server):
+    assert "/v2 lists what this server speaks" in server("GET", "/v2/models/other").json["error"]
+    assert {"/v2/models/digits/infer", "/invocations", "/metrics"} <= set(server("GET", "/v2").json["paths"])
+
+
 def test_a_wrong_method_says_what_is_allowed(server):
     assert server("DELETE", "/ping").headers["allow"] == "GET, HEAD"
     assert server("GET", PATH).headers["allow"] == "POST"

@@ -61,6 +61,12 @@ def test_a_bad_csv_is_refused(table, body):
     assert table("POST", "/invocations", body, content_type="text/csv").status == 400
 
 
+def test_of_a_csv_with_its_label_the_column_is_named(table):
+    reply = table("POST", "/invocations", b"a,outcome\n1,2\n1,good\n", content_type="text/csv")
+    assert reply.status == 400
+    assert "row 2, column 'outcome': 'good' is no number" in reply.json["error"]
+
+
 def test_rows_with_other_columns_are_refused(table):
     rows = [{"a": 1}, {"b": 1}]
     assert "different columns" in table("POST", "/invocations", {"dataframe_records": rows}).json["error"]
