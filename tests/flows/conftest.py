@@ -26,7 +26,7 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Give the address of one Prefect server for the flows of all tests, but for each project's first."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("server")))
-        with server(ROOT, free_port()) as url:
+        with server(tmp_path_factory.mktemp("server"), free_port()) as url:
             yield url
 
 

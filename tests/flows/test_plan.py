@@ -1,8 +1,10 @@
 """What the schedule says it will do, without a server."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL, temporary_settings
 
 from qatflow.errors import StageError
 from qatflow.params.flow import FlowParams
@@ -10,6 +12,7 @@ from qatflow.params.release import ReleaseParams
 from qatflow.params.root import Params
 from qatflow.pipeline.monitor import deployment_name, resource
 from qatflow.pipeline.schedules import next_run, plan
+from qatflow.pipeline.server import database_of
 
 
 def test_the_next_run_is_in_the_schedules_own_zone_also_where_clocks_change() -> None:
@@ -38,3 +41,11 @@ def test_two_projects_on_one_server_have_names_of_their_own(tmp_path) -> None:
 
     assert len(names) == 3
     assert resource(tmp_path, Params()) == f"qatflow.project.{deployment_name(tmp_path, Params())}"
+
+
+def test_a_server_of_schedules_keeps_its_runs_in_the_project_unless_a_database_is_set(tmp_path: Path) -> None:
+    assert list(database_of(tmp_path).values()) == ["sqlite+aiosqlite:///.qatflow/prefect.db"]
+    assert (tmp_path / ".qatflow").is_dir()
+
+    with temporary_settings({PREFECT_SERVER_DATABASE_CONNECTION_URL: "sqlite+aiosqlite:////elsewhere.db"}):
+        assert database_of(tmp_path) == {}

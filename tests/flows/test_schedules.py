@@ -59,6 +59,7 @@ def test_cron_and_event_start_real_runs(served: tuple[str, subprocess.Popen[byte
     assert pages["api_url"] == url  # else the pages ask port 4200, wherever they come from
     names = {one["name"] for one in httpx.post(f"{url}/deployments/filter", json={}, timeout=5).json()}
     assert len(names) == 1
+    assert (trained.root / ".qatflow" / "prefect.db").is_file()  # pages show no other project's runs
     assert names.pop().startswith(params_file.load(trained.root / "params.yaml").release.name)
     event = (
         "from prefect.events import emit_event\n"

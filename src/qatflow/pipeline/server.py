@@ -16,6 +16,7 @@ from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_HOME,
     PREFECT_LOGGING_TO_API_ENABLED,
+    get_current_settings,
     temporary_settings,
 )
 
@@ -49,10 +50,24 @@ def server(root: Path, port: int) -> Iterator[str]:
     _check_port(port)
     url = f"http://127.0.0.1:{port}/api"
     # Its pages ask this address; by default they ask port 4200, wherever they come from.
-    pages = {"PREFECT_SERVER_UI_API_URL": url, "PREFECT_UI_API_URL": url}
-    with _child(root, ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)], pages) as process:
+    settings = {"PREFECT_SERVER_UI_API_URL": url, "PREFECT_UI_API_URL": url, **database_of(root)}
+    words = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with _child(root, words, settings) as process:
         _await(root, process, url)
         yield url
+
+
+def database_of(root: Path) -> dict[str, str]:
+    """Return settings by which a server started in `root` keeps its runs in this project, unless a database is set.
+
+    In Prefect's home, the default, they would lie with those of all projects of this machine: each server would show
+    and plan the others' deployments too.
+    """
+    if "connection_url" in get_current_settings().server.database.model_fields_set:
+        return {}
+    (root / ".qatflow").mkdir(exist_ok=True)
+    relative = "sqlite+aiosqlite:///.qatflow/prefect.db"  # to its working folder, whose name may hold anything
+    return {"PREFECT_SERVER_DATABASE_CONNECTION_URL": relative}
 
 
 @contextmanager
