@@ -138,7 +138,8 @@ class FakeQuantized:
     def _promised(self, prepared: Deployable, work: Work) -> Deployable:
         """Return the model with the codes of its weights, and what its flatbuffer is to show: what the model has."""
         plugs = self._plugs(work)
-        promises = promises_of(prepared.model, plugs)
+        asked = promises_of(prepared.model, plugs)
+        promises = {name: promise for name, promise in asked.items() if name not in prepared.floats}
         return replace(prepared, grids=on_few_levels(prepared, plugs), promises=promises)
 
     def _folded(self, work: Work) -> bool:

@@ -113,6 +113,20 @@ def test_both_parts_of_a_separable_convolution_stay_float_and_series_do(sequence
 
 
 @pytest.mark.slow
+def test_a_float_layer_of_a_clustered_model_keeps_its_own_weights(sequence, lively, work):
+    stack = [layers.Flatten(), layers.Dense(24, activation="relu", name="a"), layers.Dense(16, name="b")]
+    model = lively(sequence((4, 4, 2), *stack, layers.Dense(3, activation="softmax", name="c")))
+    given = work((4, 4, 2))
+
+    settings = given.settings.model_copy(update={"layers": {"b": "float"}})
+    made = make("cqat_w8a8", model, given.data, settings, seed=given.seed)
+
+    kinds = {layer.name: len(np.unique(layer.integers)) for layer in layer_weights(made.flatbuffer)}
+    assert stored(made) == {"a": "INT8", "b": "FLOAT32", "c": "INT8"}
+    assert kinds["a"] <= 16 < kinds["b"]
+
+
+@pytest.mark.slow
 def test_dynamic_range_keeps_the_float_layers_and_float16_has_nothing_to_keep(sequence, lively, work, samples):
     stack = [layers.Flatten(), layers.Dense(32, activation="relu", name="a"), layers.Dense(64, name="b")]
     model = lively(sequence(SHAPE, *stack, layers.Dense(3, activation="softmax", name="c")))
