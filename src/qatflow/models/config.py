@@ -34,6 +34,11 @@ PICTURES_OF_KERAS_3 = {
     "fill_value": 0.0,
 }
 """Settings of theirs that tf_keras lacks, as they usually are; the last two fill what padding adds."""
+LACKING: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(PICTURES, PICTURES_OF_KERAS_3),
+    "ZeroPadding1D": {"data_format": "channels_last"},
+}
+"""Layers that have settings in Keras 3 which tf_keras lacks altogether, with what those usually are."""
 SHAPES = ("query_shape", "key_shape", "value_shape")
 """Settings of tf_keras' MultiHeadAttention; where they are not known it builds itself when it is called."""
 WRITTEN_BY_KERAS_3 = ("DTypePolicy", '"batch_shape"')
@@ -135,12 +140,12 @@ def _plain_operator(kind: str, settings: dict[str, Any], name: str) -> dict[str,
     return {"class_name": OPERATOR, "config": {"name": name, "function": function, "arguments": arguments}}
 
 
-def _plain_picture(plain: dict[str, Any], name: str) -> dict[str, Any]:
-    """Leave out what tf_keras' layers on pictures do not know, where it says what they do anyway."""
-    for key, usual in PICTURES_OF_KERAS_3.items():
+def _without_lacking(plain: dict[str, Any], lacking: dict[str, Any], name: str) -> dict[str, Any]:
+    """Leave out what tf_keras' layer does not know, where it says what that does anyway."""
+    for key, usual in lacking.items():
         if plain.get(key, usual) != usual and key in {"antialias", "data_format", "pad_to_aspect_ratio"}:
             raise ModelError(f"layer '{name}' has {key}={plain[key]}, which is not known here; only {usual} is")
-    return {key: value for key, value in plain.items() if key not in PICTURES_OF_KERAS_3}
+    return {key: value for key, value in plain.items() if key not in lacking}
 
 
 def _plain_settings(kind: str, settings: dict[str, Any], name: str) -> dict[str, Any]:
@@ -154,8 +159,8 @@ def _plain_settings(kind: str, settings: dict[str, Any], name: str) -> dict[str,
         for key, value in settings.items()
         if key not in MEANINGLESS and (value or key not in NEW_IN_KERAS_3)
     }
-    if kind in PICTURES:
-        plain = _plain_picture(plain, name)
+    if kind in LACKING:
+        plain = _without_lacking(plain, LACKING[kind], name)
     if kind in SEEDLESS:
         plain.pop("seed", None)
     if kind == "InputLayer":

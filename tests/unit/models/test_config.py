@@ -86,3 +86,16 @@ def test_settings_of_a_build_hold_no_code(shape):
 def test_refuses_another_number_of_weights():
     with pytest.raises(ModelError, match="need 10 weights, it holds 11"):
         build_from_config(plain_config(dense_config()), 11)
+
+
+@pytest.mark.parametrize(("data_format", "taken"), [("channels_last", True), ("channels_first", False)])
+def test_what_keras_3_says_of_padding_in_one_dimension_is_taken_where_it_is_so(data_format, taken):
+    model = keras.Sequential([keras.layers.Input((4, 2)), keras.layers.ZeroPadding1D((1, 1), name="p")])
+    config = json.loads(model.to_json())
+    config["config"]["layers"][1]["config"]["data_format"] = data_format
+
+    if taken:
+        assert build_from_config(plain_config(json.dumps(config)), 0).output_shape == (None, 6, 2)
+    else:
+        with pytest.raises(ModelError, match="layer 'p' has data_format=channels_first, which is not known here"):
+            plain_config(json.dumps(config))
