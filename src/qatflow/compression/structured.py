@@ -44,8 +44,9 @@ class Structured(Compression):
         return cut(model, channels, keep)
 
     def promises(self, model: keras.Model) -> Promises:
-        """Return the number of weights of each layer."""
-        return counted(layer for layer in model.layers if type(layer) in KERNELS)
+        """Return the number of weights of each layer; of one that is called several times nothing was cut, and the
+        converter forgets its name."""
+        return counted(layer for layer in model.layers if type(layer) in KERNELS and len(layer.inbound_nodes) == 1)
 
 
 def choose(
