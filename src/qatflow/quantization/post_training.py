@@ -7,7 +7,8 @@ from qatflow.artifacts import Array
 from qatflow.backend import keras
 from qatflow.models.unroll import loops
 from qatflow.quantization.base import History, Trained, Work
-from qatflow.quantization.canonical import canonical, check_finite
+from qatflow.quantization.calibration import LEAST
+from qatflow.quantization.canonical import INPUT_GRID, canonical, check_finite
 from qatflow.quantization.correction.equalization import equalize
 from qatflow.quantization.deployed import Deployable, bias_corrected, float_kept
 from qatflow.quantization.emit import require_finite
@@ -75,10 +76,15 @@ class PostTraining:
 
 
 def _without_spikes(prepared: Deployable, work: Work) -> Deployable:
-    """Return the model, in the form that has ranges of its own if one has to be cut, and what was found."""
+    """Return the model, in the form that has ranges of its own if one has to be other than seen, and what was found.
+
+    The converter gives a tensor that is 0 throughout a step near 0, and XNNPACK refuses the operators that read it.
+    """
     flat = canonical(prepared.model)
     names = own_outputs(Plan({}, plan_outputs(flat)))
-    _, reach = calibrated(flat, names, replace(work, reach=prepared.reach), "min_max")
+    found, reach = calibrated(flat, names, replace(work, reach=prepared.reach), "min_max")
+    dead = {name: span for name, span in found.items() if name != INPUT_GRID and span[1] - span[0] <= LEAST}
+    reach = replace(reach, inner=dead | dict(reach.inner))
     return replace(prepared, model=flat if reach.inner else prepared.model, reach=reach)
 
 
