@@ -61,6 +61,11 @@ def loops(model: keras.Model) -> bool:
     return any(isinstance(part, RECURRENT) and not getattr(part, "unroll", True) for part in model.submodules)
 
 
+def is_recurrent(model: keras.Model) -> bool:
+    """Tell whether a model holds a recurrent layer, in a loop or written out."""
+    return any(isinstance(part, RECURRENT) for part in model.submodules)
+
+
 def takes_ids(model: keras.Model) -> bool:
     """Tell whether an Embedding looks up the model's input: whole numbers, which a quantized input would blur."""
     readers = [node.layer for x in model.inputs for node in x.node.layer.outbound_nodes]

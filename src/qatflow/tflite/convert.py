@@ -7,7 +7,7 @@ from typing import Any
 from qatflow.artifacts import Array
 from qatflow.backend import ConverterError, keras, tf
 from qatflow.errors import ConversionError
-from qatflow.models.unroll import loops, masks_steps, takes_ids, unroll
+from qatflow.models.unroll import is_recurrent, loops, masks_steps, takes_ids, unroll
 from qatflow.tflite.fixed_shapes import with_fixed_shapes
 from qatflow.tflite.inspect import inventory
 from qatflow.tflite.states import with_empty_states
@@ -120,7 +120,8 @@ def convert_int16_activations(model: keras.Model, representative: Iterable[Array
     _check_16_bits(model)
     configure = _integer(list(representative), model, [sixteen, tf.lite.OpsSet.TFLITE_BUILTINS], tf.int16)
     try:
-        return require(_convert(model, configure), "INT8")
+        # The converter divides by the scale of a first state that is no constant: one sample at a time makes it one.
+        return require(_convert(model, configure, single=is_recurrent(model)), "INT8")
     except ConversionError as error:
         raise ConversionError(f"{error}. With 8-bit activations, as in ptq_w8a8, it may go") from None
 
@@ -170,16 +171,16 @@ def _smallest(model: keras.Model, configure: Configure) -> bytes:
         return _convert(model, configure)
 
 
-def _convert(model: keras.Model, configure: Configure, *, looped: bool = False) -> bytes:
+def _convert(model: keras.Model, configure: Configure, *, looped: bool = False, single: bool = False) -> bytes:
     """Convert through a frozen graph: many times faster than through a SavedModel, and with our names only.
 
     Loops, which are written out then, stay if they are wished: only the functions of a SavedModel show the converter
     that a loop is an LSTM. It takes one sample at a time then, as TFLite's LSTM has its state for one.
     """
     model = unroll(model) if loops(model) and not looped else model
-    # The first state of a masked recurrent layer is no constant while the batch is free: zeros then get a scale near 0,
-    # and XNNPACK refuses what multiplies them.
-    shape = (1 if looped or masks_steps(model) else None, *model.inputs[0].shape[1:])
+    # The first state of a recurrent layer is no constant while the batch is free: zeros then get a scale near 0, and
+    # XNNPACK refuses what multiplies them where there are masks.
+    shape = (1 if single or looped or masks_steps(model) else None, *model.inputs[0].shape[1:])
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="input")])
     def serve(x: Any) -> Any:
