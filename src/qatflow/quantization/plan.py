@@ -16,8 +16,17 @@ layers = keras.layers
 NORMALIZING = (layers.LayerNormalization, layers.GroupNormalization)
 """Several operators each, whose inner tensors the converter quantizes. Without a grid of its own behind them the
 converter folds their gains into the kernel that reads them, off its grid."""
+COMPOSITE = (
+    *(layers.LSTM, layers.GRU, layers.SimpleRNN, layers.Bidirectional),
+    *(layers.TimeDistributed, layers.EinsumDense),
+)
+"""Layers that the converter quantizes by itself. With a grid behind them a kernel that reads them has its width: TFLite
+makes no 4-bit operator whose input has no fake-quant."""
+ATTENTION = (layers.Attention, layers.AdditiveAttention, layers.MultiHeadAttention)
+"""The same, of several inputs, which no quantizer can be put behind."""
 COMPUTING = (
     *NORMALIZING,
+    *COMPOSITE,
     *KERNELS,
     *ARITHMETIC,
     layers.Average,
@@ -32,6 +41,7 @@ COMPUTING = (
 """Layers whose output has a scale of its own."""
 SAME_SCALE = (layers.AveragePooling1D, layers.AveragePooling2D)
 """Layers that round, but whose output must have their input's scale."""
+MOVING = (layers.Flatten, layers.Permute, layers.Reshape)
 FIXED = {"softmax": (0.0, 255 / 256), "sigmoid": (0.0, 255 / 256), "tanh": (-1.0, 127 / 128)}
 """Activations whose output range TFLite prescribes."""
 
@@ -89,7 +99,8 @@ def plan_outputs(model: keras.Model) -> dict[str, Output]:
     passed = absorbed(model)
     for layer in model.layers:
         if len(layer.inbound_nodes) == 1 and layer.name not in passed and not fuses_into_reader(layer):
-            found = _tied(layer, outputs) if isinstance(layer, SAME_SCALE) else _output(layer)
+            tied = isinstance(layer, SAME_SCALE) or _moves_to_composite(layer)
+            found = _tied(layer, outputs) if tied else _output(layer)
             outputs |= {layer.name: found} if found else {}
     return outputs
 
@@ -101,7 +112,14 @@ def _output(layer: Any) -> Output | None:
             return Fixed(*FIXED[name])
         starts = name == "linear" and isinstance(source_of(layer), layers.InputLayer)
         return Own() if name in OPEN or is_relu(layer) or starts else None
-    return Own() if isinstance(layer, COMPUTING) or is_relu(layer) else None
+    computes = isinstance(layer, COMPUTING) and not isinstance(layer.output, (list, tuple))
+    return Own() if computes or is_relu(layer) else None
+
+
+def _moves_to_composite(layer: Any) -> bool:
+    """Tell whether a layer moves values for one that the converter quantizes itself: it looks no further for a grid."""
+    readers = [node.layer for node in layer.outbound_nodes]
+    return isinstance(layer, MOVING) and any(isinstance(reader, (*COMPOSITE, *ATTENTION)) for reader in readers)
 
 
 def _tied(layer: Any, outputs: Mapping[str, Output]) -> Output | None:

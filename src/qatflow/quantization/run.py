@@ -18,7 +18,7 @@ from qatflow.quantization.base import History, Strategy, Trained, Work
 from qatflow.quantization.deployed import Deployable, device_form
 from qatflow.quantization.grid import WIDTHS
 from qatflow.quantization.overrides import overrides_of
-from qatflow.quantization.plan import NORMALIZING
+from qatflow.quantization.plan import COMPOSITE, NORMALIZING
 from qatflow.quantization.recurrent import unrolled_notes
 from qatflow.tflite.inspect import inventory
 
@@ -148,7 +148,7 @@ def notes_on(strategy: str, quantized: Deployable, flatbuffer: bytes) -> tuple[s
         f"{layer.name} ({type(layer).__name__}): trains in float, quantized by the converter"
         for layer in (quantized.model.layers if plan.layers else ())
         if layer.weights and layer.name not in plan.weights and layer.name not in quantized.floats
-        if layer.name not in plan.outputs or hasattr(layer, "kernel") or isinstance(layer, NORMALIZING)
+        if layer.name not in plan.outputs or hasattr(layer, "kernel") or isinstance(layer, (*COMPOSITE, *NORMALIZING))
     ]
     return (
         *quantized.reach.notes,

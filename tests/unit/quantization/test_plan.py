@@ -38,11 +38,17 @@ def test_ranges_that_are_measured(sequence, name):
     assert plan_outputs(sequence((4,), layers.Activation(name, name="end"))) == {"end": Own()}
 
 
-@pytest.mark.parametrize("layer", [layers.ELU, layers.LSTM, layers.Flatten, layers.MaxPooling1D, layers.ReLU])
+@pytest.mark.parametrize("layer", [layers.ELU, layers.Flatten, layers.MaxPooling1D, layers.ReLU])
 def test_layers_without_a_grid_of_their_own(sequence, layer):
-    settings = {"units": 2} if layer is layers.LSTM else {"max_value": 4.0} if layer is layers.ReLU else {}
+    settings = {"max_value": 4.0} if layer is layers.ReLU else {}
 
     assert plan_outputs(sequence((4, 2), layer(**settings, name="a"))) == {}
+
+
+def test_what_the_converter_quantizes_itself_has_a_grid_behind_it_and_before_it(sequence):
+    stack = [layers.Conv2D(2, 3, name="conv"), layers.Reshape((6, 12), name="steps"), layers.LSTM(2, name="lstm")]
+
+    assert plan_outputs(sequence((8, 8, 1), *stack)) == {"conv": Own(), "steps": Tied("conv"), "lstm": Own()}
 
 
 def test_average_pooling_has_its_inputs_grid(sequence):
