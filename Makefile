@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: run demo test test-fast fuzz lint setup pictures lock clean
+.PHONY: run demo test test-long test-fast fuzz lint setup pictures lock clean
 
 run: setup ## set up, run the main job on the embedded digits, say where the results are
 	@$(BIN)/qatflow run
@@ -11,11 +11,14 @@ run: setup ## set up, run the main job on the embedded digits, say where the res
 demo: setup ## the whole loop in demo/: drift, retraining, canary, promotion; under 5 minutes
 	@$(BIN)/python -m examples.demo
 
-test: setup ## everything; about 25 minutes on 2 cores
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: setup ## everything but the long ones
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "not long"
+
+test-long: setup ## whole matrices of kills, random models, real cron: what is rare
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m long
 
 test-fast: setup ## no training beyond a few steps, no server; under a minute
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not flow and not fault"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not flow and not fault and not long"
 
 fuzz: setup ## models that nobody wrote, and histories of a registry; hours; MODELS=100 for less
 	$(BIN)/python -m tests.fuzz --models $(or $(MODELS),2000)

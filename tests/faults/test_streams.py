@@ -61,6 +61,7 @@ def check_whole(folder: Path, acknowledged: Path) -> None:
         assert list(folder.glob("*.tmp")) == []
 
 
+@pytest.mark.long
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=6), st.integers(0, 60), st.integers(0, 60))
 def test_a_writer_killed_before_any_durable_step_loses_nothing(

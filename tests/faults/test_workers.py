@@ -67,6 +67,7 @@ def test_a_killed_training_goes_on(tmp_path: Path) -> None:
     assert not list(killed.glob(".qatflow/checkpoints/*"))
 
 
+@pytest.mark.long
 def test_killed_workers_are_started_again_and_go_on(tmp_path: Path) -> None:
     undisturbed, killed = (make(tmp_path / name, "multi_worker", "small_cnn") for name in ("a", "b"))
     assert start(undisturbed, "pretrain").wait() == 0

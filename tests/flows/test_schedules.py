@@ -51,6 +51,7 @@ def _completed(url: str, chosen: Callable[[dict[str, Any]], bool]) -> list[dict[
     return [run for run in runs if chosen(run)]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_cron_and_event_start_real_runs(served: tuple[str, subprocess.Popen[bytes]], trained: Project) -> None:
     url, process = served

@@ -15,7 +15,7 @@ from qatflow.tflite.runtime import Runner
 from tests.fuzz.invariants import SETTINGS, finds, turn
 from tests.fuzz.stranger import Stranger, stranger
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 FACTOR = 2.0**-10
 """A power of two, so that nothing but the scale of the data changes."""
 

@@ -37,6 +37,7 @@ class CorrectionParams(Section):
 
     equalize: bool = False
     adaround: bool = True
+    rounding_iterations: Count = 1000
     bias: bool = False
 
 

@@ -32,7 +32,8 @@ def with_learned_rounding(prepared: Deployable, work: Work) -> Deployable:
         return prepared
     whole = folded(prepared)
     steps = {name: whole.grids.steps[name] for name in names}
-    learned = adaround(whole.model, steps, tops, work.calibration(), seed=work.seed)
+    iterations = work.settings.corrections.rounding_iterations
+    learned = adaround(whole.model, steps, tops, work.calibration(), iterations=iterations, seed=work.seed)
     rounded = copied(model)
     norms = norms_of(model, tuple(KERNELS))
     for name in names:

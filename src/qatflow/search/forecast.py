@@ -23,8 +23,8 @@ from qatflow.tflite.inspect import inventory, layer_weights
 from qatflow.training.losses import loss_of
 
 TIMED_STEPS = 4
-ROUNDING_PROBES, ROUNDING_ITERATIONS = (10, 100), 1000
-"""Iterations of AdaRound: timed, and of a layer by default."""
+ROUNDING_PROBES = (10, 100)
+"""Iterations of AdaRound that are timed."""
 FAKE_QUANT_COST = 1.5
 """Fake-quant training over float training, the same steps; stock tfmot measured 1.25 to 1.4."""
 
@@ -114,7 +114,7 @@ def rounding_seconds(model: keras.Model, data: PreparedData, settings: QuantizeP
     samples, _ = data.train.arrays(settings.calibration_samples)
     few_s, more_s = (_adaround_seconds(flat, steps, samples, count) for count in ROUNDING_PROBES)
     each_s = max(0.0, more_s - few_s) / (ROUNDING_PROBES[1] - ROUNDING_PROBES[0])
-    return few_s + each_s * ROUNDING_ITERATIONS
+    return few_s + each_s * settings.corrections.rounding_iterations
 
 
 def _adaround_seconds(flat: keras.Model, steps: Mapping[str, Array], samples: Array, iterations: int) -> float:

@@ -56,6 +56,7 @@ def test_memory_is_flat_for_larger_samples(tmp_path: Path) -> None:
     assert train_bytes < 0.2 * size
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("source", ["arrays", "csv"])

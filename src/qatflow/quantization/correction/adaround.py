@@ -26,7 +26,7 @@ def adaround(
     tops: Mapping[str, int],
     samples: Array,
     *,
-    iterations: int = 1000,
+    iterations: int,
     seed: int = 0,
 ) -> keras.Model:
     """Return a copy of a float model with weights on the grid q * step, |q| <= top, in float32.

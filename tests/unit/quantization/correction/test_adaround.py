@@ -79,7 +79,7 @@ def test_other_layers_stay_float(sequence, samples):
 
 def test_refuses_steps_for_a_layer_that_is_not_there(stack, samples):
     with pytest.raises(ModelError, match="no layer 'cnv'"):
-        adaround(stack, {"cnv": np.float32(1)}, {"cnv": 7}, samples((7, 8, 3)))
+        adaround(stack, {"cnv": np.float32(1)}, {"cnv": 7}, samples((7, 8, 3)), iterations=1)
 
 
 @pytest.mark.slow
@@ -93,7 +93,7 @@ def test_four_bit_digits_are_clearly_better_than_with_nearest_rounding():
     model = fold(model, tuple(KERNELS))
     steps = steps_of(model)
 
-    rounded = adaround(model, steps, sevens(steps), x[:512])
+    rounded = adaround(model, steps, sevens(steps), x[:512], iterations=1000)
     outputs = [net(x[1200:]).numpy() for net in (model, nearest(model, steps), rounded)]
     errors = [float(np.mean(np.square(output - outputs[0]))) for output in outputs[1:]]
     agreement = [float(np.mean(output.argmax(1) == outputs[0].argmax(1))) for output in outputs[1:]]

@@ -91,6 +91,7 @@ def test_two_workers_end_with_the_weights_of_one(data: Path, alone: Path, tmp_pa
     check(tmp_path / "0", tmp_path / "1", alone)
 
 
+@pytest.mark.long
 def test_two_devices_end_with_the_weights_of_one_worker(data: Path, alone: Path, tmp_path: Path) -> None:
     assert end([launch(data, tmp_path / "0", None, devices=True)]) == [("", 0)]
     check(tmp_path / "0", tmp_path / "0", alone)
@@ -125,6 +126,7 @@ def run(*command: str) -> None:
         pytest.skip(f"network namespaces cannot be made here: {done.stderr.strip()}")
 
 
+@pytest.mark.long
 def test_workers_in_networks_of_their_own(data: Path, alone: Path, networks: tuple[str, str], tmp_path: Path) -> None:
     workers = ("10.93.7.1:2222", "10.93.7.2:2222")
     processes = [
