@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from qatflow.search.options import Goal, Options
     from qatflow.search.result import SearchResult
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "ArtifactError",
