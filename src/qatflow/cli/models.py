@@ -13,7 +13,6 @@ import typer
 from qatflow.artifacts import Array
 from qatflow.cli.project import find_root
 from qatflow.data.csv_table import read_features
-from qatflow.data.images import ImageForm, read_image
 from qatflow.data.prepared import open_prepared
 from qatflow.errors import DataError
 from qatflow.quiet import hushed
@@ -129,4 +128,6 @@ def _first_line(path: Path) -> list[str]:
 def _load_image(shape: tuple[int, ...], turn: bool, path: Path) -> Array:
     if len(shape) != 3 or shape[2] not in {1, 3}:
         raise ValueError(f"the model takes samples of shape {shape}, and no pictures")
+    from qatflow.data.images import ImageForm, read_image  # Pillow is an extra
+
     return read_image(path, ImageForm(*shape, resize=True, turn=turn))

@@ -1,17 +1,22 @@
 """Source `image_folder`: one folder of image files for each class, at the top or inside train/, test/ and val/."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from qatflow.data.base import Chunk, RawData
 from qatflow.data.files import require_folder
-from qatflow.data.images import Census, ImageForm, form_of, read_image
 from qatflow.data.limits import rows_per_chunk
 from qatflow.errors import DataError
 from qatflow.params.data import DataParams
+
+if TYPE_CHECKING:
+    from qatflow.data.images import Census, ImageForm
 
 NORMAL = ("good", "normal")
 FULL_SCALE = 255.0
@@ -28,6 +33,8 @@ def read_image_folder(data: DataParams) -> RawData:
     Raises:
         DataError: If a folder is empty or a file in it is no image.
     """
+    from qatflow.data.images import Census, form_of  # Pillow is an extra
+
     if data.task not in {"classification", "anomaly"}:
         raise DataError(
             f"image_folder knows classes only; for {data.task} use source 'arrays', an .npz with x and y of a row of "
@@ -78,6 +85,8 @@ def _class_ids(root: Path, names: Sequence[str], task: str) -> dict[str, int]:
 
 
 def _chunks(listing: Listing, ids: Mapping[str, int], form: ImageForm, census: Census) -> Iterator[Chunk]:
+    from qatflow.data.images import read_image
+
     rows = rows_per_chunk(str(listing[0][0]), form.height * form.width * form.channels)
     for start in range(0, len(listing), rows):
         block = listing[start : start + rows]

@@ -4,7 +4,6 @@ import zlib
 from typing import Any
 
 import numpy as np
-import zstandard
 
 from qatflow.tflite.inspect import LayerWeights, layer_weights
 
@@ -26,6 +25,8 @@ def zstd_bytes(model: bytes) -> int:
     Level 19 searches longer, yet misjudges files of one block (128 KiB) whose weights have few values: level 15 makes
     them up to 9 % smaller.
     """
+    import zstandard  # an extra
+
     return min(len(zstandard.compress(model, level=level)) for level in ZSTD_LEVELS)
 
 
