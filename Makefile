@@ -45,7 +45,7 @@ pictures: setup ## the README's pictures, of the last `make run`; needs chromium
 	$(BIN)/python -m tests.browser.pictures
 
 lock: ## write requirements.lock anew from pyproject.toml; needs uv
-	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --group dev pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --extra all --group dev pyproject.toml -o requirements.lock
 
 clean: ## remove what runs leave behind, not the environment
 	rm -rf artifacts demo deployed logs monitoring online mlflow.db mlartifacts .qatflow .dvc/cache .dvc/tmp dvc.lock code.json

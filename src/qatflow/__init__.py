@@ -74,7 +74,9 @@ if not TYPE_CHECKING:  # a type checker would take every misspelt name for a pub
         """Return a public name from the module it lives in, imported only now: importing the package stays quick."""
         if name not in __all__:
             raise AttributeError(f"module 'qatflow' has no attribute '{name}'")
-        with hushed():  # TensorFlow has something to say whenever it is imported
+        from qatflow.extras import named
+
+        with named(f"qatflow.{name}"), hushed():  # TensorFlow has something to say whenever it is imported
             return getattr(import_module(f"qatflow.{_HOMES.get(name, 'errors')}"), name)
 
 

@@ -32,6 +32,10 @@ class QATFlowError(Exception):
         return hidden(super().__str__())
 
 
+class MissingExtraError(QATFlowError):
+    """A package that an extra of qatflow brings is not installed; the message says how to get it."""
+
+
 class ParamsError(QATFlowError):
     """A parameter is unknown, mistyped or out of range."""
 

@@ -24,6 +24,7 @@ STOPS: Mapping[str, str] = {
     "qatflow.cli": "reads the command line",
     "qatflow.cli.*": "reads the command line",
     "qatflow.errors": "says what is wrong",
+    "qatflow.extras": "says what is not installed",
     "qatflow.holding": "keeps a second run out",
     "qatflow.home": "chooses a folder for logs and caches",
     "qatflow.identity": "this module",

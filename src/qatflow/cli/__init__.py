@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from qatflow import __version__, errors
+from qatflow import __version__, errors, extras
 from qatflow.cli import (
     archives,
     challenge,
@@ -87,7 +87,8 @@ app.command()(doctor.doctor)
 def main() -> None:
     """Run the command line; a user's mistake ends with exit code 1 and a sentence, not a traceback."""
     try:
-        app()
+        with extras.named(f"`qatflow {' '.join(sys.argv[1:2])}`"):
+            app()
     except SystemExit as end:
         if end.code == 128 + signal.SIGINT:  # as Typer ends at Ctrl-C, without a word
             typer.echo("Stopped.", err=True)

@@ -12,6 +12,7 @@ import typer
 from qatflow import params_file
 from qatflow.cli.project import find_root
 from qatflow.errors import QATFlowError
+from qatflow.extras import extra_of
 
 MIN_FREE_BYTES = 1 << 30
 PINNED = {  # package -> (first version that works, first that does not); why stands in pyproject.toml
@@ -53,7 +54,7 @@ def _package_fault(name: str, low: str, high: str) -> str | None:
     try:
         version = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return f"{name} is missing"
+        return None if extra_of(name) else f"{name} is missing"
     return None if _numbers(low) <= _numbers(version) < _numbers(high) else f"{name} {version}, needs >={low},<{high}"
 
 

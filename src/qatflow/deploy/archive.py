@@ -8,9 +8,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from typing import TYPE_CHECKING, Any
 
 from qatflow.artifacts import MANIFEST, canonical_json, fsync_directory, sha256_bytes, write_bytes
 from qatflow.deploy import signing
@@ -19,6 +17,9 @@ from qatflow.deploy.plain_zip import MAX_BYTES, decode, encode
 from qatflow.deploy.versions import DIGEST_LENGTH, tried
 from qatflow.errors import ArtifactError, DeployError
 from qatflow.release.bundle import load_bundle, parse_manifest
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 SUFFIX = ".qatflow"
 SIGNATURE = "signature.json"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from qatflow.errors import ArtifactError, DeployError
+from qatflow.extras import named
 from qatflow.release.bundle import load_bundle
 
 
@@ -28,7 +29,8 @@ def sign_openssf(bundle: Path, signature: Path, key: Path | None) -> None:
 
     Raises:
         ArtifactError: If the bundle is not whole.
-        DeployError: If model-signing is not installed, the key is not right, or the service refuses.
+        DeployError: If the key is not right, or the service refuses.
+        MissingExtraError: If model-signing is not installed.
     """
     load_bundle(bundle)
     config = _part("signing").Config()
@@ -52,7 +54,7 @@ def verify_openssf(bundle: Path, signature: Path, who: Path | Identity) -> str:
 
     Raises:
         ArtifactError: If the bundle is not whole, or not what they signed.
-        DeployError: If model-signing is not installed.
+        MissingExtraError: If model-signing is not installed.
     """
     sha256 = load_bundle(bundle).sha256
     config = _part("verifying").Config()
@@ -67,11 +69,9 @@ def verify_openssf(bundle: Path, signature: Path, who: Path | Identity) -> str:
     return sha256
 
 
+@named("Signing as the OpenSSF does")
 def _part(name: str) -> Any:
-    try:
-        return importlib.import_module(f"model_signing.{name}")
-    except ImportError as error:
-        raise DeployError(f"This needs the package model-signing: pip install 'qatflow[sigstore]' ({error})") from None
+    return importlib.import_module(f"model_signing.{name}")
 
 
 def _line(error: Exception) -> str:

@@ -6,16 +6,17 @@ import os
 import stat
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from qatflow.artifacts import canonical_json, sha256_bytes, write_bytes
 from qatflow.errors import ArtifactError, DeployError
+from qatflow.extras import named
 from qatflow.params.deploy import DeployParams
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 PUBLIC = ".pub"
 MAX_KEY_BYTES = 16 << 10
@@ -49,6 +50,7 @@ def sign(content: bytes, key: Ed25519PrivateKey) -> bytes:
     return canonical_json(made.model_dump()).encode()
 
 
+@named("Checking a signature")
 def check(content: bytes, signature: bytes | None, trusted: Sequence[Ed25519PublicKey] | None) -> str | None:
     """Return the id of the key that signed `content`; None if there is no signature and none is asked for.
 
@@ -64,6 +66,9 @@ def check(content: bytes, signature: bytes | None, trusted: Sequence[Ed25519Publ
         if trusted is not None:
             raise ArtifactError(f"It is not signed; one of these keys must have signed it: {_ids(trusted)}")
         return None
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
     said = _parse(signature)
     key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(said.public_key))
     if said.key_id != key_id(key):
@@ -83,14 +88,18 @@ def make_keys(file: Path) -> str:
     Raises:
         DeployError: If either exists already, or cannot be written.
     """
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
     key, public_file = Ed25519PrivateKey.generate(), file.with_name(file.name + PUBLIC)
     for path in (file, public_file):
         if path.exists():
             raise DeployError(f"{path} exists already; a key is never overwritten, choose another name")
     try:
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as private:
-            private.write(key.private_bytes(_PEM, _PKCS8, serialization.NoEncryption()))
-        write_bytes(public_file, key.public_key().public_bytes(_PEM, _SPKI))
+            private.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        write_bytes(public_file, public)
     except OSError as error:
         raise DeployError(f"Cannot write {error.filename or file}: {error.strerror}") from None
     return key_id(key.public_key())
@@ -105,12 +114,17 @@ def key_of(settings: DeployParams) -> Ed25519PrivateKey | None:
     return None if settings.key_file is None else read_private_key(Path(settings.key_file))
 
 
+@named("Signing")
 def read_private_key(file: Path) -> Ed25519PrivateKey:
     """Read a private key.
 
     Raises:
         DeployError: If it is missing, no ed25519 key in PEM without a password, or others may read it.
     """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
     if file.is_file() and stat.S_IMODE(file.stat().st_mode) & 0o077:
         raise DeployError(f"Others than its owner may use the private key {file}; run: chmod 600 {file}")
     content = _read(file)
@@ -123,12 +137,17 @@ def read_private_key(file: Path) -> Ed25519PrivateKey:
     return key
 
 
+@named("Checking a signature")
 def read_public_key(file: Path) -> Ed25519PublicKey:
     """Read a public key.
 
     Raises:
         DeployError: If it is missing, or no ed25519 public key in PEM.
     """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
     content = _read(file)
     try:
         key = serialization.load_pem_public_key(content)
@@ -137,10 +156,6 @@ def read_public_key(file: Path) -> Ed25519PublicKey:
     if not isinstance(key, Ed25519PublicKey):
         raise DeployError(f"{file} is no public ed25519 key (PEM); `qatflow keygen FILE` writes one to FILE{PUBLIC}")
     return key
-
-
-_PEM, _PKCS8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-_SPKI = serialization.PublicFormat.SubjectPublicKeyInfo
 
 
 def _read(file: Path) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
+from qatflow import extras
 from qatflow.errors import StageError
 from qatflow.pipeline.stage import Stage
 
@@ -22,7 +23,8 @@ def declared_stages(root: Path) -> dict[str, Stage]:
     """
     _see(root)
     try:
-        listed: Sequence[Stage] = import_module("tasks.stages").STAGES
+        with extras.named("tasks/stages.py"):
+            listed: Sequence[Stage] = import_module("tasks.stages").STAGES
     except (ModuleNotFoundError, AttributeError) as error:
         raise StageError(
             f"{root / 'tasks' / 'stages.py'} must list the project's stages in STAGES ({error}); "

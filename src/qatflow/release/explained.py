@@ -16,6 +16,7 @@ from qatflow.errors import DataError, ParamsError
 from qatflow.explanation.game import answer_of
 from qatflow.explanation.single import Single, explain_input
 from qatflow.explanation.subject import field_of
+from qatflow.extras import named
 from qatflow.params.explain import ExplainParams
 from qatflow.release import bundle_runtime
 from qatflow.release.bundle import GOLDEN, Bundle, load_bundle
@@ -42,6 +43,7 @@ class _Meaning:
     preprocessing: Preprocessing
 
 
+@named("qatflow.explain")
 def explain(  # noqa: PLR0913 (how finely, each with a default)
     bundle: Bundle | Path | str,
     x: Any,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from qatflow import artifacts
 from qatflow.errors import ArtifactError
+from qatflow.extras import named
 from qatflow.release.base import Candidate
 from qatflow.release.bundle import build_bundle, load_bundle
 from qatflow.release.manifest import Lineage
@@ -33,6 +34,7 @@ def check_place(out: Path) -> None:
         raise ArtifactError(f"{out} cannot be made: {parent} is no folder that can be written to")
 
 
+@named("qatflow.save_bundle")
 def save_bundle(result: SearchResult, out: Path | str) -> Path:
     """Write model.tflite, manifest.json, golden.npz, MODEL_CARD.md and result.json to `out` and return `out`.
 

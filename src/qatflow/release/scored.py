@@ -19,6 +19,7 @@ from qatflow.data.prepared import PreparedData
 from qatflow.errors import DataError, ParamsError, lookup
 from qatflow.evaluation.metrics import SCORES, judged, measure, score_of
 from qatflow.evaluation.tasks import TASKS
+from qatflow.extras import named
 from qatflow.params.data import DataParams
 from qatflow.release import bundle_runtime
 from qatflow.release.bundle import Bundle, load_bundle
@@ -64,6 +65,7 @@ class _Subject:
     facts: dict[str, Any]
 
 
+@named("qatflow.evaluate")
 def evaluate(
     model: Bundle | bytes | Path | str,
     data: Any,

@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from qatflow.extras import named
 from qatflow.progress import shown
 from qatflow.quantization import STRATEGIES
 from qatflow.quantization.overrides import overrides_of
@@ -18,6 +19,7 @@ from qatflow.search.remarks import SAMPLES, remarks
 from qatflow.search.result import SearchResult
 
 
+@named("qatflow.quantize")
 def quantize(
     model: Any, data: Any, strategy: str = AUTO, *, goal: Goal | None = None, options: Options | None = None
 ) -> SearchResult:
@@ -62,6 +64,7 @@ def _found(model: Any, data: Any, strategy: str, goal: Goal, options: Options) -
     return replace(result, notes=(*inputs.notes, *seen, *result.notes))
 
 
+@named("qatflow.auto_quantize")
 def auto_quantize(  # noqa: PLR0913 (limits, each with a default)
     model: Any,
     data: Any,

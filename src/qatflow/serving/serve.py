@@ -11,10 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from qatflow.deploy.archive import unpack
 from qatflow.deploy.local import current, deploy_local
@@ -34,6 +33,9 @@ from qatflow.serving.routes import Routes
 from qatflow.serving.served import ServedModel
 from qatflow.serving.server import Address, Server, listening
 from qatflow.serving.watcher import Watcher, facts, is_root
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 SWITCH_S = 0.0002
 """The event loop gets the interpreter back from a busy thread after so long; Python's own 5 ms would be its tail."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from qatflow.deploy.openssf import Identity, sign_openssf, verify_openssf
-from qatflow.errors import ArtifactError, DeployError
+from qatflow.errors import ArtifactError, DeployError, MissingExtraError
 from qatflow.release.bundle import load_bundle
 from tests.unit.release.fabricate import bundle
 
@@ -18,9 +18,9 @@ INSTALLED = importlib.util.find_spec("model_signing") is not None
 def test_without_it_the_extra_is_named(tmp_path: Path):
     made = bundle(tmp_path)
 
-    with pytest.raises(DeployError, match=r"pip install 'qatflow\[sigstore\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'qatflow\[sigstore\]'"):
         sign_openssf(made, tmp_path / "signature", None)
-    with pytest.raises(DeployError, match=r"pip install 'qatflow\[sigstore\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'qatflow\[sigstore\]'"):
         verify_openssf(made, tmp_path / "signature", Identity("ada@example.org", "https://issuer.example"))
 
 

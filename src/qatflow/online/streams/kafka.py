@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qatflow.errors import StreamError
+from qatflow.extras import named
 from qatflow.online.streams.address import Address, Broker, parse_broker, read_options
 from qatflow.online.streams.base import READ_BYTES, DeadLetter, Record, check_payloads, checked, gone, position
 from qatflow.online.streams.dead_letters import Aside
@@ -40,11 +41,12 @@ class KafkaOptions:
     timeout_s: float = 30.0
 
 
+@named("A Kafka stream")
 def open_kafka(address: Address) -> KafkaStream:
     """Open `kafka://HOST:PORT/TOPIC?OPTIONS`; the options are those of `KafkaOptions`.
 
     Raises:
-        StreamError: If confluent-kafka is not installed.
+        MissingExtraError: If confluent-kafka is not installed.
     """
     return KafkaStream(parse_broker(address, 9092), read_options(address, KafkaOptions))
 
@@ -58,7 +60,9 @@ class KafkaStream:
     """
 
     def __init__(self, place: Broker, options: KafkaOptions) -> None:
-        self._kafka = _import_kafka()
+        import confluent_kafka
+
+        self._kafka: Any = confluent_kafka
         self._place, self._options = place, options
         self._where = f"kafka://{place.host}:{place.port}/{place.name}"
         self._partition = self._kafka.TopicPartition(place.name, options.partition)
@@ -274,11 +278,3 @@ def _connection(place: Broker) -> dict[str, Any]:
             "sasl.password": password,
         }
     return settings
-
-
-def _import_kafka() -> Any:
-    try:
-        import confluent_kafka
-    except ImportError:
-        raise StreamError("Kafka streams need confluent-kafka: pip install 'qatflow[kafka]'") from None
-    return confluent_kafka

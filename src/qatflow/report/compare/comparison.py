@@ -12,6 +12,7 @@ from qatflow.artifacts import write_text
 from qatflow.data.given import save_given
 from qatflow.data.prepared import PreparedData
 from qatflow.errors import ArtifactError
+from qatflow.extras import named
 from qatflow.release.bundle import Bundle, load_bundle
 from qatflow.release.own_data import OwnData, prepare_for
 from qatflow.report.compare import page, tables
@@ -56,6 +57,7 @@ def cells(row: Row) -> tuple[str, ...]:
     return row.name, row.a, row.b, row.difference, f"{row.verdict}{f': {row.reason}' if row.reason else ''}"
 
 
+@named("qatflow.compare")
 def compare(a: Bundle | Path | str, b: Bundle | Path | str, data: Any = None) -> Comparison:
     """Compare two bundles or two runs: figures, whether they differ beyond noise, layers, parameters, lineage.
 
