@@ -130,7 +130,7 @@ def main() -> None:
         rows = dict(_rows(arguments, base, data))
         sample, _ = data.test.arrays(limit=1)
         times = interleaved_latency(list(rows.values()), sample, threads=1, runs=RUNS)
-        latencies = {label: each["p50"] for label, each in zip(rows, times, strict=True)}
+        latencies = {label: each.p50 for label, each in zip(rows, times, strict=True)}
         print(f"\n{arguments.case}: {data.test.count} test samples, {PLANS[arguments.case]}\n")
         print(HEADER)
         for label, flatbuffer in rows.items():

@@ -29,6 +29,7 @@ from qatflow.ensemble.build import RECORD, Ingredients, build_ensemble
 from qatflow.ensemble.combine import COMBINERS
 from qatflow.ensemble.distil import distil
 from qatflow.ensemble.figures import judge
+from qatflow.evaluation.result import Evaluation, Timings
 from qatflow.models.files import load_model_file
 from qatflow.params.ensemble import EnsembleParams
 from qatflow.params.evaluate import EvaluateParams
@@ -113,7 +114,7 @@ def _ensemble(given: Ingredients, combine: str, out: Path) -> dict[str, Any]:
     build_ensemble(EnsembleParams(size=SIZE, combine=combine), given, EvaluateParams(), out)
     record: dict[str, Any] = read_json(out / RECORD)
     if record["members"]:
-        record["latency_ratio"] = read_json(out / "timings.json")["latency_ratio"]
+        record["latency_ratio"] = Timings.read(out).latency_ratio
     return record
 
 
@@ -141,8 +142,8 @@ def _serve(given: Ingredients, made: Path, out: Path) -> None:
     candidate = Candidate(
         variant="ensemble",
         trained=False,
-        evaluation=read_json(made / "evaluation.json"),
-        timings=read_json(made / "timings.json"),
+        evaluation=Evaluation.read(made),
+        timings=Timings.read(made),
         correct=None,
         model=(made / "model.tflite").read_bytes(),
         ensemble=record,
@@ -155,7 +156,7 @@ def _serve(given: Ingredients, made: Path, out: Path) -> None:
     np.save(out / "samples.npy", raw)
     answers = list(_infer(out / "deployed" / "current", out / "samples.npy"))
     same = np.mean(np.array(answers) == Runner(candidate.model).predict(x))
-    ratio = candidate.timings["latency_ratio"]
+    ratio = candidate.timings.latency_ratio
     print(f"\ndeployed {receipt['version']}: `qatflow infer` gives {same:.1%} of the flatbuffer's own values exactly")
     print(f"latency: {candidate.latency_us:.0f} µs, {ratio:.2f} times the float model's")
 

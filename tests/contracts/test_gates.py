@@ -12,13 +12,16 @@ from qatflow.params.release import GATES as DEFAULTS
 from qatflow.release.base import Candidate, Champion, Context, GoldenCheck
 from qatflow.release.gates import GATES
 from qatflow.release.settings import check_settings
-from tests.unit.release.fabricate import answered, candidate, changed, context
+from tests.unit.release.fabricate import answered, candidate, changed, context, timed
 
 BAD = replace(
     changed(
-        candidate("bad", trained=True), score=0.0, agreement_float=0.0, agreement_fake_quant=0.0, model=bytes(10**6)
+        timed(candidate("bad", trained=True), p50=1e9, latency_ratio=1e9),
+        score=0.0,
+        agreement_float=0.0,
+        agreement_fake_quant=0.0,
+        model=bytes(10**6),
     ),
-    timings={"latency_us": {"p50": 1e9}, "latency_ratio": 1e9},
     answers=answered(candidate(), test=400, test_float=0, val=400).answers,
     explanation={"rank_correlation": {"mean": -0.2}},
     ensemble={"members": {"ptq_w8a8": {"weight": 1.0}}},

@@ -17,6 +17,7 @@ from qatflow import artifacts, params_file
 from qatflow.adapters.dvc_lock import data_md5
 from qatflow.adapters.mlflow_tracking import MlflowTracker
 from qatflow.evaluation.metrics import SCORES
+from qatflow.evaluation.result import Evaluation, Timings
 from qatflow.params.root import Params
 
 PARENT = "QATFLOW_PARENT_RUN"
@@ -64,8 +65,10 @@ class RunTracker:
         for path in sorted(folder.glob("*.json")):
             self.tracker.log_artifact(run_id, path)
         self.tracker.log_history(run_id, _read(folder / "history.json", []))
-        for file in ("evaluation.json", "timings.json", "ensemble.json"):
-            self.tracker.log_metrics(run_id, figures(_read(folder / file, {})))
+        for kind in (Evaluation, Timings):
+            if (folder / kind.FILE).exists():
+                self.tracker.log_metrics(run_id, figures(kind.read(folder).to_dict()))
+        self.tracker.log_metrics(run_id, figures(_read(folder / "ensemble.json", {})))
 
     def finish(self, *, failed: bool) -> None:
         """End the parent run, if there is one, with the data set and the report."""
@@ -87,10 +90,10 @@ class RunTracker:
         if receipt is None:
             return
         champion, task = receipt["champion"] or {}, _read(home / "prepare" / "data_card.json", {}).get("task", "")
-        reference = _read(next((home / "evaluate").glob("*/evaluation.json"), home / "none"), {})
+        measured = next((home / "evaluate").glob(f"*/{Evaluation.FILE}"), None)
         score = SCORES.get(task, "score")
         named = {score: champion.get("score"), **{key: champion.get(key) for key in ("size_bytes", "latency_us")}}
-        named[f"float_{score}"] = reference.get("float", {}).get("score")
+        named[f"float_{score}"] = None if measured is None else Evaluation.read(measured.parent).reference.score
         self.tracker.log_metrics(run_id, {key: float(value) for key, value in named.items() if value is not None})
         ships = f"{champion['variant']} {champion['score']:.4f}" if champion else "nothing ships"
         tags = {"verdict": receipt["decision"], "why": receipt["reasons"][0], "version": str(champion.get("version"))}

@@ -104,12 +104,13 @@ class ProjectRelease:
     def _bundle(self, judged: Judged, model: bytes, folder: Path) -> tuple[Path, Candidate]:
         """Measure a candidate on the test split, beside the float model, and build its bundle."""
         data = replace(self.data, class_names=judged.classes, num_outputs=len(judged.classes))
-        evaluate(self._float_model(len(judged.classes)), model, data, None, self.params.evaluate, folder)
+        float_model, wanted = self._float_model(len(judged.classes)), self.params.evaluate
+        evaluation, timings = evaluate(float_model, model, data, None, wanted, folder)
         candidate = Candidate(
             variant=self.strategy,
             trained=True,
-            evaluation=artifacts.read_json(folder / "evaluation.json"),
-            timings=artifacts.read_json(folder / "timings.json"),
+            evaluation=evaluation,
+            timings=timings,
             answers=load_answers(folder / ANSWERS),
             model=model,
         )

@@ -4,18 +4,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qatflow.artifacts import Array, sha256_bytes, write_json
+from qatflow.artifacts import Array
 from qatflow.data.prepared import PreparedData
 from qatflow.errors import ConversionError
 from qatflow.evaluation.agreement import agreement, lsb_histogram
 from qatflow.evaluation.answers import BATCH_SIZE, Answers, answers, answers_on, save_answers
+from qatflow.evaluation.figures import Answered, evaluation_of, timings_of
 from qatflow.evaluation.latency import best_throughput, interleaved_latency
 from qatflow.evaluation.layers import compare_layers
 from qatflow.evaluation.memory import peak_memory
-from qatflow.evaluation.metrics import correct, counts_samples, judged, measure, score_of
+from qatflow.evaluation.metrics import judged, measure
 from qatflow.evaluation.observe import Observed, observe
-from qatflow.evaluation.significance import mcnemar, wilson_interval
-from qatflow.evaluation.sizes import sizes, sparsity
+from qatflow.evaluation.result import Evaluation, Timings
 from qatflow.params.evaluate import EvaluateParams
 from qatflow.progress import Progress, silent
 from qatflow.tflite.inspect import inventory
@@ -35,7 +35,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - two models, their data, how, and where
     params: EvaluateParams,
     out: Path,
     progress: Progress = silent,
-) -> None:
+) -> tuple[Evaluation, Timings]:
     """Write evaluation.json, timings.json, answers.npz and outputs.npy ((n, k) float32) into `out`.
 
     What is reported comes from the test split. The validation split is measured besides, to choose by.
@@ -49,6 +49,9 @@ def evaluate(  # noqa: PLR0913, PLR0917 - two models, their data, how, and where
         out: An existing folder.
         progress: Told how far it is.
 
+    Returns:
+        What the first two hold.
+
     Raises:
         ConversionError: If a model cannot be loaded or run, or does not fit the data.
         DataError: If the test split does not allow the task's metrics.
@@ -58,38 +61,25 @@ def evaluate(  # noqa: PLR0913, PLR0917 - two models, their data, how, and where
     named = _answers(runners, observed, data)
     save_answers(out / ANSWERS, named)
     x, _ = data.test.arrays(KERNEL_SAMPLES)
-    evaluation = {
-        **_quality(observed, data),
-        "validation": _validation(named),
+    own, reference = (
+        Answered(content, values, measure(data.task, observed.y, values, data.class_names))
+        for content, values in ((model, observed.values), (float_model, observed.float_values))
+    )
+    evaluation = evaluation_of(
+        data.task,
+        observed.y,
+        own,
+        reference,
+        validation=_validation(named),
         **_fake_quant(observed, data.task, runners[0].output.scale),
         **_kernels(runners[0], model, x, data.task),
-        "sha256": sha256_bytes(model),
-        **sizes(model),
-        "compression": sparsity(model),
-        "inventory": inventory(model),
-        "layers": compare_layers(float_model, model),
-    }
-    evaluation["float"] |= {**sizes(float_model), "sha256": sha256_bytes(float_model)}
-    write_json(out / "evaluation.json", evaluation)
-    write_json(out / "timings.json", _timings(float_model, model, x[:1], params, progress))
-
-
-def _quality(observed: Observed, data: PreparedData) -> dict[str, Any]:
-    task, y = data.task, observed.y
-    metrics, float_metrics = (
-        measure(task, y, values, data.class_names) for values in (observed.values, observed.float_values)
+        inventory=inventory(model),
+        layers=compare_layers(float_model, model),
     )
-    right, float_right = (correct(task, y, values) for values in (observed.values, observed.float_values))
-    return {
-        "task": task,
-        "samples": len(y),
-        "score": score_of(task, metrics),
-        "score_interval": wilson_interval(int(right.sum()), len(y)) if counts_samples(task) else None,
-        "metrics": metrics,
-        "float": {"score": score_of(task, float_metrics), "metrics": float_metrics},
-        "mcnemar_float_p": mcnemar(right, float_right),
-        "agreement_float": agreement(task, observed.float_values, observed.values),
-    }
+    timings = _timings(float_model, model, x[:1], params, progress)
+    evaluation.write(out)
+    timings.write(out)
+    return evaluation, timings
 
 
 def _answers(runners: tuple[Runner, Runner], observed: Observed, data: PreparedData) -> dict[str, Answers]:
@@ -137,21 +127,18 @@ def _kernels(runner: Runner, model: bytes, x: Array, task: str) -> dict[str, Any
     }
 
 
-def _timings(
-    float_model: bytes, model: bytes, sample: Array, params: EvaluateParams, progress: Progress
-) -> dict[str, Any]:
+def _timings(float_model: bytes, model: bytes, sample: Array, params: EvaluateParams, progress: Progress) -> Timings:
     latency, float_latency = interleaved_latency(
         (model, float_model), sample, threads=params.threads, runs=params.latency_runs, progress=progress
     )
     rate, batch = best_throughput(model, sample, params.threads)
     memory, float_memory = peak_memory((model, float_model))
-    return {
-        "threads": params.threads,
-        "latency_us": latency,
-        "float_latency_us": float_latency,
-        "latency_ratio": latency["p50"] / float_latency["p50"],
-        "throughput_per_s": rate,
-        "best_batch": batch,
-        "peak_memory_bytes": memory,
-        "float_peak_memory_bytes": float_memory,
-    }
+    return timings_of(
+        latency,
+        float_latency,
+        params.threads,
+        throughput_per_s=rate,
+        best_batch=batch,
+        peak_memory_bytes=memory,
+        float_peak_memory_bytes=float_memory,
+    )

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qatflow.artifacts import Array
+from qatflow.evaluation.result import Latency
 from qatflow.progress import Progress, silent
 from qatflow.tflite.runtime import Runner
 from qatflow.tflite.session import Session
@@ -15,13 +16,12 @@ WARM_UP_RUNS = 10
 PROGRESS_EVERY = 50
 BATCHES = (1, 8, 32, 64)
 SECONDS_PER_BATCH = 0.08
-PERCENTILES = (50, 95, 99)
 
 
 def interleaved_latency(
     models: Sequence[bytes], sample: Array, *, threads: int, runs: int, progress: Progress = silent
-) -> list[dict[str, float]]:
-    """Return p50, p95 and p99 of one invoke on one sample, in microseconds, for each model.
+) -> list[Latency]:
+    """Return percentiles of one invoke on one sample for each model.
 
     The models take turns, so that noise on the machine hits all of them. Copying in and out is not timed.
 
@@ -75,6 +75,6 @@ def _interleaved_ns(sessions: Sequence[Session], runs: int, progress: Progress) 
     return times
 
 
-def _percentiles(times_ns: Array) -> dict[str, float]:
-    values = np.percentile(times_ns / 1000, PERCENTILES)
-    return {f"p{percent}": float(value) for percent, value in zip(PERCENTILES, values, strict=True)}
+def _percentiles(times_ns: Array) -> Latency:
+    p50, p95, p99 = np.percentile(times_ns / 1000, (50, 95, 99)).tolist()
+    return Latency(p50=p50, p95=p95, p99=p99)

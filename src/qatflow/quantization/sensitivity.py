@@ -135,4 +135,4 @@ def _compare(
 def _medians(models: Sequence[bytes], probe: Probe, runs: int) -> list[float]:
     if not runs:
         return [0.0] * len(models)
-    return [times["p50"] for times in interleaved_latency(models, probe.x[:1], threads=1, runs=runs)]
+    return [times.p50 for times in interleaved_latency(models, probe.x[:1], threads=1, runs=runs)]

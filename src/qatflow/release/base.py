@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from qatflow.artifacts import sha256_bytes
 from qatflow.evaluation.answers import Answers
+from qatflow.evaluation.result import Evaluation, Timings
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,7 @@ class Candidate:
     Attributes:
         variant: Name of its quantization strategy.
         trained: Whether the strategy trains (QAT), or only calibrates (PTQ).
-        evaluation: Content of evaluation.json.
-        timings: Content of timings.json.
+        evaluation: Its figures on the test split.
         answers: `test` and `val` of its own, `test_float` and `val_float` of the float model.
         model: The flatbuffer.
         ensemble: Content of ensemble.json; empty unless it is an ensemble.
@@ -28,8 +28,8 @@ class Candidate:
 
     variant: str
     trained: bool
-    evaluation: Mapping[str, Any]
-    timings: Mapping[str, Any]
+    evaluation: Evaluation
+    timings: Timings
     answers: Mapping[str, Answers] = field(repr=False)
     model: bytes = field(repr=False)
     ensemble: Mapping[str, Any] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class Candidate:
     @property
     def score(self) -> float:
         """The task's one figure of merit; higher is better."""
-        return float(self.evaluation["score"])
+        return self.evaluation.score
 
     @property
     def size_bytes(self) -> int:
@@ -59,7 +59,7 @@ class Candidate:
     @property
     def latency_us(self) -> float:
         """Median latency of one sample, in microseconds."""
-        return float(self.timings["latency_us"]["p50"])
+        return self.timings.latency_us.p50
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,8 @@ def build_bundle(
     inputs, _ = data.test.arrays(limit=GOLDEN_SAMPLES)
     artifacts.write_bytes(out / MODEL, candidate.model)
     artifacts.save_arrays(out / GOLDEN, {"inputs": inputs, "outputs": runner.raw(inputs)})
-    metric: Any = candidate.evaluation.get("metric") or SCORES[data.task]
+    evaluation = candidate.evaluation
+    metric: Any = evaluation.metric or SCORES[data.task]
     manifest = BundleManifest(
         task=data.task,
         strategy=candidate.variant,
@@ -129,8 +130,8 @@ def build_bundle(
         split=data.card.get("split"),
         metric=metric,
         score=candidate.score,
-        float_score=candidate.evaluation.get("float", {}).get("score"),
-        samples=candidate.evaluation["samples"],
+        float_score=None if evaluation.float_model is None else evaluation.float_model.score,
+        samples=evaluation.samples,
         lineage=lineage,
         files={name: _file(out / name) for name in (MODEL, GOLDEN)},
     )

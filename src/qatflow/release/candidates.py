@@ -6,16 +6,15 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from qatflow import artifacts
 from qatflow.data.prepared import PreparedData, open_prepared
 from qatflow.errors import ArtifactError
 from qatflow.evaluation.answers import load_answers
 from qatflow.evaluation.evaluate import ANSWERS
+from qatflow.evaluation.result import Evaluation, Timings
 from qatflow.params.root import Params
 from qatflow.release.base import Candidate
 from qatflow.release.manifest import Lineage
@@ -50,7 +49,7 @@ class Inputs:
     def digest(self) -> str:
         """Return the digest of everything that the decision rests on."""
         measured = [
-            [name, candidate.sha256, candidate.evaluation, candidate.timings, candidate.explanation]
+            [name, candidate.sha256, candidate.evaluation.to_dict(), candidate.timings.to_dict(), candidate.explanation]
             for name, candidate in sorted(self.candidates.items())
         ]
         return artifacts.digest([self.data.card["sha256"], measured])
@@ -126,18 +125,18 @@ def _explained(folder: Path, candidates: Mapping[str, Candidate]) -> dict[str, C
 
 def _measured(variant: str, trained: bool, converted: Path, evaluated: Path) -> Candidate:
     model = (converted / "model.tflite").read_bytes()
-    evaluation = artifacts.read_json(evaluated / "evaluation.json")
-    if evaluation["sha256"] != artifacts.sha256_bytes(model):
+    evaluation = Evaluation.read(evaluated)
+    if evaluation.sha256 != artifacts.sha256_bytes(model):
         raise ArtifactError(
             f"{evaluated} measured another model than {converted} holds; `qatflow run` measures it again"
         )
-    if not np.isfinite(evaluation.get("score", np.nan)):
+    if not isfinite(evaluation.score):
         raise ArtifactError(f"{evaluated} has no score that is a number; `qatflow run` measures it again")
     return Candidate(
         variant=variant,
         trained=trained,
         evaluation=evaluation,
-        timings=artifacts.read_json(evaluated / "timings.json"),
+        timings=Timings.read(evaluated),
         answers=load_answers(evaluated / ANSWERS),
         model=model,
     )
@@ -180,17 +179,16 @@ def _git(root: Path, *words: str) -> str:
 
 def metrics_of(candidate: Candidate) -> dict[str, float]:
     """Return a candidate's figures by name, to log beside its model."""
-    evaluation: Mapping[str, Any] = candidate.evaluation
-    named = {name: float(value) for name, value in evaluation["metrics"].items() if isinstance(value, (int, float))}
+    named = candidate.evaluation.metrics.figures
     drift = candidate.explanation
     if drift:
         named["explanation_rank_correlation"] = float(drift["rank_correlation"]["mean"])
     return named | {
         "score": candidate.score,
-        "agreement_float": float(evaluation["agreement_float"]),
+        "agreement_float": candidate.evaluation.agreement,
         "size_bytes": float(candidate.size_bytes),
         "latency_p50_us": candidate.latency_us,
-        "latency_ratio": float(candidate.timings["latency_ratio"]),
+        "latency_ratio": candidate.timings.latency_ratio,
     }
 
 

@@ -1,13 +1,12 @@
 """The figures of a model card: the score with its interval, every class, the weakest of them, what compression did."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from qatflow.evaluation.result import ClassFigures, Compression
 from qatflow.evaluation.significance import wilson_interval
 from qatflow.release.base import Candidate
 from qatflow.release.card_text import code, plain, table
 
-Class = Mapping[str, float]
 MOST_CLASSES = 100
 """Of more classes the card lists those with the lowest recall."""
 WEAKEST = 3
@@ -16,7 +15,7 @@ CONFUSIONS = 3
 
 def by_class(candidate: Candidate) -> list[str]:
     """Return the table of classes, with Wilson's 95 % interval of each recall; empty without classes."""
-    classes: Mapping[str, Class] = candidate.evaluation["metrics"].get("per_class", {})
+    classes = candidate.evaluation.metrics.per_class
     if not classes:
         return []
     before = _float_classes(candidate)
@@ -28,8 +27,8 @@ def by_class(candidate: Candidate) -> list[str]:
 
 def weaknesses(candidate: Candidate) -> list[str]:
     """Return a line for each of the weakest classes and for the most frequent confusions."""
-    classes: Mapping[str, Class] = candidate.evaluation["metrics"].get("per_class", {})
-    found = [name for name in _weakest_first(classes) if classes[name]["recall"] < 1][:WEAKEST]
+    classes = candidate.evaluation.metrics.per_class
+    found = [name for name in _weakest_first(classes) if classes[name].recall < 1][:WEAKEST]
     lines = [f"- weak on {plain(name)}: finds {_share(classes[name])}" for name in found]
     return lines + _confusions(candidate, list(classes)) + _losses(classes, _float_classes(candidate))
 
@@ -37,15 +36,14 @@ def weaknesses(candidate: Candidate) -> list[str]:
 def against_float(candidate: Candidate) -> list[str]:
     """Return how the model stands beside the float one; an ensemble of bundles has none."""
     evaluation = candidate.evaluation
-    if "agreement_float" not in evaluation:
+    if evaluation.float_model is None:
         return []
     lines = [
-        f"- answers as the float model does on {evaluation['agreement_float']:.2%} of the test samples",
-        f"- {candidate.size_bytes / evaluation['float']['size_bytes']:.1%} of the float model's bytes",
+        f"- answers as the float model does on {evaluation.agreement:.2%} of the test samples",
+        f"- {candidate.size_bytes / evaluation.float_model.size_bytes:.1%} of the float model's bytes",
     ]
-    p = evaluation.get("mcnemar_float_p")
-    if p is not None:
-        lines.append(f"- McNemar's test against the float model: p = {p:.4f}")
+    if evaluation.mcnemar_float_p is not None:
+        lines.append(f"- McNemar's test against the float model: p = {evaluation.mcnemar_float_p:.4f}")
     return lines
 
 
@@ -66,56 +64,56 @@ def against_members(candidate: Candidate) -> list[str]:
 def sizes(candidate: Candidate) -> list[str]:
     """Return bytes raw and compressed, the widths of the weights, and zeros and distinct values where measured."""
     evaluation = candidate.evaluation
-    measured = {"deflate": evaluation.get("size_deflate_bytes"), "zstd": evaluation.get("size_zstd_bytes")}
-    told = [f"{count} by {name}" for name, count in measured.items() if count is not None]
-    lines = [f"- size: {', '.join([f'{candidate.size_bytes} bytes', *told])}"]
-    widths = evaluation.get("inventory", {}).get("weight_bytes", {})
+    packed = f"{evaluation.size_deflate_bytes} by deflate, {evaluation.size_zstd_bytes} by zstd"
+    lines = [f"- size: {candidate.size_bytes} bytes, {packed}"]
+    widths = evaluation.inventory.weight_bytes
     if widths:
         listed = (f"{count} bytes of {dtype}" for dtype, count in sorted(widths.items()))
         lines.append(f"- constants: {', '.join(listed)}")
-    return lines + _compression(evaluation.get("compression"))
+    return lines + _compression(evaluation.compression)
 
 
-def _compression(found: Mapping[str, Any] | None) -> list[str]:
-    if not found or not found["layers"]:
+def _compression(found: Compression | None) -> list[str]:
+    if found is None or not found.layers:
         return []
     rows = [
-        [plain(part["name"]), f"{part['weights']}", f"{part['zeros'] / part['weights']:.1%}", str(part["distinct"])]
-        for part in found["layers"]
+        [plain(part.name), f"{part.weights}", f"{part.zeros / part.weights:.1%}", str(part.distinct)]
+        for part in found.layers
     ]
-    sparsity = f"- sparsity: {found['sparsity']:.1%} of the weights are 0"
+    sparsity = f"- sparsity: {found.sparsity:.1%} of the weights are 0"
     return [sparsity, *table(["layer", "weights", "zeros", "distinct values"], rows)]
 
 
-def _row(name: str, measured: Class, before: Class | None) -> list[str]:
+def _row(name: str, measured: ClassFigures, before: ClassFigures | None) -> list[str]:
     low, high = _recall_interval(measured)
     span = "" if low is None else f"{low:.3f} to {high:.3f}"
-    beside = "" if before is None else f"{before['recall']:.4f}"
-    figures = [f"{measured[key]:.4f}" for key in ("precision", "recall")]
-    return [plain(name), *figures, span, beside, f"{measured['f1']:.4f}", str(int(measured["support"]))]
+    beside = "" if before is None else f"{before.recall:.4f}"
+    figures = [f"{figure:.4f}" for figure in (measured.precision, measured.recall)]
+    return [plain(name), *figures, span, beside, f"{measured.f1:.4f}", str(measured.support)]
 
 
-def _recall_interval(measured: Class) -> tuple[float, float] | tuple[None, None]:
-    support = int(measured["support"])
-    return wilson_interval(round(measured["recall"] * support), support) if support else (None, None)
+def _recall_interval(measured: ClassFigures) -> tuple[float, float] | tuple[None, None]:
+    support = measured.support
+    return wilson_interval(round(measured.recall * support), support) if support else (None, None)
 
 
-def _share(measured: Class) -> str:
+def _share(measured: ClassFigures) -> str:
     low, high = _recall_interval(measured)
-    return f"{measured['recall']:.1%} of {int(measured['support'])} samples (95 % interval {low:.1%} to {high:.1%})"
+    return f"{measured.recall:.1%} of {measured.support} samples (95 % interval {low:.1%} to {high:.1%})"
 
 
-def _weakest_first(classes: Mapping[str, Class]) -> list[str]:
+def _weakest_first(classes: Mapping[str, ClassFigures]) -> list[str]:
     """A class without a test sample has no recall."""
-    return sorted((name for name in classes if classes[name]["support"]), key=lambda name: classes[name]["recall"])
+    return sorted((name for name in classes if classes[name].support), key=lambda name: classes[name].recall)
 
 
-def _float_classes(candidate: Candidate) -> Mapping[str, Class]:
-    return dict(candidate.evaluation.get("float", {}).get("metrics", {}).get("per_class", {}))
+def _float_classes(candidate: Candidate) -> Mapping[str, ClassFigures]:
+    reference = candidate.evaluation.float_model
+    return {} if reference is None else reference.metrics.per_class
 
 
-def _losses(classes: Mapping[str, Class], before: Mapping[str, Class]) -> list[str]:
-    lost = {name: before[name]["recall"] - classes[name]["recall"] for name in classes if name in before}
+def _losses(classes: Mapping[str, ClassFigures], before: Mapping[str, ClassFigures]) -> list[str]:
+    lost = {name: before[name].recall - classes[name].recall for name in classes if name in before}
     worst = max(lost, key=lambda name: lost[name], default=None)
     if worst is None or lost[worst] <= 0:
         return []
@@ -123,7 +121,7 @@ def _losses(classes: Mapping[str, Class], before: Mapping[str, Class]) -> list[s
 
 
 def _confusions(candidate: Candidate, names: Sequence[str]) -> list[str]:
-    matrix = candidate.evaluation["metrics"].get("confusion_matrix", [])
+    matrix = candidate.evaluation.metrics.confusion_matrix
     errors = [
         (count, names[i], names[j])
         for i, row in enumerate(matrix)

@@ -14,6 +14,7 @@ from qatflow.data.prepared import PreparedData
 from qatflow.ensemble.distil import distil
 from qatflow.ensemble.figures import judge, significance
 from qatflow.evaluation.evaluate import evaluate
+from qatflow.evaluation.result import Evaluation, Timings
 from qatflow.models.files import load_model_file
 from qatflow.models.user_model import fit_to_task
 from qatflow.params.evaluate import EvaluateParams
@@ -77,7 +78,7 @@ def distil_bundle(teacher: Path, student: Path, own: OwnData, lesson: Lesson, ou
         model = fit_to_task(load_model_file(student), data.input_shape, data.num_outputs, data.task)
         work = Work(data, lesson.settings(), own.seed, f"distilling {lesson.strategy}", own.progress)
         flatbuffer = distil(lesson.strategy, model, bundle.model, work)
-        evaluate(
+        measured = evaluate(
             convert_float(model),
             flatbuffer,
             data,
@@ -86,19 +87,19 @@ def distil_bundle(teacher: Path, student: Path, own: OwnData, lesson: Lesson, ou
             folder,
             own.progress,
         )
-        candidate = _candidate(lesson.strategy, flatbuffer, folder)
+        candidate = _candidate(lesson.strategy, flatbuffer, *measured)
         result = _result(candidate, bundle, data, np.load(folder / "outputs.npy", allow_pickle=False))
         lineage = _lineage(bundle, lesson, own, data)
         put(out, lambda place: build_bundle(place, candidate, data, lineage, {RESULT: result}))
     return result
 
 
-def _candidate(strategy: str, flatbuffer: bytes, folder: Path) -> Candidate:
+def _candidate(strategy: str, flatbuffer: bytes, evaluation: Evaluation, timings: Timings) -> Candidate:
     return Candidate(
         variant=strategy,
         trained=True,
-        evaluation=artifacts.read_json(folder / "evaluation.json"),
-        timings=artifacts.read_json(folder / "timings.json"),
+        evaluation=evaluation,
+        timings=timings,
         answers={},
         model=flatbuffer,
         is_foreign=True,
@@ -114,7 +115,7 @@ def _result(student: Candidate, teacher: Bundle, data: PreparedData, outputs: ar
     return {
         "strategy": student.variant,
         "tflite_accuracy": learner.score,
-        "float_accuracy": student.evaluation["float"]["score"],
+        "float_accuracy": student.evaluation.reference.score,
         "size_bytes": student.size_bytes,
         "latency_us": student.latency_us,
         "sha256": student.sha256,

@@ -16,9 +16,10 @@ from qatflow.ensemble.build import merged
 from qatflow.ensemble.choose import Choice, choose
 from qatflow.ensemble.figures import Judged, figures, judge
 from qatflow.errors import ModelError
+from qatflow.evaluation.figures import Answered, evaluation_of
 from qatflow.evaluation.latency import interleaved_latency
-from qatflow.evaluation.metrics import counts_samples, measure
-from qatflow.evaluation.significance import wilson_interval
+from qatflow.evaluation.metrics import measure
+from qatflow.evaluation.result import Evaluation, Timings
 from qatflow.params.ensemble import EnsembleParams
 from qatflow.progress import Progress
 from qatflow.release.base import Candidate
@@ -90,7 +91,7 @@ def _measured(model: bytes, choice: Choice, models: Mapping[str, bytes], data: P
         variant=STRATEGY,
         trained=False,
         evaluation=_evaluation(ensemble, y, data),
-        timings={"latency_us": own, "best_latency_us": best, "latency_ratio": own["p50"] / best["p50"]},
+        timings=Timings(latency_us=own, latency_ratio=own.p50 / best.p50),
         answers={},
         model=model,
         ensemble={"combine": combine, "reason": choice.reason, "losses": dict(choice.losses), **record},
@@ -104,15 +105,9 @@ def _judge(model: bytes, data: PreparedData) -> Judged:
     return judge(data.task, data.test, model, outputs, data.class_names)
 
 
-def _evaluation(ensemble: Judged, y: Array, data: PreparedData) -> dict[str, Any]:
-    return {
-        "task": data.task,
-        "samples": len(y),
-        "score": ensemble.score,
-        "score_interval": wilson_interval(int(ensemble.right.sum()), len(y)) if counts_samples(data.task) else None,
-        "metrics": measure(data.task, y, ensemble.values, data.class_names),
-        "sha256": artifacts.sha256_bytes(ensemble.model),
-    }
+def _evaluation(ensemble: Judged, y: Array, data: PreparedData) -> Evaluation:
+    metrics = measure(data.task, y, ensemble.values, data.class_names)
+    return evaluation_of(data.task, y, Answered(ensemble.model, ensemble.values, metrics), None)
 
 
 def _result(candidate: Candidate, bundles: Mapping[str, Bundle]) -> dict[str, Any]:
@@ -120,8 +115,8 @@ def _result(candidate: Candidate, bundles: Mapping[str, Bundle]) -> dict[str, An
         name: {**member, "bundle": str(bundles[name].path), "manifest_sha256": bundles[name].manifest_sha256}
         for name, member in candidate.members.items()
     }
-    timed = {"latency_us": candidate.latency_us, "latency_ratio": candidate.timings["latency_ratio"]}
-    told = {"strategy": STRATEGY, "tflite_accuracy": candidate.score, "test_samples": candidate.evaluation["samples"]}
+    timed = {"latency_us": candidate.latency_us, "latency_ratio": candidate.timings.latency_ratio}
+    told = {"strategy": STRATEGY, "tflite_accuracy": candidate.score, "test_samples": candidate.evaluation.samples}
     return {**told, **candidate.ensemble, **timed, "sha256": candidate.sha256, "members": members}
 
 

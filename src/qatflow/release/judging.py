@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
+from qatflow.errors import ArtifactError
 from qatflow.release.base import Candidate, Context, Gate, GateResult
 
 WITHDRAWN = "withdrawn"
@@ -23,7 +24,7 @@ def ask(gate: Gate, name: str, candidate: Candidate, context: Context, settings:
         result = gate(candidate, context, settings)
     except KeyError as error:
         return _unknown(name, f"{error.args[0]!r} was not measured, so nobody knows whether it passes")
-    except (TypeError, ValueError, ZeroDivisionError) as error:
+    except (ArtifactError, AttributeError, TypeError, ValueError, ZeroDivisionError) as error:
         return _unknown(name, f"it cannot be judged: {' '.join(str(error).split())[:200]}")
     if result.measured is not None and not math.isfinite(result.measured):
         return _unknown(name, f"what it measured is no number: {result.reason}")

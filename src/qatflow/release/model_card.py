@@ -107,10 +107,10 @@ def _metrics(manifest: BundleManifest, candidate: Candidate) -> list[str]:
         name, meaning = RECONSTRUCTION, "the share of the inputs' variance that is reconstructed"
     beside = "" if manifest.float_score is None else f" (float model: {manifest.float_score:.4f})"
     lines = [f"- {name}: {manifest.score:.4f}{beside}, measured on the flatbuffer", f"- that is {meaning}"]
-    interval = candidate.evaluation.get("score_interval")
+    interval = candidate.evaluation.score_interval
     if interval:
         lines.append(f"- 95 % confidence interval (Wilson): {interval[0]:.4f} to {interval[1]:.4f}")
-    ece = candidate.evaluation["metrics"].get("ece")
+    ece = candidate.evaluation.metrics.ece
     return lines + ([] if ece is None else [f"- expected calibration error: {ece:.4f}"])
 
 
@@ -161,8 +161,8 @@ def _ethics(said: CardParams) -> list[str]:
 
 
 def _caveats(manifest: BundleManifest, candidate: Candidate, card: Mapping[str, Any], said: CardParams) -> list[str]:
-    classes = candidate.evaluation["metrics"].get("per_class", {})
-    few = [plain(name) for name, found in classes.items() if found["support"] < FEW_SAMPLES]
+    classes = candidate.evaluation.metrics.per_class
+    few = [plain(name) for name, found in classes.items() if found.support < FEW_SAMPLES]
     conflicts = card["duplicates"]["conflicting_labels"]
     return [
         f"- {stated(said.caveats)}",

@@ -64,9 +64,9 @@ def night_of(receipt: Mapping[str, Any], inputs: Inputs) -> Night:
         version=champion.get("version"),
         score=champion.get("score"),
         size_bytes=champion.get("size_bytes"),
-        float_score=float(one.evaluation["float"]["score"]),
+        float_score=one.evaluation.reference.score,
         best=max(candidate.score for candidate in inputs.candidates.values()),
-        samples=int(one.evaluation["samples"]),
+        samples=one.evaluation.samples,
     )
 
 

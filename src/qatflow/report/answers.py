@@ -20,10 +20,10 @@ def answers(run: Run) -> list[tuple[str, str]]:
 def compared_with_float(run: Run, variant: Variant) -> str:
     """Say where a variant's score stands against the float model's, and whether chance explains that."""
     evaluation, score = variant.evaluation, wording.SCORES[run.task]
-    difference = evaluation["score"] - run.float_model["score"]
+    difference = evaluation.score - run.float_model.score
     against = score.against_float(difference)
-    beside = f"That is {against} ({score.value(run.float_model['score'])})"
-    p = evaluation["mcnemar_float_p"]
+    beside = f"That is {against} ({score.value(run.float_model.score)})"
+    p = evaluation.mcnemar_float_p
     if p is None or run.task != "classification" or against.startswith("the same"):
         return f"{beside}."
     chance = "which may be chance" if summary.is_chance(run, variant) else "more than chance explains"
@@ -31,20 +31,20 @@ def compared_with_float(run: Run, variant: Variant) -> str:
 
 
 def _shipped(run: Run, variant: Variant) -> str:
-    size, champion = wording.size(variant.evaluation["size_bytes"]), run.receipt["champion"]
+    size, champion = wording.size(variant.evaluation.size_bytes), run.receipt["champion"]
     if champion is None:
         return f"Nothing. The best candidate is {variant.name}, {size}; the gates below say what it lacks."
-    travels = f"{wording.size(variant.evaluation['size_zstd_bytes'])} compressed by zstd"
+    travels = f"{wording.size(variant.evaluation.size_zstd_bytes)} compressed by zstd"
     whole = f"; its bundle has {wording.size(run.shipped_bytes)}" if run.shipped_bytes else ""
     return f"{variant.name}, a TFLite file of {size} ({travels}{whole}), as version {champion['version']}."
 
 
 def _score(run: Run, variant: Variant) -> str:
     evaluation, score = variant.evaluation, wording.SCORES[run.task]
-    value, samples = score.value(evaluation["score"]), evaluation["samples"]
-    if run.task != "classification":
+    value, samples = score.value(evaluation.score), evaluation.samples
+    if run.task != "classification" or evaluation.score_interval is None:
         return f"{score.name} {value} on {samples:,} samples {_unseen(run)}."
-    low, high = (score.value(bound) for bound in evaluation["score_interval"])
+    low, high = (score.value(bound) for bound in evaluation.score_interval)
     return f"It is right on {value} of {samples:,} samples {_unseen(run)} (95 % interval {low} to {high})."
 
 
@@ -54,8 +54,8 @@ def _unseen(run: Run) -> str:
 
 def _saved(run: Run, variant: Variant) -> str:
     evaluation, timings, reference = variant.evaluation, variant.timings, run.float_model
-    smaller = wording.than_float(wording.smaller(evaluation["size_bytes"] / reference["size_bytes"]))
-    faster = wording.than_float(wording.faster(timings["latency_ratio"]))
-    sizes = f"{wording.size(evaluation['size_bytes'])} instead of {wording.size(reference['size_bytes'])}"
-    own, other = wording.latency(summary.latency(run, variant)), wording.latency(summary.float_latency(run))
+    smaller = wording.than_float(wording.smaller(evaluation.size_bytes / reference.size_bytes))
+    faster = wording.than_float(wording.faster(timings.latency_ratio))
+    sizes = f"{wording.size(evaluation.size_bytes)} instead of {wording.size(reference.size_bytes)}"
+    own, other = wording.latency(summary.latency(run, variant).p50), wording.latency(summary.float_latency(run).p50)
     return f"It is {smaller} ({sizes}) and {faster} ({own} instead of {other} a sample, on the machine of this run)."

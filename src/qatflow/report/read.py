@@ -8,6 +8,7 @@ from typing import Any
 from qatflow import artifacts
 from qatflow.errors import ArtifactError
 from qatflow.evaluation.alarm import ALARM
+from qatflow.evaluation.result import Evaluation, ModelFigures, Timings
 from qatflow.report.course import CourseFigures
 
 Record = dict[str, Any]
@@ -32,8 +33,8 @@ class Variant:
     """
 
     name: str
-    evaluation: Record
-    timings: Record
+    evaluation: Evaluation
+    timings: Timings
     history: History
     recipe: Record
     trace: Record
@@ -97,9 +98,9 @@ class Run:
         return path
 
     @property
-    def float_model(self) -> Record:
+    def float_model(self) -> ModelFigures:
         """Score, metrics, size and digest of the float flatbuffer, the same in every evaluation."""
-        return dict(self.variants[0].evaluation["float"])
+        return self.variants[0].evaluation.reference
 
 
 def read_run(root: Path, variants: Sequence[str]) -> Run:
@@ -139,8 +140,8 @@ def _read_variant(home: Path, name: str) -> Variant:
     converted, measured = (home / ENSEMBLE if combined else home / stage / name for stage in ("convert", "evaluate"))
     return Variant(
         name=name,
-        evaluation=artifacts.read_json(measured / "evaluation.json"),
-        timings=artifacts.read_json(measured / "timings.json"),
+        evaluation=Evaluation.read(measured),
+        timings=Timings.read(measured),
         history=[] if combined else artifacts.read_json(quantized / "history.json"),
         recipe={} if combined else artifacts.read_json(quantized / "recipe.json"),
         trace=_read_if_there(quantized / "trace.json", {}),

@@ -1,5 +1,6 @@
 """The report's figures as one JSON-like value. Pure: a run in, a summary out."""
 
+from qatflow.evaluation.result import Latency
 from qatflow.report import wording
 from qatflow.report.course import alarms, course_summary
 from qatflow.report.read import Record, Run, Variant
@@ -31,26 +32,26 @@ def float_summary(run: Run) -> Record:
     """Return the float model's figures."""
     model = run.float_model
     return {
-        "accuracy": model["score"],
-        "size_bytes": model["size_bytes"],
-        "latency_us": float_latency(run),
-        "sha256": model["sha256"],
+        "accuracy": model.score,
+        "size_bytes": model.size_bytes,
+        "latency_us": float_latency(run).p50,
+        "sha256": model.sha256,
     }
 
 
-def float_latency(run: Run, key: str = "p50") -> float:
-    """Return the float model's latency in microseconds, the same on the whole page: beside the variant in focus."""
-    return float(focus(run).timings["float_latency_us"][key])
+def float_latency(run: Run) -> Latency:
+    """Return the float model's latency, the same on the whole page: beside the variant in focus."""
+    return focus(run).timings.reference
 
 
-def latency(run: Run, variant: Variant, key: str = "p50") -> float:
-    """Return a variant's latency in microseconds, as if timed when the float model of the page was.
+def latency(run: Run, variant: Variant) -> Latency:
+    """Return a variant's latency, as if timed when the float model of the page was.
 
     Each is timed in turns with the float model, in a run of its own, in which the machine may have been slower. So
     ratios are what is known; two latencies on the page have the ratio that it states.
     """
     timings = variant.timings
-    return float(timings["latency_us"][key] * float_latency(run) / timings["float_latency_us"]["p50"])
+    return timings.latency_us.scaled(float_latency(run).p50, timings.reference.p50)
 
 
 def champion_summary(run: Run) -> Record | None:
@@ -60,7 +61,7 @@ def champion_summary(run: Run) -> Record | None:
         return None
     variant = champion_variant(run)
     figures = {name: value for name, value in champion.items() if name != "score"}
-    agreement = variant.evaluation["agreement_float"] if variant else None
+    agreement = variant.evaluation.agreement_float if variant else None
     return {**figures, "accuracy": champion["score"], "agreement": agreement}
 
 
@@ -68,17 +69,17 @@ def variant_summary(run: Run, variant: Variant) -> Record:
     """Return one variant's figures and which gates refused it."""
     evaluation, timings = variant.evaluation, variant.timings
     return {
-        "accuracy": evaluation["score"],
-        "accuracy_interval": evaluation["score_interval"],
-        "samples": evaluation["samples"],
-        "accuracy_drop": evaluation["float"]["score"] - evaluation["score"],
-        "agreement": evaluation["agreement_float"],
-        "agreement_fake_quant": evaluation["agreement_fake_quant"],
-        "size_bytes": evaluation["size_bytes"],
-        "size_zstd_bytes": evaluation["size_zstd_bytes"],
-        "latency_us": latency(run, variant),
-        "latency_ratio": timings["latency_ratio"],
-        "sha256": evaluation["sha256"],
+        "accuracy": evaluation.score,
+        "accuracy_interval": evaluation.score_interval,
+        "samples": evaluation.samples,
+        "accuracy_drop": evaluation.reference.score - evaluation.score,
+        "agreement": evaluation.agreement_float,
+        "agreement_fake_quant": evaluation.agreement_fake_quant,
+        "size_bytes": evaluation.size_bytes,
+        "size_zstd_bytes": evaluation.size_zstd_bytes,
+        "latency_us": latency(run, variant).p50,
+        "latency_ratio": timings.latency_ratio,
+        "sha256": evaluation.sha256,
         "passed": not refused_by(run, variant),
         "refused_by": refused_by(run, variant),
     }
@@ -92,7 +93,7 @@ def champion_variant(run: Run) -> Variant | None:
 
 def _same(run: Run, described: Record) -> Variant | None:
     identity = (described["variant"], described["sha256"])
-    same = [variant for variant in run.variants if (variant.name, variant.evaluation["sha256"]) == identity]
+    same = [variant for variant in run.variants if (variant.name, variant.evaluation.sha256) == identity]
     return same[0] if same else None
 
 
@@ -104,7 +105,7 @@ def against_float(run: Run, score: float, variant: Variant | None) -> str:
         score: Of what is shown.
         variant: The variant of this run that it is of, with its test; None for an earlier run's model.
     """
-    said = wording.SCORES[run.task].against_float(score - run.float_model["score"])
+    said = wording.SCORES[run.task].against_float(score - run.float_model.score)
     if variant is None or not is_chance(run, variant) or said.startswith("the same"):
         return said
     return AS_GOOD
@@ -112,14 +113,14 @@ def against_float(run: Run, score: float, variant: Variant | None) -> str:
 
 def is_chance(run: Run, variant: Variant) -> bool:
     """Whether chance explains that a classifier's score is not the float model's."""
-    p = variant.evaluation["mcnemar_float_p"]
+    p = variant.evaluation.mcnemar_float_p
     return run.task == "classification" and p is not None and p >= ALPHA
 
 
 def focus(run: Run) -> Variant:
     """Return the variant to show in detail: the champion, else the best of those that passed, else the best."""
     passed = [variant for variant in run.variants if not refused_by(run, variant)]
-    return champion_variant(run) or max(passed or run.variants, key=lambda variant: variant.evaluation["score"])
+    return champion_variant(run) or max(passed or run.variants, key=lambda variant: variant.evaluation.score)
 
 
 def refused_by(run: Run, variant: Variant) -> list[str]:
@@ -139,9 +140,9 @@ def _released(run: Run) -> str:
         return f"Nothing ships: the gates refused all {len(run.variants)} variants."
     did = _DID[run.receipt["decision"]]
     score, reference = wording.SCORES[run.task], run.float_model
-    size = wording.than_float(wording.smaller(shown["size_bytes"] / reference["size_bytes"]))
+    size = wording.than_float(wording.smaller(shown["size_bytes"] / reference.size_bytes))
     against = against_float(run, shown["score"], _same(run, shown))
-    samples = f" ({run.variants[0].evaluation['samples']:,} samples)" if against == AS_GOOD else ""
+    samples = f" ({run.variants[0].evaluation.samples:,} samples)" if against == AS_GOOD else ""
     quality = f"{score.noun} {score.value(shown['score'])}, {against}{samples}"
     return f"{did} {shown['variant']} as version {shown['version']}: {size}, {quality}."
 

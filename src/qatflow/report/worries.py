@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
+from qatflow.evaluation.result import Metrics
 from qatflow.report import summary, wording
 from qatflow.report.course import alarms, forgotten
 from qatflow.report.read import Run, Variant
@@ -43,13 +44,13 @@ def _of_what_ships(run: Run) -> list[str]:
 
 
 def _is_worse(run: Run, variant: Variant) -> Iterator[str]:
-    lost, p = run.float_model["score"] - variant.evaluation["score"], variant.evaluation["mcnemar_float_p"]
-    if lost > 0 and p < summary.ALPHA:
+    lost, p = run.float_model.score - variant.evaluation.score, variant.evaluation.mcnemar_float_p
+    if lost > 0 and p is not None and p < summary.ALPHA:
         yield f"It is really worse than the float model: {wording.percent(lost)} of the samples, {wording.chance(p)}."
 
 
 def _loses_a_class(run: Run, variant: Variant) -> Iterator[str]:
-    before, after = (_recalls(model) for model in (run.float_model, variant.evaluation))
+    before, after = (_recalls(model.metrics) for model in (run.float_model, variant.evaluation))
     worst = min(after, key=lambda name: after[name] - before.get(name, 0.0), default=None)
     if worst is not None and before.get(worst, 0.0) - after[worst] >= RECALL_LOSS:
         found, formerly = wording.percent(after[worst]), wording.percent(before[worst])
@@ -57,33 +58,33 @@ def _loses_a_class(run: Run, variant: Variant) -> Iterator[str]:
 
 
 def _has_a_weak_class(_: Run, variant: Variant) -> Iterator[str]:
-    recalls = _recalls(variant.evaluation)
+    recalls = _recalls(variant.evaluation.metrics)
     weakest = min(recalls, key=lambda name: recalls[name], default=None)
     if weakest is not None and recalls[weakest] < WEAK_RECALL:
         yield f"Its weakest class is {weakest}: it finds {wording.percent(recalls[weakest])} of them."
 
 
 def _is_measured_roughly(_: Run, variant: Variant) -> Iterator[str]:
-    low, high = variant.evaluation["score_interval"]
+    low, high = variant.evaluation.score_interval or (0.0, 0.0)
     if (high - low) / 2 > WIDE_INTERVAL:
-        samples, within = variant.evaluation["samples"], wording.percent((high - low) / 2)
+        samples, within = variant.evaluation.samples, wording.percent((high - low) / 2)
         yield f"The test split is small ({samples:,} samples): accuracy is known to {within} only."
 
 
 def _disagrees(_: Run, variant: Variant) -> Iterator[str]:
-    share = variant.evaluation["agreement_float"]
+    share = variant.evaluation.agreement
     if share < LOW_AGREEMENT:
         yield f"It answers otherwise than the float model on {wording.percent(1 - share)} of the samples."
 
 
 def _is_miscalibrated(_: Run, variant: Variant) -> Iterator[str]:
-    ece = variant.evaluation["metrics"]["ece"]
-    if ece > HIGH_ECE:
+    ece = variant.evaluation.metrics.ece
+    if ece is not None and ece > HIGH_ECE:
         yield f"Its confidence is off by {wording.percent(ece)} on average: do not read it as a probability."
 
 
 def _is_slower(_: Run, variant: Variant) -> Iterator[str]:
-    compared = wording.faster(variant.timings["latency_ratio"])
+    compared = wording.faster(variant.timings.latency_ratio)
     if compared.endswith("slower"):
         yield f"It is {compared} than float on the machine of this run; measure it on the device."
 
@@ -105,9 +106,8 @@ def _was_noted(_: Run, variant: Variant) -> Iterator[str]:
     yield from (f"{note[:1].upper()}{note[1:]}{'' if note.endswith(('.', '?')) else '.'}" for note in variant.notes)
 
 
-def _recalls(model: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]]) -> dict[str, float]:
-    classes = model["metrics"]["per_class"]
-    return {name: found["recall"] for name, found in classes.items() if found["support"] >= FEW_OF_CLASS}
+def _recalls(metrics: Metrics) -> dict[str, float]:
+    return {name: found.recall for name, found in metrics.per_class.items() if found.support >= FEW_OF_CLASS}
 
 
 OF_ANY_TASK: tuple[Check, ...] = (_disagrees, _was_noted, _is_slower, _is_ambiguous, _is_unbalanced)

@@ -1,11 +1,11 @@
 """What a search found."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
 from qatflow.data.prepared import PreparedData
+from qatflow.evaluation.result import Evaluation, Timings
 from qatflow.search.options import Goal
 from qatflow.search.trial import Trial
 
@@ -21,8 +21,8 @@ class SearchResult:
         reason: One sentence that says why it won.
         metric: Name of the score: accuracy, r2, auc or reconstruction_r2.
         trials: All candidates in the order in which they were tried.
-        evaluation: Of the chosen flatbuffer on the test split, as `evaluation.evaluate` words it: score, metrics,
-            score_interval, agreement_float, samples, float.
+        evaluation: Of the chosen flatbuffer on the test split: score, metrics, score_interval, agreement_float,
+            samples, float_model.
         timings: latency_us and float_latency_us with p50, p95 and p99, and latency_ratio.
         notes: What a user should know of model and data.
         seconds: That everything took.
@@ -30,7 +30,7 @@ class SearchResult:
         data: The prepared data; their temporary folder lives as long as this object.
 
     Example:
-        >>> result.chosen.score == result.evaluation["score"]
+        >>> result.chosen.score == result.evaluation.score
         True
         >>> [trial.strategy for trial in result.trials]
         ['float32', 'ptq_w8a8']
@@ -40,8 +40,8 @@ class SearchResult:
     reason: str
     metric: str
     trials: tuple[Trial, ...]
-    evaluation: Mapping[str, Any]
-    timings: Mapping[str, Any]
+    evaluation: Evaluation
+    timings: Timings
     notes: tuple[str, ...]
     goal: Goal
     seconds: float
@@ -64,7 +64,7 @@ class SearchResult:
         return tuple(trial for trial in self.trials if trial.on_pareto_front)
 
     def __repr__(self) -> str:
-        figures = f"{len(self.flatbuffer)} bytes, {self.metric} {self.evaluation['score']:.4f} on the test split"
+        figures = f"{len(self.flatbuffer)} bytes, {self.metric} {self.evaluation.score:.4f} on the test split"
         return f"<SearchResult {self.strategy}: {figures}; {len(self.trials)} candidates>"
 
     def _repr_html_(self) -> str:
@@ -94,16 +94,16 @@ class SearchResult:
             "reason": self.reason,
             "task": self.data.task,
             "metric": self.metric,
-            "float_accuracy": self.evaluation["float"]["score"],
-            "tflite_accuracy": self.evaluation["score"],
-            "agreement": self.evaluation["agreement_float"],
-            "test_samples": self.evaluation["samples"],
+            "float_accuracy": self.evaluation.reference.score,
+            "tflite_accuracy": self.evaluation.score,
+            "agreement": self.evaluation.agreement_float,
+            "test_samples": self.evaluation.samples,
             "size_bytes": len(self.flatbuffer),
             "size_zstd_bytes": self.chosen.zstd_bytes,
-            "float_size_bytes": self.evaluation["float"]["size_bytes"],
-            "sha256": self.evaluation["sha256"],
-            "latency_us": self.timings["latency_us"]["p50"],
-            "float_latency_us": self.timings["float_latency_us"]["p50"],
+            "float_size_bytes": self.evaluation.reference.size_bytes,
+            "sha256": self.evaluation.sha256,
+            "latency_us": self.timings.latency_us.p50,
+            "float_latency_us": self.timings.reference.p50,
             "widths": dict(self.chosen.widths),
             "notes": [*self.notes, *self.chosen.to_dict()["notes"]],
             "alarm": None if self.chosen.alarm is None else str(self.chosen.alarm),

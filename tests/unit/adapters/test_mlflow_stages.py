@@ -8,6 +8,7 @@ from qatflow import artifacts
 from qatflow.adapters.mlflow_stages import RunTracker, figures, finished_stages
 from qatflow.params.quantize import QuantizeParams
 from qatflow.params.root import Params
+from tests.unit.release.fabricate import candidate, changed
 
 
 def test_numbers_of_two_levels_become_metrics() -> None:
@@ -36,7 +37,7 @@ def test_the_parent_run_carries_the_champions_figures_and_the_verdict(tmp_path: 
     home, champion = tmp_path / "artifacts", {"variant": "ptq_w8a8", "version": 3, "score": 0.975}
     receipt = {"decision": "kept", "reasons": ["kept version 3: it is the winner itself"]}
     (home / "evaluate" / "ptq_w8a8").mkdir(parents=True)
-    artifacts.write_json(home / "evaluate" / "ptq_w8a8" / "evaluation.json", {"float": {"score": 0.98}})
+    changed(candidate(), float={"score": 0.98}).evaluation.write(home / "evaluate" / "ptq_w8a8")
     (home / "release").mkdir()
     (home / "prepare").mkdir()
     card = {"task": "classification", "source": "digits", "sha256": "a" * 64, "files": [], "samples": {}}

@@ -10,6 +10,8 @@ from qatflow.tflite.runtime import Runner
 
 PARAMS = EvaluateParams(latency_runs=20)
 EVALUATION = {
+    "schema",
+    "metric",
     "task",
     "samples",
     "score",
@@ -32,6 +34,7 @@ EVALUATION = {
     "layers",
 }
 TIMINGS = {
+    "schema",
     "threads",
     "latency_us",
     "float_latency_us",

@@ -13,6 +13,8 @@ from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import PreparedData, open_prepared
 from qatflow.evaluation.answers import Answers, answers_on
 from qatflow.evaluation.metrics import judged, measure, score_of
+from qatflow.evaluation.result import Evaluation, Timings
+from qatflow.evaluation.sizes import sizes
 from qatflow.params.data import DataParams
 from qatflow.params.release import ReleaseParams
 from qatflow.release.base import Candidate, Context, GoldenCheck
@@ -57,20 +59,26 @@ def candidate(variant: str = "ptq_w8a8", model: bytes = b"", *, trained: bool = 
     x, y = data.test.arrays()
     values, reference = (judged("classification", x, Runner(m).predict(x)) for m in (model, float_model))
     metrics, floats = (measure("classification", y, v, data.class_names) for v in (values, reference))
-    evaluation: dict[str, Any] = {
+    evaluation = {
         "task": "classification",
         "samples": len(y),
         "score": score_of("classification", metrics),
         "score_interval": [0.9, 1.0],
         "metrics": metrics,
-        "float": {"score": score_of("classification", floats), "metrics": floats, "size_bytes": len(float_model)},
+        "float": {
+            "score": score_of("classification", floats),
+            "metrics": floats,
+            **sizes(float_model),
+            "sha256": artifacts.sha256_bytes(float_model),
+        },
         "agreement_float": float((values.argmax(1) == reference.argmax(1)).mean()),
         "agreement_fake_quant": None,
-        "size_bytes": len(model),
+        **sizes(model),
         "sha256": artifacts.sha256_bytes(model),
     }
     timings = {"latency_us": {"p50": 12.5, "p95": 14.0, "p99": 20.0}, "latency_ratio": 0.8}
-    return Candidate(variant, trained, evaluation, timings, answers(model), model)
+    measured = Evaluation.model_validate(evaluation), Timings.model_validate(timings)
+    return Candidate(variant, trained, *measured, answers(model), model)
 
 
 @cache
@@ -138,6 +146,16 @@ def regressor(folder: Path, data: PreparedData, columns: tuple[str, ...] = COLUM
 def changed(
     candidate: Candidate, *, score: float | None = None, model: bytes | None = None, **fields: Any
 ) -> Candidate:
-    """Return the candidate with another score, flatbuffer, or other fields of its evaluation."""
-    evaluation = {**candidate.evaluation, **fields} | ({} if score is None else {"score": score})
+    """Return the candidate with another score, flatbuffer, or other fields of its evaluation, or of `float` in it."""
+    before = candidate.evaluation.to_dict()
+    if "float" in fields:
+        fields["float"] = before["float"] | fields["float"]
+    evaluation = Evaluation.model_validate(before | fields | ({} if score is None else {"score": score}))
     return replace(candidate, evaluation=evaluation, model=candidate.model if model is None else model)
+
+
+def timed(candidate: Candidate, **fields: Any) -> Candidate:
+    """Return the candidate with other fields of its timings; `p50` is its median latency in microseconds."""
+    if "p50" in fields:
+        fields["latency_us"] = dict.fromkeys(("p50", "p95", "p99"), fields.pop("p50"))
+    return replace(candidate, timings=Timings.model_validate(candidate.timings.to_dict() | fields))

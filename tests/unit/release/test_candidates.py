@@ -20,7 +20,7 @@ from qatflow.params.root import Params
 from qatflow.params.transfer import TransferParams
 from qatflow.release.base import Candidate
 from qatflow.release.candidates import metrics_of, read_inputs, uncommitted
-from tests.unit.release.fabricate import candidate, changed, flatbuffer, inputs
+from tests.unit.release.fabricate import candidate, changed, flatbuffer, inputs, timed
 
 VARIANTS = ("ptq_w8a8", "qat_w4a8")
 PARAMS = Params(quantize=QuantizeParams(variants=VARIANTS))
@@ -42,8 +42,8 @@ def root(tmp_path: Path) -> Path:
             (out / "model.tflite").write_bytes(model)
         with artifacts.stage_output(home / "evaluate" / variant, "evaluate") as out:
             measured = candidate(variant, model)
-            artifacts.write_json(out / "evaluation.json", measured.evaluation)
-            artifacts.write_json(out / "timings.json", measured.timings)
+            measured.evaluation.write(out)
+            measured.timings.write(out)
             save_answers(out / "answers.npz", measured.answers)
     with artifacts.stage_output(home / "ensemble", "ensemble") as out:
         artifacts.write_json(out / "ensemble.json", {"members": {}, "reason": "switched off"})
@@ -71,8 +71,8 @@ def combined(root: Path) -> Candidate:
     }
     with artifacts.stage_output(root / "artifacts" / "ensemble", "ensemble") as out:
         (out / "model.tflite").write_bytes(model)
-        artifacts.write_json(out / "evaluation.json", measured.evaluation)
-        artifacts.write_json(out / "timings.json", measured.timings)
+        measured.evaluation.write(out)
+        measured.timings.write(out)
         save_answers(out / "answers.npz", measured.answers)
         artifacts.write_json(out / "ensemble.json", {"members": members, "combine": "mean"})
     explained(root, {"ptq_w8a8": flatbuffer("int8"), "qat_w4a8": flatbuffer("int4"), "ensemble": model})
@@ -172,7 +172,7 @@ def test_figures_of_another_model_are_refused(root: Path):
 
 def test_the_digest_follows_everything_that_is_decided_on():
     one = candidate()
-    other_time = replace(one, timings={**one.timings, "latency_ratio": 0.9})
+    other_time = timed(one, latency_ratio=0.9)
     digests = {
         inputs(each).digest()
         for each in (one, changed(one, score=0.5), changed(one, model=b"x"), other_time, replace(one, variant="z"))

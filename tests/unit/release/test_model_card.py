@@ -39,7 +39,7 @@ def test_its_figures_are_the_models(text: str):
     one, data = candidate(), digits()
 
     assert f"`{one.sha256}`" in text
-    assert f"accuracy: {one.score:.4f} (float model: {one.evaluation['float']['score']:.4f})" in text
+    assert f"accuracy: {one.score:.4f} (float model: {one.evaluation.reference.score:.4f})" in text
     assert f"test split of `digits`: {data.test.count} samples" in text
     assert f"{data.train.count} samples to train, {data.val.count} to validate" in text
     assert "95 % confidence interval (Wilson): 0.9000 to 1.0000" in text
@@ -73,7 +73,7 @@ def test_what_people_say_is_in_it_escaped(tmp_path: Path):
 
 def test_names_from_data_are_escaped():
     one, data = candidate(), digits()
-    first = one.evaluation["metrics"]["per_class"]["0"]
+    first = one.evaluation.metrics.per_class["0"].to_dict()
     hostile = changed(one, metrics={"per_class": {HOSTILE: first | {"recall": 0.5}, "b": first}, "ece": 0.1})
     card = data.card | {"source": HOSTILE, "class_counts": {"train": {HOSTILE: 3, "b": 9}}}
     text = render(_manifest(strategy=HOSTILE), hostile, card, CardParams())
@@ -91,7 +91,7 @@ def test_equal_inputs_give_equal_bytes(tmp_path: Path):
 def test_few_samples_and_faults_of_the_data_are_caveats():
     data, one = digits(), candidate()
     card = data.card | {"duplicates": data.card["duplicates"] | {"conflicting_labels": 2}}
-    per_class = {"few": one.evaluation["metrics"]["per_class"]["0"] | {"support": 4}}
+    per_class = {"few": one.evaluation.metrics.per_class["0"].to_dict() | {"support": 4}}
     text = render(_manifest(), changed(one, metrics={"per_class": per_class}), card, CardParams())
 
     assert "- fewer than 30 test samples, so roughly measured: few" in text

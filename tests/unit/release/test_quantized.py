@@ -14,20 +14,20 @@ from qatflow.release.quantized import check_place, save_bundle
 from qatflow.search.options import Goal
 from qatflow.search.result import SearchResult
 from qatflow.search.trial import Trial
-from tests.unit.release.fabricate import candidate, digits, flatbuffer
+from tests.unit.release.fabricate import candidate, changed, digits, flatbuffer, timed
 
 FILES = {"MODEL_CARD.md", "golden.npz", "manifest.json", "model.tflite", "reference.npz", "result.json"}
 
 
 def result(model=None, **evaluation):
-    one = candidate()
+    one = timed(changed(candidate(), **evaluation), float_latency_us=dict.fromkeys(("p50", "p95", "p99"), 20.0))
     return SearchResult(
         chosen=Trial("ptq_w8a8", "measured", flatbuffer=flatbuffer("int8") if model is None else model),
         reason="the only one",
         metric="accuracy",
         trials=(),
-        evaluation={**one.evaluation, **evaluation},
-        timings={**one.timings, "float_latency_us": {"p50": 20.0}},
+        evaluation=one.evaluation,
+        timings=one.timings,
         notes=("a note",),
         goal=Goal(),
         seconds=1.0,

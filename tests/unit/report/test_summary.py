@@ -9,7 +9,7 @@ REFUSED_ALL = ("ptq_w8a8", "qat_w8a8_per_channel", "qat_w4a8")
 def test_the_summary_holds_the_measured_figures(run):
     assert summary.summarize(run)["variants"]["qat_w4a8"] == {
         "accuracy": 343 / 360,
-        "accuracy_interval": [343 / 360 - 0.015, 343 / 360 + 0.011],
+        "accuracy_interval": (343 / 360 - 0.015, 343 / 360 + 0.011),
         "samples": 360,
         "accuracy_drop": 353 / 360 - 343 / 360,
         "agreement": 0.9917,

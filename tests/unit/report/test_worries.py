@@ -1,4 +1,3 @@
-import copy
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +7,7 @@ from qatflow.report.summary import verdict
 from qatflow.report.wording import SPACE, percent
 from qatflow.report.worries import worries
 from tests.unit.report.courses import course
+from tests.unit.report.fabricate import remeasured
 
 FOCUS = 1
 
@@ -17,9 +17,8 @@ def changed(run):
     """Return a function that changes the evaluation, the timings or the data card of the champion's run."""
 
     def change(evaluation=None, timings=None, card=None):
-        variants = list(copy.deepcopy(run.variants))
-        variants[FOCUS].evaluation.update(evaluation or {})
-        variants[FOCUS].timings.update(timings or {})
+        variants = list(run.variants)
+        variants[FOCUS] = remeasured(variants[FOCUS], evaluation or {}, timings or {})
         return replace(run, variants=tuple(variants), card=run.card | (card or {}))
 
     return change
@@ -48,9 +47,9 @@ def test_a_real_loss_is_called_one(changed):
 
 
 def test_a_lost_and_a_weak_class_are_named(changed, run):
-    metrics = copy.deepcopy(run.variants[FOCUS].evaluation["metrics"])
+    metrics = run.variants[FOCUS].evaluation.metrics.to_dict()
     metrics["per_class"]["7"]["recall"] = 0.75
-    formerly = percent(run.float_model["metrics"]["per_class"]["7"]["recall"]).replace(SPACE, " ")
+    formerly = percent(run.float_model.metrics.per_class["7"].recall).replace(SPACE, " ")
     assert told(changed({"metrics": metrics})) == [
         f"It finds 7 less often than the float model does: 75.0 % of them instead of {formerly}.",
         "Its weakest class is 7: it finds 75.0 % of them.",
@@ -58,7 +57,7 @@ def test_a_lost_and_a_weak_class_are_named(changed, run):
 
 
 def test_few_samples_rough_figures_and_poor_confidence_are_told(changed, run):
-    metrics = run.variants[FOCUS].evaluation["metrics"] | {"ece": 0.08}
+    metrics = run.variants[FOCUS].evaluation.metrics.to_dict() | {"ece": 0.08}
     assert told(changed({"score_interval": [0.9, 0.96], "metrics": metrics, "agreement_float": 0.95})) == [
         "The test split is small (360 samples): accuracy is known to 3.0 % only.",
         "Its confidence is off by 8.0 % on average: do not read it as a probability.",
@@ -80,8 +79,8 @@ def test_slowness_and_faults_of_the_data_are_told(changed, run):
 
 def test_regression_has_worries_of_its_own(build_run, load):
     run = load(build_run(task="regression"))
-    run.variants[FOCUS].evaluation["agreement_float"] = 0.9
-    assert told(run) == ["It answers otherwise than the float model on 10.0 % of the samples."]
+    other = replace(run, variants=tuple(remeasured(v, {"agreement_float": 0.9}) for v in run.variants))
+    assert told(other) == ["It answers otherwise than the float model on 10.0 % of the samples."]
 
 
 def test_a_champion_of_an_earlier_run_is_told(build_run, load):

@@ -13,7 +13,7 @@ class AccuracyDrop:
     def __call__(self, candidate: Candidate, _context: Context, settings: Mapping[str, float]) -> GateResult:
         """Judge the candidate."""
         limit = settings["max_drop"]
-        drop = round(float(candidate.evaluation["float"]["score"]) - candidate.score, 9)  # 0.9 - 0.88 is 0.02, not more
+        drop = round(candidate.evaluation.reference.score - candidate.score, 9)  # 0.9 - 0.88 is 0.02, not more
         passed = drop <= limit
         reason = (
             f"the score drops by {drop:.4f} from the float model's, {'at most' if passed else 'more than'} {limit:g}"

@@ -13,7 +13,7 @@ class Agreement:
     def __call__(self, candidate: Candidate, _context: Context, settings: Mapping[str, float]) -> GateResult:
         """Judge the candidate."""
         limit = settings["min_agreement"]
-        agreement = float(candidate.evaluation["agreement_float"])
+        agreement = candidate.evaluation.agreement
         passed = agreement >= limit
         reason = f"agreement {agreement:.4f} with the float model is {'at least' if passed else 'below'} {limit:g}"
         return GateResult("agreement", passed, agreement, limit, reason)

@@ -22,7 +22,7 @@ class ClassDrop:
         if worst is None:
             return GateResult("class_drop", True, None, limit, "there are no classes to lose")
         least, passed = round(worst.least, 9), worst.least <= limit
-        names = list(candidate.evaluation["metrics"].get("per_class", ()))
+        names = list(candidate.evaluation.metrics.per_class)
         name = names[worst.label] if worst.label < len(names) else str(worst.label)
         judgement = f"{'not surely' if passed else 'surely'} more than {limit:g}"
         return GateResult("class_drop", passed, least, limit, f"{worst.told(name)}, {judgement}")

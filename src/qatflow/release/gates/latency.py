@@ -13,7 +13,7 @@ class Latency:
     def __call__(self, candidate: Candidate, _context: Context, settings: Mapping[str, float]) -> GateResult:
         """Judge the candidate."""
         limit = settings["max_ratio"]
-        ratio = float(candidate.timings["latency_ratio"])
+        ratio = candidate.timings.latency_ratio
         passed = ratio <= limit
         reason = f"{ratio:.2f} of the float model's median latency is {'at most' if passed else 'more than'} {limit:g}"
         return GateResult("latency", passed, ratio, limit, reason)

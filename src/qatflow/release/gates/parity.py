@@ -16,9 +16,9 @@ class Parity:
     def __call__(self, candidate: Candidate, _context: Context, settings: Mapping[str, float]) -> GateResult:
         """Judge the candidate."""
         limit = settings["min_agreement"]
-        agreement = candidate.evaluation["agreement_fake_quant"]
+        agreement = candidate.evaluation.agreement_fake_quant
         if agreement is None:
             return GateResult("parity", True, None, limit, "there is no fake-quant model to agree with")
         passed = agreement >= limit
         reason = f"agreement {agreement:.4f} with the fake-quant model is {'at least' if passed else 'below'} {limit:g}"
-        return GateResult("parity", passed, float(agreement), limit, reason)
+        return GateResult("parity", passed, agreement, limit, reason)

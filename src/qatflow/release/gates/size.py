@@ -13,7 +13,7 @@ class Size:
     def __call__(self, candidate: Candidate, _context: Context, settings: Mapping[str, float]) -> GateResult:
         """Judge the candidate."""
         limit = settings["max_ratio"]
-        ratio = candidate.size_bytes / int(candidate.evaluation["float"]["size_bytes"])
+        ratio = candidate.size_bytes / candidate.evaluation.reference.size_bytes
         passed = ratio <= limit
         reason = f"{ratio:.3f} of the float model's bytes is {'at most' if passed else 'more than'} {limit:g}"
         return GateResult("size", passed, ratio, limit, reason)

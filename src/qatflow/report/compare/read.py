@@ -9,6 +9,7 @@ from qatflow import artifacts, params_file
 from qatflow.data.prepared import PreparedData, open_prepared
 from qatflow.errors import ArtifactError
 from qatflow.evaluation.metrics import correct, counts_samples, measure, score_of
+from qatflow.evaluation.result import Metrics
 from qatflow.evaluation.significance import wilson_interval
 from qatflow.evaluation.sizes import zstd_bytes
 from qatflow.release.bundle import Bundle, load_bundle
@@ -86,7 +87,7 @@ def _bundle_model(bundle: Bundle, data: PreparedData | None, *, measured: bool) 
         metrics = measure(manifest.task, y, values, data.class_names)
         score, samples = (score_of(manifest.task, metrics), len(y)) if measured else (score, samples)
         flags = correct(manifest.task, y, values) if is_share else None
-        found = {"correct": flags, "recalls": _recalls(metrics)}
+        found = {"correct": flags, "recalls": _recalls(Metrics.model_validate(metrics))}
     return Model(
         name=manifest.strategy,
         sha256=bundle.sha256,
@@ -110,7 +111,7 @@ def _read_project(path: Path) -> Side:
         kind="run",
         task=run.task,
         classes=tuple(run.card["class_names"]),
-        float_score=run.float_model["score"],
+        float_score=run.float_model.score,
         model=models[summary.focus(run).name],
         models=models,
         data_sha256=run.card["sha256"],
@@ -125,16 +126,16 @@ def _run_model(run: Run, variant: Variant, data: PreparedData) -> Model:
     outputs = np.load(variant.measured / "outputs.npy", allow_pickle=False) if is_share else None
     return Model(
         name=variant.name,
-        sha256=evaluation["sha256"],
-        score=evaluation["score"],
-        size_bytes=evaluation["size_bytes"],
-        interval=_pair(evaluation["score_interval"]),
-        samples=evaluation["samples"],
-        agreement=evaluation["agreement_float"],
-        zstd_bytes=evaluation["size_zstd_bytes"],
-        latency_us=(timings["latency_us"]["p50"], timings["latency_us"]["p95"]),
-        latency_ratio=timings["latency_ratio"],
-        recalls=_recalls(evaluation["metrics"]),
+        sha256=evaluation.sha256,
+        score=evaluation.score,
+        size_bytes=evaluation.size_bytes,
+        interval=evaluation.score_interval,
+        samples=evaluation.samples,
+        agreement=evaluation.agreement_float,
+        zstd_bytes=evaluation.size_zstd_bytes,
+        latency_us=(timings.latency_us.p50, timings.latency_us.p95),
+        latency_ratio=timings.latency_ratio,
+        recalls=_recalls(evaluation.metrics),
         correct=None if outputs is None else correct(run.task, data.test.labels(), outputs),
         flatbuffer=(variant.converted / "model.tflite").read_bytes(),
     )
@@ -186,10 +187,9 @@ def _of_artifacts(manifests: Record) -> dict[str, str]:
     return {f"artifacts/{name}": str(sha256) for name, sha256 in manifests.items()}
 
 
-def _recalls(metrics: Record) -> dict[str, float]:
+def _recalls(metrics: Metrics) -> dict[str, float]:
     """A class without a test sample has no recall."""
-    classes = metrics.get("per_class", {})
-    return {name: found["recall"] for name, found in classes.items() if found["support"]}
+    return {name: found.recall for name, found in metrics.per_class.items() if found.support}
 
 
 def _pair(interval: list[float] | None) -> tuple[float, float] | None:

@@ -25,16 +25,16 @@ def _shown(record: Record) -> set[str]:
 
 def _row(run: Run, variant: Variant) -> Record:
     evaluation, members = variant.evaluation, run.ensemble["members"]
-    ece = evaluation["metrics"].get("ece")
+    ece = evaluation.metrics.ece
     return {
         "name": variant.name,
         "best": variant.name == run.ensemble["best"],
         "weight": f"{members[variant.name]['weight']:.3f}" if variant.name in members else "",
-        "score": wording.SCORES[run.task].value(evaluation["score"]),
+        "score": wording.SCORES[run.task].value(evaluation.score),
         "ece": wording.ABSENT if ece is None else wording.percent(ece),
         "loss": wording.number(run.ensemble["losses"].get(variant.name)),
-        "size": wording.size(evaluation["size_bytes"]),
-        "p50": wording.latency(summary.latency(run, variant)),
+        "size": wording.size(evaluation.size_bytes),
+        "p50": wording.latency(summary.latency(run, variant).p50),
     }
 
 
@@ -50,7 +50,7 @@ def _verdict(run: Run) -> str:
     record = run.ensemble
     best, score = record["best"], wording.SCORES[run.task]
     gain, p = record["against"][best]["gain"], record["against"][best]["p"]
-    latencies = {variant.name: variant.timings["latency_ratio"] for variant in run.variants}
+    latencies = {variant.name: variant.timings.latency_ratio for variant in run.variants}
     slower = latencies[ENSEMBLE] / latencies[best]
     return (
         f"{score.name} {score.change(gain)} against {best}, the best single model (p = {p:.3f}), for "

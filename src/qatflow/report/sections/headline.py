@@ -47,14 +47,14 @@ def _since(run: Run) -> list[tuple[str, str]]:
 
 def _measured(run: Run, variant: Variant) -> list[Tile]:
     evaluation, timings = variant.evaluation, variant.timings
-    speed = wording.than_float(wording.faster(timings["latency_ratio"]))
-    speed = f"{speed} ({wording.latency(summary.float_latency(run))})"
+    speed = wording.than_float(wording.faster(timings.latency_ratio))
+    speed = f"{speed} ({wording.latency(summary.float_latency(run).p50)})"
     same = "picks the same class as float" if run.task == "classification" else "of outputs as float gives them"
     return [
-        _size(run, evaluation["size_bytes"]),
-        _score(run, evaluation["score"], variant),
-        Tile("Latency", wording.latency(summary.latency(run, variant)), speed),
-        Tile("Agreement", wording.percent(evaluation["agreement_float"]), same),
+        _size(run, evaluation.size_bytes),
+        _score(run, evaluation.score, variant),
+        Tile("Latency", wording.latency(summary.latency(run, variant).p50), speed),
+        Tile("Agreement", wording.percent(evaluation.agreement), same),
     ]
 
 
@@ -65,12 +65,12 @@ def _remembered(run: Run, champion: Record) -> list[Tile]:
 
 
 def _size(run: Run, size_bytes: int) -> Tile:
-    reference = run.float_model["size_bytes"]
+    reference = run.float_model.size_bytes
     ratio = wording.than_float(wording.smaller(size_bytes / reference))
     return Tile("Size", wording.size(size_bytes), f"{ratio} ({wording.size(reference)})")
 
 
 def _score(run: Run, value: float, variant: Variant | None) -> Tile:
-    score, reference = wording.SCORES[run.task], run.float_model["score"]
+    score, reference = wording.SCORES[run.task], run.float_model.score
     against = summary.against_float(run, value, variant)
     return Tile(score.name, score.value(value), f"{against} ({score.value(reference)})")

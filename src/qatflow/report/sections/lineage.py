@@ -9,7 +9,7 @@ from qatflow.report.read import Record, Run
 
 def lineage(run: Run) -> Record:
     """Return (what, digest) pairs of the run, the flattened lineage of the champion's bundle, and each recipe."""
-    models = [("float", run.float_model["sha256"]), *((v.name, v.evaluation["sha256"]) for v in run.variants)]
+    models = [("float", run.float_model.sha256), *((v.name, v.evaluation.sha256) for v in run.variants)]
     return {
         "data": run.card["sha256"],
         "models": models,

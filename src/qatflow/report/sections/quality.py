@@ -5,6 +5,7 @@ import numpy as np
 from qatflow.artifacts import Array
 from qatflow.data.prepared import Preprocessing, Split
 from qatflow.evaluation.calibration import reliability
+from qatflow.evaluation.result import Metrics
 from qatflow.report import summary, wording
 from qatflow.report.figures.confusion import MOST_CLASSES, confusion, most_confused
 from qatflow.report.figures.recall import recall
@@ -17,17 +18,17 @@ from qatflow.report.read import Record, Run, Variant
 LISTED_CONFUSIONS = 15
 SHOWN_LOSSES = 12
 
-Models = list[tuple[str, Record]]
+Models = list[tuple[str, Metrics]]
 
 
 def quality(run: Run) -> Record:
     """Return the metrics of all models, and for classification where float and the variant in focus err."""
-    models = [("float", run.float_model["metrics"]), *((v.name, v.evaluation["metrics"]) for v in run.variants)]
-    names = [name for name, value in models[0][1].items() if isinstance(value, int | float)]
+    models = [("float", run.float_model.metrics), *((v.name, v.evaluation.metrics) for v in run.variants)]
+    names = list(run.float_model.metrics.figures)
     return {
         "unseen": not run.is_foreign,
         "names": [name.replace("_", " ") for name in names],
-        "rows": [(model, [wording.metric(metrics[name]) for name in names]) for model, metrics in models],
+        "rows": [(model, [wording.metric(metrics.figures[name]) for name in names]) for model, metrics in models],
         **(_errors(run, models) if run.task == "classification" else {"figures": [], "confusions": [], "lost": None}),
     }
 
@@ -40,7 +41,7 @@ def _errors(run: Run, models: Models) -> Record:
     outputs = np.load(focus.measured / "outputs.npy", allow_pickle=False)
     sure = reliability_diagram(focus.name, reliability(split.labels(), outputs))
     few = len(names) <= MOST_CLASSES
-    matrices = [(model, metrics["confusion_matrix"]) for model, metrics in pair]
+    matrices = [(model, metrics.confusion_matrix) for model, metrics in pair]
     pictures = [confusion(model, matrix, names) for model, matrix in matrices if few]
     tables = [(model, most_confused(matrix, names, LISTED_CONFUSIONS)) for model, matrix in matrices if not few]
     return {
@@ -74,6 +75,6 @@ def _sample(lost: Lost, names: list[str]) -> Record:
 def _recall(pair: Models, names: list[str]) -> Figure:
     """A class without a test sample has no recall."""
     (_, reference), (name, metrics) = pair
-    tested = [label for label in names if reference["per_class"][label]["support"]]
-    before, after = ({label: m["per_class"][label]["recall"] for label in tested} for m in (reference, metrics))
+    tested = [label for label in names if reference.per_class[label].support]
+    before, after = ({label: m.per_class[label].recall for label in tested} for m in (reference, metrics))
     return recall(name, before, after)

@@ -16,7 +16,8 @@ def found(rare: int, common_wrong: int = 20) -> Answers:
 
 
 def judge(before: Answers, after: Answers, max_drop: float = 0.02) -> GateResult:
-    judged = changed(candidate(), metrics={"per_class": {"usual": {}, "rare": {}}})
+    any_class = {"precision": 0.9, "recall": 0.9, "f1": 0.9, "support": 37}
+    judged = changed(candidate(), metrics={"per_class": {"usual": any_class, "rare": any_class}})
     judged = Candidate(
         judged.variant, False, judged.evaluation, judged.timings, {"test_float": before, "test": after}, b""
     )

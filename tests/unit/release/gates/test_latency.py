@@ -1,16 +1,14 @@
 """The latency gate reads the interleaved ratio."""
 
-from dataclasses import replace
-
 import pytest
 
 from qatflow.release.gates.latency import Latency
-from tests.unit.release.fabricate import candidate, context
+from tests.unit.release.fabricate import candidate, context, timed
 
 
 @pytest.mark.parametrize(("ratio", "passed"), [(4.0, True), (4.01, False)])
 def test_the_bound_itself_passes(ratio: float, passed: bool):
-    judged = replace(candidate(), timings={"latency_us": {"p50": 1.0}, "latency_ratio": ratio})
+    judged = timed(candidate(), p50=1.0, latency_ratio=ratio)
 
     result = Latency()(judged, context(judged), {"max_ratio": 4.0})
 

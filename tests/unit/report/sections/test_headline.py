@@ -6,6 +6,7 @@ from qatflow.report import summary
 from qatflow.report.sections.headline import headline
 from qatflow.report.sections.variants import variants
 from qatflow.report.wording import SPACE
+from tests.unit.report.fabricate import remeasured
 
 
 def tiles(part):
@@ -40,7 +41,7 @@ def test_the_best_candidate_stands_in_when_nothing_ships(build_run, load):
 
 @pytest.mark.parametrize(("p", "says"), [(1.0, "as good as float"), (0.05, "as good as float"), (0.04, "points below")])
 def test_headline_tile_and_table_say_of_a_difference_what_its_test_says(run, p, says):
-    tested = tuple(replace(v, evaluation=v.evaluation | {"mcnemar_float_p": p}) for v in run.variants)
+    tested = tuple(remeasured(v, {"mcnemar_float_p": p}) for v in run.variants)
     shown = replace(run, variants=tested)
     row = next(row for row in variants(shown)["rows"] if row["status"] == "champion")
 
@@ -57,7 +58,7 @@ def timed_beside(run, slower):
         at = 20.0 if variant == summary.focus(run) else 20.0 * slower
         float_us, own_us = ({f"p{p}": base + p for p in (50, 95, 99)} for base in (at - 50, at / 2 - 50))
         timings = {"float_latency_us": float_us, "latency_us": own_us, "latency_ratio": 0.5}
-        shown.append(replace(variant, timings=variant.timings | timings))
+        shown.append(remeasured(variant, timings=timings))
     return replace(run, variants=tuple(shown))
 
 
