@@ -6,6 +6,9 @@ from importlib import metadata
 import numpy as np
 import pytest
 
+from qatflow.deploy import signing
+from qatflow.deploy.archive import pack
+from qatflow.deploy.local import deploy_local
 from qatflow.release.bundle import load_bundle
 from tests.extras.alone import closure
 from tests.serving.running import serving
@@ -55,6 +58,20 @@ def test_it_serves_and_records(bundle, tmp_path, only):
         assert (answer.status, metrics.status, running.stop()) == (200, 200, 0)
     assert len(answer.content["outputs"][0]["data"]) == 30
     assert list((tmp_path / "home" / "monitoring").rglob("*.sqlite"))
+
+
+@pytest.mark.slow
+def test_it_refuses_a_signature_that_it_cannot_check(bundle, tmp_path, only):
+    signing.make_keys(tmp_path / "key")
+    archive = pack(bundle, signing.read_private_key(tmp_path / "key"))
+    deploy_local(bundle, tmp_path / "root")
+    only("")
+    with serving(tmp_path / "home", tmp_path / "root") as running:
+        refused, unsigned = (running.ask("PUT", "/v2/bundle", body) for body in (archive, pack(bundle, None)))
+
+        assert (refused.status, unsigned.status) == (422, 200)
+    needs = "Checking a signature needs cryptography, which is not installed: pip install 'qatflow[serve]'"
+    assert needs in running.log.read_text()
 
 
 @pytest.mark.slow

@@ -24,9 +24,14 @@ NEEDS = [
     ("sweep", "`qatflow sweep`", "prefect", "sweep"),
     ("online --stream spool:s", "`qatflow online`", "prefect", "online"),
 ]
+BY_CALLS = [
+    ("", "qatflow.auto_quantize", "tensorflow", "quantize"),
+    ("", "Stage 'prepare' of the pipeline", "scikit-learn", "pipeline"),
+]
 """Words, what says that it needs something, the package met first, the extra that is to be installed."""
 PROGRAM = """
 import json, sys
+from pathlib import Path
 import qatflow
 from qatflow.__main__ import main
 told = []
@@ -40,19 +45,25 @@ try:
     qatflow.auto_quantize("x.png", "digits")
 except qatflow.QATFlowError as error:
     told.append(f"Error: {error}")
+from qatflow.pipeline.stage import execute
+from tasks.prepare import prepare
+try:
+    execute(prepare, Path.cwd(), "", lambda *_: None)
+except qatflow.QATFlowError as error:
+    told.append(f"Error: {error}")
 print(json.dumps(told[1:]))
 """
 
 
 @pytest.mark.slow
-def test_commands_and_functions_say_what_they_need(bundle, only, tmp_path):
+def test_commands_functions_and_stages_say_what_they_need(bundle, only, tmp_path):
     home = tmp_path / "elsewhere"
     home.mkdir()
     (home / "bundle").symlink_to(bundle)
     (home / "x.png").touch(mode=0o600)
     expected = [
         f"Error: {what} needs {package}, which is not installed: pip install 'qatflow[{extra}]'"
-        for _, what, package, extra in [*NEEDS, ("", "qatflow.auto_quantize", "tensorflow", "quantize")]
+        for _, what, package, extra in [*NEEDS, *BY_CALLS]
     ]
     program = f"import os; os.chdir({str(home)!r})\n{PROGRAM}"
 

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from qatflow import artifacts, params_file
+from qatflow import artifacts, extras, params_file
 from qatflow.errors import ChangedError, QATFlowError
 from qatflow.holding import held, project_lock
 from qatflow.params.root import Params
@@ -128,7 +128,7 @@ def execute(stage: Stage, root: Path, variant: str, progress: Progress) -> None:
     """Run a stage of a project.
 
     Raises:
-        QATFlowError: If parameters or inputs are not right, or the disk is full.
+        QATFlowError: If parameters or inputs are not right, the disk is full, or a package is missing.
         ChangedError: If something that it reads was edited meanwhile.
     """
     params = params_file.load(root / "params.yaml")
@@ -139,7 +139,8 @@ def execute(stage: Stage, root: Path, variant: str, progress: Progress) -> None:
         progress(label, done, total)
 
     try:
-        stage(StageRun(root, params, variant, watched))
+        with extras.named(f"Stage '{stage.name}' of the pipeline"):
+            stage(StageRun(root, params, variant, watched))
         inputs.check()
     except OSError as error:
         if error.errno is None:
