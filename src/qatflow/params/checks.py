@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,13 @@ KNOWN: Mapping[str, Sequence[str]] = {
     "sweep.learning_rates": OPTIMIZERS,
 }
 """Parameter -> the names of its registry."""
+PLUGGED = {
+    "data.source": "sources",
+    "model.name": "architectures",
+    "quantize.variants": "strategies",
+    "release.gates": "gates",
+}
+"""Parameter -> the kind of plugin that adds names to it."""
 _USER_ALONE = re.compile(r"[^:]+://[^:@]*@[^@?]*$")
 WRITTEN = ("deploy.path", "monitoring.path")
 """Folders that the project fills and clears."""
@@ -80,9 +88,17 @@ def check(params: Params, root: Path) -> None:
 
 def _names(params: Params) -> Iterator[str]:
     for where, known in KNOWN.items():
-        yield from _unknown(where, _listed(value_of(params, where)), known)
+        yield from _unknown(where, _listed(value_of(params, where)), (*known, *_plugged(where, params)))
     if params.transfer.source == "applications":
         yield from _unknown("transfer.model", [params.transfer.model], APPLICATIONS)
+
+
+def _plugged(where: str, params: Params) -> Iterator[str]:
+    """Return the names that plugins add, of the project and of installed packages."""
+    if where in PLUGGED:
+        kind = PLUGGED[where]
+        yield from getattr(params.plugins, kind)
+        yield from entry_points(group=f"qatflow.{kind}").names
 
 
 def _unknown(where: str, names: Sequence[str], known: Sequence[str]) -> Iterator[str]:

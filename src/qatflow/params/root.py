@@ -20,6 +20,7 @@ from qatflow.params.flow import FlowParams
 from qatflow.params.model import ModelParams
 from qatflow.params.monitoring import MonitoringParams
 from qatflow.params.online import OnlineParams
+from qatflow.params.plugins import PluginParams
 from qatflow.params.pretrain import PretrainParams
 from qatflow.params.quantize import QuantizeParams
 from qatflow.params.release import ReleaseParams
@@ -51,6 +52,7 @@ class Params(Section):
     tracking: TrackingParams = TrackingParams()
     flow: FlowParams = FlowParams()
     sweep: SweepParams = SweepParams()
+    plugins: PluginParams = PluginParams()
 
     @property
     def is_foreign(self) -> bool:

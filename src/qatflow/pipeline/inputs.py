@@ -19,6 +19,7 @@ from qatflow.errors import ChangedError, ParamsError, StageError
 from qatflow.identity import code_digest
 from qatflow.params.checks import value_of
 from qatflow.params.root import Params
+from qatflow.pipeline.plugins import files_of
 
 GRAPH, CODE = "dvc.yaml", "code.json"
 FILE = "params.yaml"
@@ -90,12 +91,13 @@ def keys_of(root: Path, stage: str) -> list[str]:
 
 
 def code_of(root: Path, stage: str) -> str:
-    """Return the digest of the code that a stage runs now.
+    """Return the digest of the code that a stage runs now, that of its plugins among it.
 
     Raises:
         CodeError: If its module is missing, or no Python.
     """
-    return code_digest(root / "tasks" / f"{stage}.py", project=root).digest
+    plugins = files_of(stage, params_file.load(root / FILE).plugins, root)
+    return code_digest(root / "tasks" / f"{stage}.py", *plugins, project=root).digest
 
 
 def recorded_code(root: Path) -> dict[str, str]:

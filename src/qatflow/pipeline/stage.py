@@ -16,6 +16,7 @@ from qatflow.errors import ChangedError, QATFlowError
 from qatflow.holding import held, project_lock
 from qatflow.params.root import Params
 from qatflow.pipeline.inputs import Inputs
+from qatflow.pipeline.plugins import install
 from qatflow.progress import Progress
 
 MOST_BEGINNINGS = 3
@@ -133,6 +134,7 @@ def execute(stage: Stage, root: Path, variant: str, progress: Progress) -> None:
     """
     params = params_file.load(root / "params.yaml")
     inputs = Inputs(root, stage.name, variant, params)
+    install(stage.name, params.plugins, root)
 
     def watched(label: str, done: int, total: int) -> None:
         inputs.check_params()
