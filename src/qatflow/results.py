@@ -41,19 +41,31 @@ class Result(Part):
             ArtifactError: If it is missing, no JSON, of another schema, or lacks a figure or has one of another kind.
         """
         path = folder / cls.FILE
-        found = artifacts.read_json(path)
-        schema = found.pop("schema", 1) if isinstance(found, dict) else cls.SCHEMA
+        return cls.parse(artifacts.read_json(path), str(path))
+
+    @classmethod
+    def parse(cls, found: Any, path: str) -> Self:
+        """Return the result that JSON-like values hold; `path` is where they stood.
+
+        Raises:
+            ArtifactError: As `read`.
+        """
+        schema = found.get("schema", 1) if isinstance(found, dict) else cls.SCHEMA
         if schema != cls.SCHEMA:
             raise ArtifactError(
                 f"{path} has schema {schema}, and this version of QATFlow reads {cls.SCHEMA}: install the version that "
                 "wrote it, or let `qatflow run` make it again"
             )
         try:
-            return cls.model_validate(found)
+            return cls.model_validate(_without_schema(found))
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"])) or "the whole"
             raise ArtifactError(f"{path}: {where}: {first['msg']}; `qatflow run` makes it again") from None
+
+
+def _without_schema(found: Any) -> Any:
+    return {name: value for name, value in found.items() if name != "schema"} if isinstance(found, dict) else found
 
 
 def known(value: Known | None, what: str) -> Known:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 HOME = Path(__file__).parents[2]
-TYPED = {"evaluation", "timings", "float_model"}
+TYPED = {"evaluation", "timings", "float_model", "receipt", "champion"}
 FILES = {"evaluation.json": "evaluation/result.py", "timings.json": "evaluation/result.py"}
 
 

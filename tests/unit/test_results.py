@@ -8,7 +8,9 @@ from pydantic import ValidationError
 
 from qatflow.errors import ArtifactError
 from qatflow.evaluation.result import Evaluation, Timings
-from tests.unit.release.fabricate import candidate
+from qatflow.release.receipt import Receipt, Shipped
+from qatflow.release.select import select
+from tests.unit.release.fabricate import candidate, context
 
 
 def stored(folder: Path) -> dict:
@@ -16,7 +18,10 @@ def stored(folder: Path) -> dict:
 
 
 def test_a_result_is_read_as_it_was_written_and_says_its_schema(tmp_path: Path):
-    for result in (candidate().evaluation, candidate().timings):
+    one = candidate()
+    verdict = select({one.variant: one}, context(one), {"latency": {"max_ratio": 4.0}})
+    receipt = Receipt.of("kept", "why", verdict, Shipped.of(3, one, 0.9))
+    for result in (one.evaluation, one.timings, receipt):
         result.write(tmp_path)
 
         assert json.loads((tmp_path / result.FILE).read_text())["schema"] == 1

@@ -19,6 +19,7 @@ from qatflow.adapters.mlflow_tracking import MlflowTracker
 from qatflow.evaluation.metrics import SCORES
 from qatflow.evaluation.result import Evaluation, Timings
 from qatflow.params.root import Params
+from qatflow.release.receipt import Receipt
 
 PARENT = "QATFLOW_PARENT_RUN"
 """Environment variable by which the flow tells a stage which MLflow run it belongs to."""
@@ -86,18 +87,20 @@ class RunTracker:
 
     def _log_outcome(self, run_id: str, home: Path) -> None:
         """Give the parent run the champion's figures and the verdict, so that runs can be compared and sorted."""
-        receipt = _read(home / "release" / "receipt.json", None)
-        if receipt is None:
+        if not (home / "release" / Receipt.FILE).exists():
             return
-        champion, task = receipt["champion"] or {}, _read(home / "prepare" / "data_card.json", {}).get("task", "")
+        receipt = Receipt.read(home / "release")
+        champion, task = receipt.champion, _read(home / "prepare" / "data_card.json", {}).get("task", "")
         measured = next((home / "evaluate").glob(f"*/{Evaluation.FILE}"), None)
         score = SCORES.get(task, "score")
-        named = {score: champion.get("score"), **{key: champion.get(key) for key in ("size_bytes", "latency_us")}}
+        named: dict[str, float | None] = {}
+        if champion is not None:
+            named = {score: champion.score, "size_bytes": champion.size_bytes, "latency_us": champion.latency_us}
         named[f"float_{score}"] = None if measured is None else Evaluation.read(measured.parent).reference.score
         self.tracker.log_metrics(run_id, {key: float(value) for key, value in named.items() if value is not None})
-        ships = f"{champion['variant']} {champion['score']:.4f}" if champion else "nothing ships"
-        tags = {"verdict": receipt["decision"], "why": receipt["reasons"][0], "version": str(champion.get("version"))}
-        self.tracker.describe(run_id, f"{receipt['decision']}: {ships}", tags)  # MLflow's table shows 25 characters
+        ships = f"{champion.variant} {champion.score:.4f}" if champion else "nothing ships"
+        tags = {"verdict": receipt.decision, "why": receipt.reasons[0], "version": str(receipt.version)}
+        self.tracker.describe(run_id, f"{receipt.decision}: {ships}", tags)  # MLflow's table shows 25 characters
 
 
 @contextmanager

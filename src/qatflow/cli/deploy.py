@@ -41,8 +41,8 @@ def deploy(  # noqa: PLR0913, PLR0917 (the command's options)
     files = {"token_file": token_file and str(token_file), "key_file": key and str(key)}
     known = {"target": target, "url": to if target == "http" else None, "plain_http": plain_http, **files}
     with hushed():
-        receipt = put(bundle, Place(Path(to), name, _settings(known)))
-    typer.echo(f" {target}  {where(Path(to), receipt)}  model {receipt['model_sha256'][:12]}…")
+        delivery = put(bundle, Place(Path(to), name, _settings(known)))
+    typer.echo(f" {target}  {where(Path(to), delivery)}  model {delivery['model_sha256'][:12]}…")
 
 
 def _settings(known: dict[str, Any]) -> DeployParams:

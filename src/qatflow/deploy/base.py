@@ -25,9 +25,9 @@ class Place:
     settings: DeployParams = field(default_factory=DeployParams)
 
 
-def where(folder: Path, receipt: Mapping[str, Any]) -> Path | str:
-    """Return where a receipt says that a target put a bundle into `folder`, or the address of a server."""
-    return str(receipt["url"]) if receipt.get("url") else folder / receipt.get("file", "current")
+def where(folder: Path, delivery: Mapping[str, Any]) -> Path | str:
+    """Return where a delivery says that a target put a bundle into `folder`, or the address of a server."""
+    return str(delivery["url"]) if delivery.get("url") else folder / delivery.get("file", "current")
 
 
 class Target(Protocol):

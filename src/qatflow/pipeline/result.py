@@ -11,6 +11,7 @@ from qatflow.evaluation.alarm import ALARM
 from qatflow.params.data import DataParams
 from qatflow.params.release import ReleaseParams
 from qatflow.params.root import Params
+from qatflow.release.receipt import Receipt
 from qatflow.screen import Screen
 
 MLFLOW_UI, RUNS = "http://127.0.0.1:5000", "#/experiments?workflowType=machine_learning"
@@ -20,11 +21,11 @@ MLFLOW_UI, RUNS = "http://127.0.0.1:5000", "#/experiments?workflowType=machine_l
 def say_result(screen: Screen, root: Path) -> None:
     """Print the verdict and the places of report, bundle and MLflow data."""
     params = params_file.load(root / "params.yaml")
-    receipt = artifacts.read_json(root / "artifacts" / "release" / "receipt.json")
+    receipt = Receipt.read(root / "artifacts" / "release")
     summary = artifacts.read_json(root / "artifacts" / "report" / "summary.json")
     screen.say()
     screen.say(f" {summary['verdict']}", "bold")
-    for reason in receipt["reasons"]:
+    for reason in receipt.reasons:
         screen.say(f"   {reason}", "dim")
     for variant in params.quantize.variants:
         path = root / "artifacts" / "convert" / variant / ALARM
@@ -32,7 +33,7 @@ def say_result(screen: Screen, root: Path) -> None:
             screen.say(f"   ALARM {variant}: {alarm}", "bold red")
     screen.say()
     screen.say(f" report  {root / 'artifacts' / 'report' / 'index.html'}")
-    if receipt["champion"]:
+    if receipt.champion:
         deployed = artifacts.read_json(root / "artifacts" / "deploy" / "receipt.json")
         place = where(root / params.deploy.path, deployed)
         word = "bundle" if deployed["target"] == "local" else deployed["target"]

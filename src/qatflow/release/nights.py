@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from qatflow.release.candidates import Inputs
+from qatflow.release.receipt import Receipt
 
 FOLDER = Path(".qatflow") / "nights"
 NIGHTS = "nights.json"
@@ -52,18 +52,18 @@ class Night:
 _NIGHT = TypeAdapter(Night)
 
 
-def night_of(receipt: Mapping[str, Any], inputs: Inputs) -> Night:
+def night_of(receipt: Receipt, inputs: Inputs) -> Night:
     """Return what a release came to now."""
-    champion = receipt["champion"] or {}
+    champion = receipt.champion
     one = next(iter(inputs.candidates.values()))
     return Night(
         inputs=inputs.digest(),
         when=datetime.now(UTC).isoformat(timespec="seconds"),
-        decision=receipt["decision"],
-        variant=champion.get("variant"),
-        version=champion.get("version"),
-        score=champion.get("score"),
-        size_bytes=champion.get("size_bytes"),
+        decision=receipt.decision,
+        variant=receipt.variant,
+        version=receipt.version,
+        score=None if champion is None else champion.score,
+        size_bytes=None if champion is None else champion.size_bytes,
         float_score=one.evaluation.reference.score,
         best=max(candidate.score for candidate in inputs.candidates.values()),
         samples=one.evaluation.samples,

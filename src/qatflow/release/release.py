@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from qatflow import artifacts
+from qatflow.errors import ArtifactError
 from qatflow.params.release import GATES, ReleaseParams
 from qatflow.release.approval import APPROVED, hold
-from qatflow.release.base import Candidate, Champion, Context
+from qatflow.release.base import Champion, Context
 from qatflow.release.bundle import build_bundle
 from qatflow.release.candidates import Inputs, log_candidate
 from qatflow.release.golden import check_golden
@@ -20,11 +21,10 @@ from qatflow.release.log import Entry, PromotionLog, whoami
 from qatflow.release.past import changes, pending, withdrawn
 from qatflow.release.ports import Registry
 from qatflow.release.promote import champion, promote
+from qatflow.release.receipt import Receipt, Shipped
 from qatflow.release.select import Verdict, select
 from qatflow.release.settings import check_settings
 from qatflow.release.standing import Standing, measure_standing
-
-Receipt = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,8 @@ def release_candidates(desk: Desk, inputs: Inputs, out: Path) -> Receipt:
     no bundle.
 
     Returns:
-        The receipt: decision ("promoted", "kept" or "pending"), variant, version, model_sha256, reasons, gates,
-        champion. It describes the champion after the release, and equals itself for equal inputs and an equal registry.
-        Of "pending", where `require_approval` or `canary` holds the winner, `pending` describes that one.
+        The receipt. It describes the champion after the release, and equals itself for equal inputs and an equal
+        registry. Where `require_approval` or `canary` holds the winner, `pending` describes that one.
 
     Raises:
         ParamsError: If a gate or its settings are not right.
@@ -67,9 +66,9 @@ def release_candidates(desk: Desk, inputs: Inputs, out: Path) -> Receipt:
     if receipt is None:
         with tempfile.TemporaryDirectory(prefix="qatflow-release-") as folder:
             receipt = _decide(desk, inputs, present, key, Path(folder))
-    artifacts.write_json(out / "receipt.json", receipt)
-    if receipt["champion"] is not None:
-        desk.registry.download(receipt["champion"]["version"], out / "bundle")
+    receipt.write(out)
+    if receipt.champion is not None:
+        desk.registry.download(receipt.champion.version, out / "bundle")
     return receipt
 
 
@@ -80,11 +79,19 @@ def _made_before(entries: Sequence[Entry], present: int | None, key: str) -> Rec
     """
     held = pending(entries)
     if held is not None and held.from_version == present and held.gates.get("inputs") == key:
-        return dict(held.gates["receipt"])
+        return _logged(held)
     tail = next(reversed(changes(entries)), None)
     if tail is None or tail.version != present or tail.gates.get("inputs") != key:
         return None
-    return dict(tail.gates["receipt"])
+    return _logged(tail)
+
+
+def _logged(entry: Entry) -> Receipt | None:
+    """Return an entry's receipt; None where another version of QATFlow worded it otherwise: then all is judged anew."""
+    try:
+        return Receipt.parse(entry.gates["receipt"], f"entry {entry.seq} of the promotion log")
+    except ArtifactError:
+        return None
 
 
 def _decide(desk: Desk, inputs: Inputs, present: int | None, key: str, folder: Path) -> Receipt:
@@ -117,15 +124,14 @@ def _decide(desk: Desk, inputs: Inputs, present: int | None, key: str, folder: P
     if verdict.winner is None or (champ and champ.sha256 == inputs.candidates[verdict.winner].sha256):
         return _keep(desk, verdict, champ)
     winner, uri = inputs.candidates[verdict.winner], uris[verdict.winner]
-    receipt = _promoted(verdict, winner, desk.registry.register(uri), present)
+    shipped = Shipped.of(desk.registry.register(uri), winner, winner.score)
+    receipt = _promoted(verdict, shipped, present)
     alpha = (desk.params.gates.get("beats_champion") or GATES["beats_champion"])["alpha"]
-    best = best_after(winner, receipt["version"], standing.best, alpha)
-    gates = {"inputs": key, "receipt": receipt, **best.entry()}
+    best = best_after(winner, shipped.version, standing.best, alpha)
+    gates = {"inputs": key, "receipt": receipt.to_dict(), **best.entry()}
     if desk.params.require_approval or (desk.params.canary and present is not None):
-        return _hold(desk, verdict, gates, champ)
-    promote(
-        desk.registry, desk.log, receipt["version"], present, who=whoami(), why=desk.why, gates=gates, by_hand=False
-    )
+        return _hold(desk, verdict, gates, shipped, champ)
+    promote(desk.registry, desk.log, shipped.version, present, who=whoami(), why=desk.why, gates=gates, by_hand=False)
     return receipt
 
 
@@ -135,22 +141,22 @@ def _off(params: ReleaseParams) -> str:
     return f"switched off in params.yaml: {', '.join(off)}" if off else ""
 
 
-def _promoted(verdict: Verdict, winner: Candidate, number: int, present: int | None) -> Receipt:
+def _promoted(verdict: Verdict, winner: Shipped, present: int | None) -> Receipt:
     instead = "the first champion" if present is None else f"in place of version {present}"
-    reason = f"promoted {winner.variant} as version {number}, {instead}"
-    return _receipt("promoted", reason, verdict, _describe(number, winner, winner.score))
+    return Receipt.of("promoted", f"promoted {winner.variant} as version {winner.version}, {instead}", verdict, winner)
 
 
-def _hold(desk: Desk, verdict: Verdict, approved: dict[str, Any], standing: Champion | None) -> Receipt:
+def _hold(
+    desk: Desk, verdict: Verdict, approved: Mapping[str, Any], waits: Shipped, standing: Champion | None
+) -> Receipt:
     """Let the winner wait for approval; `approved` is what the entry of its promotion holds, should it come to that."""
-    waits = approved["receipt"]["champion"]
-    number = waits["version"]
+    number = waits.version
     reason = (
-        f"{waits['variant']} waits for approval as version {number}: `qatflow promote --approve {number} --why ...` "
+        f"{waits.variant} waits for approval as version {number}: `qatflow promote --approve {number} --why ...` "
         "makes it champion, `qatflow promote --reject --why ...` drops it"
     )
-    receipt = _receipt("pending", reason, verdict, _standing(desk, standing)) | {"pending": waits}
-    gates = {"inputs": approved["inputs"], "receipt": receipt, APPROVED: approved}
+    receipt = Receipt.of("pending", reason, verdict, _standing(desk, standing)).model_copy(update={"pending": waits})
+    gates = {"inputs": approved["inputs"], "receipt": receipt.to_dict(), APPROVED: approved}
     present = None if standing is None else standing.version
     hold(desk.registry, desk.log, number, present, who=whoami(), why=desk.why, gates=gates, by_hand=False)
     return receipt
@@ -158,37 +164,13 @@ def _hold(desk: Desk, verdict: Verdict, approved: dict[str, Any], standing: Cham
 
 def _keep(desk: Desk, verdict: Verdict, standing: Champion | None) -> Receipt:
     if standing is None:
-        return _receipt("kept", "nothing ships: no candidate passed its gates", verdict, None)
+        return Receipt.of("kept", "nothing ships: no candidate passed its gates", verdict, None)
     because = "it is the winner itself" if verdict.winner else "no candidate passed its gates"
-    return _receipt("kept", f"kept version {standing.version}: {because}", verdict, _standing(desk, standing))
+    return Receipt.of("kept", f"kept version {standing.version}: {because}", verdict, _standing(desk, standing))
 
 
-def _standing(desk: Desk, standing: Champion | None) -> dict[str, Any] | None:
+def _standing(desk: Desk, standing: Champion | None) -> Shipped | None:
     if standing is None:
         return None
     score = standing.score if standing.score is not None else desk.registry.version(standing.version).score
-    return _describe(standing.version, standing, score)
-
-
-def _describe(number: int, model: Candidate | Champion, score: float) -> dict[str, Any]:
-    return {
-        "version": number,
-        "variant": model.variant,
-        "sha256": model.sha256,
-        "score": score,
-        "size_bytes": model.size_bytes,
-        "latency_us": model.latency_us,
-    }
-
-
-def _receipt(decision: str, reason: str, verdict: Verdict, standing: dict[str, Any] | None) -> Receipt:
-    described = standing or dict.fromkeys(("version", "variant", "sha256"))
-    return {
-        "decision": decision,
-        "variant": described["variant"],
-        "version": described["version"],
-        "model_sha256": described["sha256"],
-        "reasons": [reason, *verdict.reasons],
-        "gates": verdict.report(),
-        "champion": standing,
-    }
+    return Shipped.of(standing.version, standing, score)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from qatflow.release.base import Candidate, Context, GateResult
 from qatflow.release.gates import COMPARISONS, GATES, INVARIANT, LABELLED
@@ -36,10 +35,6 @@ class Verdict:
     def with_notes(self, *notes: str) -> Verdict:
         """Return the verdict with further reasons, the empty ones left out."""
         return replace(self, reasons=(*self.reasons, *filter(None, notes)))
-
-    def report(self) -> dict[str, list[dict[str, Any]]]:
-        """Return variant -> gate results as JSON-like values."""
-        return {variant: [result.to_dict() for result in results] for variant, results in self.gates.items()}
 
 
 def select(candidates: Mapping[str, Candidate], context: Context, settings: Settings) -> Verdict:

@@ -6,10 +6,9 @@ from qatflow.report.read import Run, Variant
 
 def answers(run: Run) -> list[tuple[str, str]]:
     """Return questions with their answers, each in a sentence or two, about what ships or the best candidate."""
-    champion = run.receipt["champion"]
-    variant = summary.champion_variant(run) if champion else summary.focus(run)
-    if variant is None:
-        return [("What ships", f"{champion['variant']} of an earlier run, version {champion['version']}.")]
+    earlier, variant = summary.remembered(run), summary.focus(run)
+    if earlier is not None:
+        return [("What ships", f"{earlier.variant} of an earlier run, version {earlier.version}.")]
     return [
         ("What ships", _shipped(run, variant)),
         ("Is it good", f"{_score(run, variant)} {compared_with_float(run, variant)}"),
@@ -31,12 +30,12 @@ def compared_with_float(run: Run, variant: Variant) -> str:
 
 
 def _shipped(run: Run, variant: Variant) -> str:
-    size, champion = wording.size(variant.evaluation.size_bytes), run.receipt["champion"]
+    size, champion = wording.size(variant.evaluation.size_bytes), run.receipt.champion
     if champion is None:
         return f"Nothing. The best candidate is {variant.name}, {size}; the gates below say what it lacks."
     travels = f"{wording.size(variant.evaluation.size_zstd_bytes)} compressed by zstd"
     whole = f"; its bundle has {wording.size(run.shipped_bytes)}" if run.shipped_bytes else ""
-    return f"{variant.name}, a TFLite file of {size} ({travels}{whole}), as version {champion['version']}."
+    return f"{variant.name}, a TFLite file of {size} ({travels}{whole}), as version {champion.version}."
 
 
 def _score(run: Run, variant: Variant) -> str:

@@ -9,6 +9,7 @@ from qatflow import artifacts
 from qatflow.errors import ArtifactError
 from qatflow.evaluation.alarm import ALARM
 from qatflow.evaluation.result import Evaluation, ModelFigures, Timings
+from qatflow.release.receipt import Receipt
 from qatflow.report.course import CourseFigures
 
 Record = dict[str, Any]
@@ -63,7 +64,7 @@ class Run:
     transfer: Record
     variants: tuple[Variant, ...]
     ensemble: Record
-    receipt: Record
+    receipt: Receipt
     bundle: Record
     manifests: dict[str, str]
     course: CourseFigures | None = None
@@ -114,7 +115,7 @@ def read_run(root: Path, variants: Sequence[str]) -> Run:
     folders = ["prepare", "pretrain", "transfer", *fanned, ENSEMBLE]
     for folder in [*folders, "release"]:
         artifacts.verify(home / folder)
-    receipt = artifacts.read_json(home / "release" / "receipt.json")
+    receipt = Receipt.read(home / "release")
     ensemble = artifacts.read_json(home / ENSEMBLE / "ensemble.json")
     combined = [ENSEMBLE] if ensemble["members"] else []
     _check_same_variants(receipt, [*variants, *combined])
@@ -157,8 +158,8 @@ def _read_if_there(path: Path, absent: Any) -> Any:
     return artifacts.read_json(path) if path.is_file() else absent
 
 
-def _check_same_variants(receipt: Record, variants: Sequence[str]) -> None:
-    judged = sorted(receipt["gates"])
+def _check_same_variants(receipt: Receipt, variants: Sequence[str]) -> None:
+    judged = sorted(receipt.gates)
     if judged != sorted(variants):
         raise ArtifactError(
             f"artifacts/release judged {', '.join(judged)}, but the variants are {', '.join(variants)}; "

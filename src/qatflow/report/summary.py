@@ -1,6 +1,7 @@
 """The report's figures as one JSON-like value. Pure: a run in, a summary out."""
 
 from qatflow.evaluation.result import Latency
+from qatflow.release.receipt import Shipped
 from qatflow.report import wording
 from qatflow.report.course import alarms, course_summary
 from qatflow.report.read import Record, Run, Variant
@@ -56,13 +57,13 @@ def latency(run: Run, variant: Variant) -> Latency:
 
 def champion_summary(run: Run) -> Record | None:
     """Return the champion's figures under the names that variants have; agreement is unknown for an earlier run's."""
-    champion = run.receipt["champion"]
+    champion = run.receipt.champion
     if champion is None:
         return None
     variant = champion_variant(run)
-    figures = {name: value for name, value in champion.items() if name != "score"}
+    figures = {name: value for name, value in champion.to_dict().items() if name != "score"}
     agreement = variant.evaluation.agreement_float if variant else None
-    return {**figures, "accuracy": champion["score"], "agreement": agreement}
+    return {**figures, "accuracy": champion.score, "agreement": agreement}
 
 
 def variant_summary(run: Run, variant: Variant) -> Record:
@@ -87,12 +88,17 @@ def variant_summary(run: Run, variant: Variant) -> Record:
 
 def champion_variant(run: Run) -> Variant | None:
     """Return the variant of this run that is the champion, if one is; of an earlier run's the bytes differ."""
-    champion = run.receipt["champion"]
+    champion = run.receipt.champion
     return _same(run, champion) if champion else None
 
 
-def _same(run: Run, described: Record) -> Variant | None:
-    identity = (described["variant"], described["sha256"])
+def remembered(run: Run) -> Shipped | None:
+    """Return a champion that an earlier run made, of which only the receipt tells; else None."""
+    return None if champion_variant(run) else run.receipt.champion
+
+
+def _same(run: Run, described: Shipped) -> Variant | None:
+    identity = (described.variant, described.sha256)
     same = [variant for variant in run.variants if (variant.name, variant.evaluation.sha256) == identity]
     return same[0] if same else None
 
@@ -125,7 +131,7 @@ def focus(run: Run) -> Variant:
 
 def refused_by(run: Run, variant: Variant) -> list[str]:
     """Return the names of the gates that refused a variant."""
-    return [result["gate"] for result in run.receipt["gates"][variant.name] if not result["passed"]]
+    return [result.gate for result in run.receipt.gates[variant.name] if not result.passed]
 
 
 def verdict(run: Run) -> str:
@@ -135,16 +141,16 @@ def verdict(run: Run) -> str:
 
 
 def _released(run: Run) -> str:
-    shown = run.receipt.get("pending") or run.receipt["champion"]
+    shown = run.receipt.pending or run.receipt.champion
     if shown is None:
         return f"Nothing ships: the gates refused all {len(run.variants)} variants."
-    did = _DID[run.receipt["decision"]]
+    did = _DID[run.receipt.decision]
     score, reference = wording.SCORES[run.task], run.float_model
-    size = wording.than_float(wording.smaller(shown["size_bytes"] / reference.size_bytes))
-    against = against_float(run, shown["score"], _same(run, shown))
+    size = wording.than_float(wording.smaller(shown.size_bytes / reference.size_bytes))
+    against = against_float(run, shown.score, _same(run, shown))
     samples = f" ({run.variants[0].evaluation.samples:,} samples)" if against == AS_GOOD else ""
-    quality = f"{score.noun} {score.value(shown['score'])}, {against}{samples}"
-    return f"{did} {shown['variant']} as version {shown['version']}: {size}, {quality}."
+    quality = f"{score.noun} {score.value(shown.score)}, {against}{samples}"
+    return f"{did} {shown.variant} as version {shown.version}: {size}, {quality}."
 
 
 _DID = {"promoted": "Promoted", "kept": "Kept", "pending": "Waiting for approval:"}

@@ -35,9 +35,8 @@ def _alarms(run: Run) -> Iterator[str]:
 
 
 def _of_what_ships(run: Run) -> list[str]:
-    champion = run.receipt["champion"]
-    variant = summary.champion_variant(run) if champion else summary.focus(run)
-    if variant is None:
+    variant = summary.focus(run)
+    if summary.remembered(run) is not None:
         return ["What ships was measured by an earlier run; the candidates of this one did not replace it."]
     checks = CHECKS if run.task == "classification" else OF_ANY_TASK
     return [sentence for check in checks for sentence in check(run, variant)]

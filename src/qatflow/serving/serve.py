@@ -150,8 +150,8 @@ class _Built:
 
 def _unpacked_to(root: Path, archive: bytes, trusted: tuple[Ed25519PublicKey, ...] | None) -> str:
     with tempfile.TemporaryDirectory(prefix="qatflow-upload-") as folder:
-        receipt = deploy_local(unpack(archive, Path(folder) / "bundle", trusted), root)
-        return str(receipt["model_sha256"])
+        delivery = deploy_local(unpack(archive, Path(folder) / "bundle", trusted), root)
+        return str(delivery["model_sha256"])
 
 
 def _recorder(settings: Settings, champion: ServedModel) -> Recorder | None:

@@ -205,6 +205,6 @@ def test_a_release_works_against_a_tracking_server(tmp_path: Path):
 
         receipt = release_candidates(desk, inputs(candidate()), tmp_path / "out")
 
-        assert (receipt["decision"], registry.aliases()) == ("promoted", {"champion": 1})
+        assert (receipt.decision, registry.aliases()) == ("promoted", {"champion": 1})
         assert load_bundle(tmp_path / "out" / "bundle").model == flatbuffer("int8")
         assert not (tmp_path / "mlartifacts").exists()

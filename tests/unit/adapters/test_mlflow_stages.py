@@ -8,6 +8,8 @@ from qatflow import artifacts
 from qatflow.adapters.mlflow_stages import RunTracker, figures, finished_stages
 from qatflow.params.quantize import QuantizeParams
 from qatflow.params.root import Params
+from qatflow.release.receipt import Receipt, Shipped
+from qatflow.release.select import Verdict
 from tests.unit.release.fabricate import candidate, changed
 
 
@@ -34,15 +36,16 @@ def test_a_release_rests_on_all_variants() -> None:
 
 @pytest.mark.slow
 def test_the_parent_run_carries_the_champions_figures_and_the_verdict(tmp_path: Path) -> None:
-    home, champion = tmp_path / "artifacts", {"variant": "ptq_w8a8", "version": 3, "score": 0.975}
-    receipt = {"decision": "kept", "reasons": ["kept version 3: it is the winner itself"]}
+    home, champion = tmp_path / "artifacts", Shipped.of(3, candidate(), 0.975)
+    because = "kept version 3: it is the winner itself"
+    receipt = Receipt.of("kept", because, Verdict(None, {}, ()), champion)
     (home / "evaluate" / "ptq_w8a8").mkdir(parents=True)
     changed(candidate(), float={"score": 0.98}).evaluation.write(home / "evaluate" / "ptq_w8a8")
     (home / "release").mkdir()
     (home / "prepare").mkdir()
     card = {"task": "classification", "source": "digits", "sha256": "a" * 64, "files": [], "samples": {}}
     artifacts.write_json(home / "prepare" / "data_card.json", card)
-    artifacts.write_json(home / "release" / "receipt.json", receipt | {"champion": champion | {"size_bytes": 5}})
+    receipt.write(home / "release")
     run = RunTracker(tmp_path, Params(), "nightly")
     parent = run.parent()
 
@@ -50,7 +53,12 @@ def test_the_parent_run_carries_the_champions_figures_and_the_verdict(tmp_path: 
 
     found = run.tracker.client.get_run(parent)
     assert found.info.run_name == "kept: ptq_w8a8 0.9750"
-    assert found.data.metrics == {"accuracy": 0.975, "float_accuracy": 0.98, "size_bytes": 5.0}
+    assert found.data.metrics == {
+        "accuracy": 0.975,
+        "float_accuracy": 0.98,
+        "size_bytes": candidate().size_bytes,
+        "latency_us": 12.5,
+    }
     assert (found.data.tags["verdict"], found.data.tags["why"]) == ("kept", "kept version 3: it is the winner itself")
     kind = run.tracker.client.get_experiment(run.tracker.experiment_id).tags["mlflow.experimentKind"]
     assert kind == "custom_model_development"

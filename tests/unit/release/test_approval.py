@@ -1,6 +1,5 @@
 """Sign-off: what waits, who answers, and when an answer comes too late."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from qatflow.release.approval import approve, hold, reject
 from qatflow.release.log import PromotionLog
 from qatflow.release.past import pending, succession, withdrawn
 from qatflow.release.promote import champion, rollback
+from qatflow.release.receipt import Receipt
 from qatflow.release.release import Desk, release_candidates
 from tests.unit.release.fabricate import PARAMS, candidate, flatbuffer, inputs
 from tests.unit.release.test_promote import Office
@@ -226,16 +226,16 @@ class TestRelease:
         out = folder / f"out{len(list(folder.glob('out*')))}"
         out.mkdir()
         receipt = release_candidates(desk, inputs(*candidates), out)
-        assert json.loads((out / "receipt.json").read_text()) == receipt
-        assert (out / "bundle").exists() == (receipt["champion"] is not None)
+        assert Receipt.read(out) == receipt
+        assert (out / "bundle").exists() == (receipt.champion is not None)
         return receipt
 
     def test_a_winner_waits_and_the_receipt_says_what_to_do(self, desk: Desk, tmp_path: Path):
         receipt = self.release(desk, tmp_path, INT8)
 
-        assert (receipt["decision"], receipt["champion"], receipt["version"]) == ("pending", None, None)
-        assert (receipt["pending"]["version"], receipt["pending"]["sha256"]) == (1, INT8.sha256)
-        assert "ptq_w8a8 waits for approval as version 1: `qatflow promote --approve 1 --why" in receipt["reasons"][0]
+        assert (receipt.decision, receipt.champion, receipt.version) == ("pending", None, None)
+        assert (receipt.pending.version, receipt.pending.sha256) == (1, INT8.sha256)
+        assert "ptq_w8a8 waits for approval as version 1: `qatflow promote --approve 1 --why" in receipt.reasons[0]
         assert desk.registry.aliases() == {"pending": 1}
 
     def test_a_repeat_changes_nothing_before_and_after_the_approval(self, desk: Desk, tmp_path: Path):
@@ -245,7 +245,7 @@ class TestRelease:
 
         receipt = self.release(desk, tmp_path, INT8)
 
-        assert (receipt["decision"], receipt["version"]) == ("promoted", 1)
+        assert (receipt.decision, receipt.version) == ("promoted", 1)
         assert self.release(desk, tmp_path, INT8) == receipt
         assert [entry.action for entry in desk.log.read()] == ["hold", "promote"]
 
@@ -255,8 +255,8 @@ class TestRelease:
 
         receipt = self.release(desk, tmp_path, SMALLER)
 
-        assert (receipt["decision"], receipt["version"], receipt["model_sha256"]) == ("pending", 1, INT8.sha256)
-        assert receipt["pending"]["version"] == 2
+        assert (receipt.decision, receipt.version, receipt.model_sha256) == ("pending", 1, INT8.sha256)
+        assert receipt.pending.version == 2
         assert desk.registry.aliases() == {"champion": 1, "pending": 2}
 
     def test_what_was_rejected_does_not_ask_again(self, desk: Desk, tmp_path: Path):
@@ -267,8 +267,8 @@ class TestRelease:
 
         receipt = self.release(desk, tmp_path, SMALLER)
 
-        assert (receipt["decision"], receipt["version"]) == ("kept", 1)
-        assert "eve rejected it (not yet)" in receipt["reasons"][1]
+        assert (receipt.decision, receipt.version) == ("kept", 1)
+        assert "eve rejected it (not yet)" in receipt.reasons[1]
 
     def test_when_the_champion_changed_it_is_judged_and_held_anew(self, desk: Desk, tmp_path: Path):
         self.release(desk, tmp_path, INT8)
@@ -289,5 +289,5 @@ class TestRelease:
 
         receipt = self.release(replace(desk, params=PARAMS), tmp_path, INT8)
 
-        assert receipt["decision"] == "promoted"
+        assert receipt.decision == "promoted"
         assert desk.registry.aliases() == {"champion": 1}

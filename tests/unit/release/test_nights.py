@@ -4,6 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from qatflow.release.nights import FOLDER, Night, night_of, read_nights, remember
+from qatflow.release.receipt import Receipt, Shipped
+from qatflow.release.select import Verdict
 from tests.unit.release.fabricate import candidate, changed, inputs
 
 NIGHT = Night("a", "2026-11-30T02:00:00+00:00", "kept", "ptq_w8a8", 3, 0.9, 1000, 0.95, 0.9, 100)
@@ -38,10 +40,11 @@ def test_torn_and_foreign_lines_are_left_out(tmp_path: Path):
 
 def test_a_night_says_what_ships_and_what_the_candidates_reached():
     one = inputs(candidate(), changed(candidate("qat_w4a8"), score=0.5))
-    champion = {"variant": "ptq_w8a8", "version": 7, "score": 0.8, "size_bytes": 5}
+    verdict, champion = Verdict("ptq_w8a8", {}, ()), Shipped.of(7, candidate(), 0.8)
 
-    night = night_of({"decision": "promoted", "champion": champion}, one)
+    night = night_of(Receipt.of("promoted", "why", verdict, champion), one)
 
-    assert (night.version, night.score, night.size_bytes, night.decision) == (7, 0.8, 5, "promoted")
+    assert (night.version, night.score, night.decision) == (7, 0.8, "promoted")
+    assert night.size_bytes == candidate().size_bytes
     assert (night.best, night.inputs) == (candidate().score, one.digest())
-    assert night_of({"decision": "kept", "champion": None}, one).score is None
+    assert night_of(Receipt.of("kept", "why", verdict, None), one).score is None

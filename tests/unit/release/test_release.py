@@ -1,6 +1,5 @@
 """The release from candidates to receipt, on the registry in memory."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +11,10 @@ from qatflow.errors import ParamsError, PromotionError
 from qatflow.evaluation.answers import Answers
 from qatflow.release.base import Candidate
 from qatflow.release.bundle import load_bundle
+from qatflow.release.candidates import log_candidate
 from qatflow.release.log import PromotionLog
-from qatflow.release.promote import rollback
+from qatflow.release.promote import promote, rollback
+from qatflow.release.receipt import Receipt
 from qatflow.release.release import Desk, release_candidates
 from tests.unit.release.fabricate import PARAMS, candidate, changed, flatbuffer, inputs
 
@@ -32,21 +33,21 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(PARAMS, InMemoryRegistry("digits"), PromotionLog(tmp_path, "digits"), "nightly")
 
 
-def release(desk: Desk, folder: Path, *candidates: Candidate) -> dict:
+def release(desk: Desk, folder: Path, *candidates: Candidate) -> Receipt:
     out = folder / f"out{len(list(folder.glob('out*')))}"
     out.mkdir()
     receipt = release_candidates(desk, inputs(*candidates), out)
-    assert json.loads((out / "receipt.json").read_text()) == receipt
-    if receipt["champion"]:
-        assert load_bundle(out / "bundle").sha256 == receipt["model_sha256"]
+    assert Receipt.read(out) == receipt
+    if receipt.champion:
+        assert load_bundle(out / "bundle").sha256 == receipt.model_sha256
     return receipt
 
 
 def test_the_first_winner_is_promoted_and_its_bundle_lies_beside_the_receipt(desk: Desk, tmp_path: Path):
     receipt = release(desk, tmp_path, INT8, INT4)
 
-    assert (receipt["decision"], receipt["variant"], receipt["version"]) == ("promoted", "qat_w4a8", 1)
-    assert receipt["champion"] == {
+    assert (receipt.decision, receipt.variant, receipt.version) == ("promoted", "qat_w4a8", 1)
+    assert receipt.to_dict()["champion"] == {
         "version": 1,
         "variant": "qat_w4a8",
         "sha256": INT4.sha256,
@@ -54,12 +55,12 @@ def test_the_first_winner_is_promoted_and_its_bundle_lies_beside_the_receipt(des
         "size_bytes": INT4.size_bytes,
         "latency_us": 12.5,
     }
-    assert receipt["reasons"][0] == "promoted qat_w4a8 as version 1, the first champion"
-    assert receipt["reasons"][2].startswith(
+    assert receipt.reasons[0] == "promoted qat_w4a8 as version 1, the first champion"
+    assert receipt.reasons[2].startswith(
         f"ptq_w8a8: passes all gates, behind with score {INT8.score:.4f}, {INT8.answers['val'].score:.4f} on validation"
     )
-    assert set(receipt["gates"]) == {"ptq_w8a8", "qat_w4a8"}
-    assert {row["gate"] for row in receipt["gates"]["qat_w4a8"]} == {"withdrawn", *PARAMS.gates}
+    assert set(receipt.gates) == {"ptq_w8a8", "qat_w4a8"}
+    assert {row.gate for row in receipt.gates["qat_w4a8"]} == {"withdrawn", *PARAMS.gates}
     assert desk.registry.aliases() == {"champion": 1}
 
 
@@ -68,7 +69,7 @@ def test_the_log_says_who_when_why_and_on_what_grounds(desk: Desk, tmp_path: Pat
 
     (entry,) = desk.log.read()
     assert (entry.action, entry.version, entry.why, entry.model_sha256) == ("promote", 1, "nightly", INT8.sha256)
-    assert entry.gates["receipt"] == receipt
+    assert entry.gates["receipt"] == receipt.to_dict()
 
 
 def test_a_repeat_does_nothing_and_gives_the_same_receipt(desk: Desk, tmp_path: Path):
@@ -78,6 +79,18 @@ def test_a_repeat_does_nothing_and_gives_the_same_receipt(desk: Desk, tmp_path: 
     assert len(desk.log.read()) == 1
     assert list(desk.registry.versions) == [1]
     assert (tmp_path / "out0" / "receipt.json").read_bytes() == (tmp_path / "out2" / "receipt.json").read_bytes()
+
+
+def test_a_receipt_that_another_version_of_the_tool_worded_is_written_anew(desk: Desk, tmp_path: Path):
+    release(desk, tmp_path, INT8)
+    foreign = {**desk.log.read()[0].gates, "receipt": {"decision": "promoted", "surprise": 1}}
+    other = replace(desk, registry=InMemoryRegistry("digits"), log=PromotionLog(tmp_path / "other", "digits"))
+    number = other.registry.register(log_candidate(other.registry, INT8, tmp_path / "out0" / "bundle"))
+    promote(other.registry, other.log, number, None, who="eve@host", why="other", gates=foreign, by_hand=False)
+
+    receipt = release(other, tmp_path, INT8)
+
+    assert (receipt.decision, receipt.version) == ("kept", number)
 
 
 def test_every_candidate_is_stored_but_only_the_winner_registered(desk: Desk, tmp_path: Path):
@@ -93,9 +106,9 @@ def test_the_same_winner_under_other_thresholds_is_kept_and_judged_anew(desk: De
 
     receipt = release(looser, tmp_path, INT8)
 
-    assert receipt["decision"] == "kept"
-    assert receipt["reasons"][0] == "kept version 1: it is the winner itself"
-    assert [(row["gate"], row["threshold"]) for row in receipt["gates"]["ptq_w8a8"]] == [
+    assert receipt.decision == "kept"
+    assert receipt.reasons[0] == "kept version 1: it is the winner itself"
+    assert [(row.gate, row.threshold) for row in receipt.gates["ptq_w8a8"]] == [
         ("withdrawn", 0.0), ("golden", 0.0), ("size", 9.0)
     ]  # fmt: skip
     assert len(desk.log.read()) == 1
@@ -107,9 +120,9 @@ def test_an_insignificant_change_keeps_the_champion(desk: Desk, tmp_path: Path):
 
     receipt = release(desk, tmp_path, padded)
 
-    assert (receipt["decision"], receipt["version"]) == ("kept", 1)
-    assert receipt["reasons"][0] == "kept version 1: no candidate passed its gates"
-    assert receipt["champion"]["sha256"] == INT8.sha256
+    assert (receipt.decision, receipt.version) == ("kept", 1)
+    assert receipt.reasons[0] == "kept version 1: no candidate passed its gates"
+    assert receipt.champion.sha256 == INT8.sha256
     assert desk.registry.aliases() == {"champion": 1}
 
 
@@ -118,7 +131,7 @@ def test_a_smaller_model_that_is_as_good_replaces_the_champion(desk: Desk, tmp_p
 
     receipt = release(desk, tmp_path, INT8)
 
-    assert receipt["reasons"][0] == "promoted ptq_w8a8 as version 2, in place of version 1"
+    assert receipt.reasons[0] == "promoted ptq_w8a8 as version 2, in place of version 1"
     assert desk.registry.aliases() == {"champion": 2, "previous": 1}
 
 
@@ -133,8 +146,8 @@ def test_a_champion_that_was_as_good_and_smaller_is_not_what_the_next_is_held_ag
     worse = replace(INT4, answers={**INT4.answers, "test": wrong_more(INT8.answers["test"], 4)}, trained=False)
     receipt = release(desk, tmp_path, worse)
 
-    assert receipt["decision"] == "kept"
-    assert "not shown to be as good as champion version 2" in receipt["reasons"][1]
+    assert receipt.decision == "kept"
+    assert "not shown to be as good as champion version 2" in receipt.reasons[1]
     lucky = replace(INT4, answers={**INT4.answers, "test": wrong_more(INT8.answers["test"], -7)}, trained=False)
     release(desk, tmp_path, lucky)
     assert desk.log.read()[-1].gates["best"] == {"version": 3, "sha256": INT4.sha256}
@@ -147,13 +160,13 @@ def test_a_best_that_is_gone_from_the_registry_is_said_to_be(desk: Desk, tmp_pat
 
     receipt = release(desk, tmp_path, INT4)
 
-    assert "version 1, the best of the champion's line, is gone from the registry" in receipt["reasons"][-1]
+    assert "version 1, the best of the champion's line, is gone from the registry" in receipt.reasons[-1]
 
 
 def test_what_is_switched_off_stands_in_the_receipt(desk: Desk, tmp_path: Path):
     off = replace(desk, params=desk.params.model_copy(update={"gates": {"size": None, "golden": {"max_lsb": 0.0}}}))
 
-    assert release(off, tmp_path, INT8)["reasons"][-1] == "switched off in params.yaml: size"
+    assert release(off, tmp_path, INT8).reasons[-1] == "switched off in params.yaml: size"
 
 
 def test_rollback_restores_the_former_bundle_byte_for_byte(desk: Desk, tmp_path: Path):
@@ -176,8 +189,8 @@ def test_what_was_rolled_back_does_not_come_back_with_the_next_run(desk: Desk, t
 
     receipt = release(desk, tmp_path, INT8)
 
-    assert (receipt["decision"], receipt["version"]) == ("kept", 1)
-    assert "refused by withdrawn: eve@host rolled it back (flaky)" in receipt["reasons"][1]
+    assert (receipt.decision, receipt.version) == ("kept", 1)
+    assert "refused by withdrawn: eve@host rolled it back (flaky)" in receipt.reasons[1]
 
 
 def test_while_nothing_ever_passed_there_is_no_champion_and_no_bundle(desk: Desk, tmp_path: Path):
@@ -185,8 +198,8 @@ def test_while_nothing_ever_passed_there_is_no_champion_and_no_bundle(desk: Desk
 
     receipt = release(strict, tmp_path, INT8)
 
-    assert (receipt["decision"], receipt["champion"], receipt["version"]) == ("kept", None, None)
-    assert receipt["reasons"][0] == "nothing ships: no candidate passed its gates"
+    assert (receipt.decision, receipt.champion, receipt.version) == ("kept", None, None)
+    assert receipt.reasons[0] == "nothing ships: no candidate passed its gates"
     assert [path.name for path in (tmp_path / "out0").iterdir()] == ["receipt.json"]
 
 
@@ -199,7 +212,7 @@ def test_a_champion_for_other_inputs_keeps_its_recorded_score(desk: Desk, tmp_pa
 
     receipt = release_candidates(strict, renamed, tmp_path / "other")
 
-    assert (receipt["decision"], receipt["champion"]["score"]) == ("kept", INT8.score)
+    assert (receipt.decision, receipt.champion.score) == ("kept", INT8.score)
 
 
 def test_a_promotion_in_between_is_not_overwritten(desk: Desk, tmp_path: Path):

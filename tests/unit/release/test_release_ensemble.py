@@ -55,7 +55,7 @@ def test_significantly_better_it_is_promoted_as_one_bundle(desk: Desk, tmp_path:
     receipt = release(desk, tmp_path / "out", 0)
     bundle = load_bundle(tmp_path / "out" / "bundle")
 
-    assert (receipt["decision"], receipt["variant"]) == ("promoted", "ensemble")
+    assert (receipt.decision, receipt.variant) == ("promoted", "ensemble")
     assert bundle.manifest.lineage.members == {one.variant: one.sha256 for one in SINGLES}
     assert bundle.manifest.labels == digits().class_names
     assert json.loads((tmp_path / "out" / "bundle" / "ensemble.json").read_text())["combine"] == "mean"
@@ -65,6 +65,6 @@ def test_significantly_better_it_is_promoted_as_one_bundle(desk: Desk, tmp_path:
 def test_better_by_chance_a_single_model_ships(desk: Desk, tmp_path: Path):
     receipt = release(desk, tmp_path / "out", 6)
 
-    assert (receipt["decision"], receipt["variant"]) == ("promoted", "qat_w4a8")
-    refused = next(reason for reason in receipt["reasons"] if reason.startswith("ensemble: "))
+    assert (receipt.decision, receipt.variant) == ("promoted", "qat_w4a8")
+    refused = next(reason for reason in receipt.reasons if reason.startswith("ensemble: "))
     assert "refused by beats_members: not shown to be better than qat_w4a8, the best single model: +0.0" in refused

@@ -145,9 +145,9 @@ def test_one_that_can_never_ship_takes_no_share_of_the_level():
 
 
 def test_the_report_lists_every_gate_of_every_candidate_in_order():
-    report = choose(named("a"), named("b")).report()
+    verdict = choose(named("a"), named("b"))
 
-    assert {name: [row["gate"] for row in rows] for name, rows in report.items()} == {
+    assert {name: [row.gate for row in rows] for name, rows in verdict.gates.items()} == {
         "a": ["withdrawn", "golden", "agreement", "size"],
         "b": ["withdrawn", "golden", "agreement", "size"],
     }

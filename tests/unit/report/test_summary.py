@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 from qatflow import artifacts
+from qatflow.release.receipt import Shipped
 from qatflow.report import summary
 
 REFUSED_ALL = ("ptq_w8a8", "qat_w8a8_per_channel", "qat_w4a8")
@@ -68,7 +69,8 @@ def test_regression_speaks_of_r2(build_run, load):
 
 def test_what_waits_for_approval_is_named_first(build_run, load):
     run = load(build_run(champion=None, refused=REFUSED_ALL[:2]))
-    waits = {"version": 4, "variant": "qat_w4a8", "size_bytes": 15_320, "score": 343 / 360, "sha256": "a" * 64}
-    receipt = run.receipt | {"decision": "pending", "pending": waits}
+    figures = {"size_bytes": 15_320, "latency_us": 9.0, "score": 343 / 360, "sha256": "a" * 64}
+    waits = Shipped(version=4, variant="qat_w4a8", **figures)
+    receipt = run.receipt.model_copy(update={"decision": "pending", "pending": waits})
 
     assert summary.verdict(replace(run, receipt=receipt)).startswith("Waiting for approval: qat_w4a8 as version 4: ")

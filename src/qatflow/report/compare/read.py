@@ -151,7 +151,7 @@ def _read_summary(path: Path, file: Path) -> Side:
 
 def _summarized(path: Path, found: Record) -> Side:
     models = {name: _summary_model(name, figures) for name, figures in found["variants"].items()}
-    champion = found["champion"] or {}
+    released = found["champion"] or {}
     best = max(models.values(), key=lambda model: model.score)
     lineage = found["lineage"]
     return Side(
@@ -160,7 +160,7 @@ def _summarized(path: Path, found: Record) -> Side:
         task=str(found["task"]),
         classes=tuple(map(str, found["classes"])),
         float_score=float(found["float"]["accuracy"]),
-        model=next((m for m in models.values() if m.sha256 == champion.get("sha256")), best),
+        model=next((m for m in models.values() if m.sha256 == released.get("sha256")), best),
         models=models,
         data_sha256=str(lineage["data_sha256"]),
         params={},

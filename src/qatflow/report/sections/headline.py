@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from qatflow.release.receipt import Receipt, Shipped
 from qatflow.report import summary, wording
 from qatflow.report.answers import answers
 from qatflow.report.course import finding
@@ -20,21 +21,20 @@ class Tile:
 
 def headline(run: Run) -> Record:
     """Return the verdict, why it fell, and figures, answers and worries of what ships, else of the best candidate."""
-    champion = run.receipt["champion"]
-    shown = summary.champion_variant(run) if champion else summary.focus(run)
+    earlier, shown = summary.remembered(run), summary.focus(run)
     return {
         "verdict": summary.verdict(run),
         "reason": _reason(run.receipt),
-        "candidate": None if champion else summary.focus(run).name,
-        "tiles": _measured(run, shown) if shown else _remembered(run, champion),
+        "candidate": None if run.receipt.champion else shown.name,
+        "tiles": _measured(run, shown) if earlier is None else _remembered(run, earlier),
         "answers": [*answers(run), *_since(run)],
         "worries": worries(run),
     }
 
 
-def _reason(receipt: Record) -> str:
+def _reason(receipt: Receipt) -> str:
     """The first reason of a promotion is the promotion itself; the second says why the winner won."""
-    return str(receipt["reasons"][receipt["decision"] == "promoted"])
+    return receipt.reasons[receipt.decision == "promoted"]
 
 
 def _since(run: Run) -> list[tuple[str, str]]:
@@ -58,10 +58,10 @@ def _measured(run: Run, variant: Variant) -> list[Tile]:
     ]
 
 
-def _remembered(run: Run, champion: Record) -> list[Tile]:
+def _remembered(run: Run, champion: Shipped) -> list[Tile]:
     """A champion of an earlier run has the figures of the receipt only."""
-    latency = Tile("Latency", wording.latency(champion["latency_us"]), "when it was promoted")
-    return [_size(run, champion["size_bytes"]), _score(run, champion["score"], None), latency]
+    latency = Tile("Latency", wording.latency(champion.latency_us), "when it was promoted")
+    return [_size(run, champion.size_bytes), _score(run, champion.score, None), latency]
 
 
 def _size(run: Run, size_bytes: int) -> Tile:
