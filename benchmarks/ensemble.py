@@ -179,7 +179,7 @@ def _lineage(data: PreparedData, members: dict[str, str]) -> Lineage:
     return Lineage(
         git_commit=None,
         params_sha256=digest(members),
-        data_sha256=data.card["sha256"],
+        data_sha256=data.card.sha256,
         data_md5=None,
         stages={},
         members=members,

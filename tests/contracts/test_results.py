@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 
 HOME = Path(__file__).parents[2]
-TYPED = {"evaluation", "timings", "float_model", "receipt", "champion"}
-FILES = {"evaluation.json": "evaluation/result.py", "timings.json": "evaluation/result.py"}
+TYPED = {"evaluation", "timings", "float_model", "receipt", "champion", "card"}
+FILES = {
+    "evaluation.json": "evaluation/result.py",
+    "timings.json": "evaluation/result.py",
+    "data_card.json": "data/card.py",
+}
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:

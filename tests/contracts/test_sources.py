@@ -110,7 +110,7 @@ def test_prepares_opens_and_repeats_bit_for_bit(source: str, tmp_path: Path) -> 
 
     assert verify(tmp_path / "a") == verify(tmp_path / "b")
     assert data.class_names == class_names
-    assert (data.input_shape, data.num_outputs, data.card["x_dtype"]) == (shape, len(class_names), dtype)
+    assert (data.input_shape, data.num_outputs, data.card.x_dtype) == (shape, len(class_names), dtype)
     for split in (data.train, data.val, data.test):
         x, y = split.arrays()
         assert (x.shape, x.dtype, y.dtype) == ((split.count, *shape), np.float32, np.int64)

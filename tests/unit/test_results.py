@@ -10,7 +10,7 @@ from qatflow.errors import ArtifactError
 from qatflow.evaluation.result import Evaluation, Timings
 from qatflow.release.receipt import Receipt, Shipped
 from qatflow.release.select import select
-from tests.unit.release.fabricate import candidate, context
+from tests.unit.release.fabricate import candidate, context, digits
 
 
 def stored(folder: Path) -> dict:
@@ -21,7 +21,7 @@ def test_a_result_is_read_as_it_was_written_and_says_its_schema(tmp_path: Path):
     one = candidate()
     verdict = select({one.variant: one}, context(one), {"latency": {"max_ratio": 4.0}})
     receipt = Receipt.of("kept", "why", verdict, Shipped.of(3, one, 0.9))
-    for result in (one.evaluation, one.timings, receipt):
+    for result in (one.evaluation, one.timings, receipt, digits().card):
         result.write(tmp_path)
 
         assert json.loads((tmp_path / result.FILE).read_text())["schema"] == 1

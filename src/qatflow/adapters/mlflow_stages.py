@@ -16,6 +16,7 @@ from typing import Any
 from qatflow import artifacts, params_file
 from qatflow.adapters.dvc_lock import data_md5
 from qatflow.adapters.mlflow_tracking import MlflowTracker
+from qatflow.data.card import DataCard
 from qatflow.evaluation.metrics import SCORES
 from qatflow.evaluation.result import Evaluation, Timings
 from qatflow.params.root import Params
@@ -76,8 +77,8 @@ class RunTracker:
         if self._parent is None:
             return
         home = self._root / "artifacts"
-        card = _read(home / "prepare" / "data_card.json", None)
-        if card:
+        if (home / "prepare" / DataCard.FILE).exists():
+            card = DataCard.read(home / "prepare")
             self.tracker.log_dataset(self._parent, card, data_md5(self._root, self._params.data.path))
         if not failed:
             self._log_outcome(self._parent, home)
@@ -90,7 +91,7 @@ class RunTracker:
         if not (home / "release" / Receipt.FILE).exists():
             return
         receipt = Receipt.read(home / "release")
-        champion, task = receipt.champion, _read(home / "prepare" / "data_card.json", {}).get("task", "")
+        champion, task = receipt.champion, DataCard.read(home / "prepare").task
         measured = next((home / "evaluate").glob(f"*/{Evaluation.FILE}"), None)
         score = SCORES.get(task, "score")
         named: dict[str, float | None] = {}

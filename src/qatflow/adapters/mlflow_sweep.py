@@ -13,8 +13,7 @@ from typing import Any
 from qatflow import params_file
 from qatflow.adapters.dvc_lock import data_md5
 from qatflow.adapters.mlflow_tracking import MlflowTracker, Status
-from qatflow.artifacts import read_json
-from qatflow.data.card import CARD
+from qatflow.data.card import DataCard
 from qatflow.params.root import Params
 from qatflow.sweep.origin import prepared_folder
 
@@ -33,7 +32,7 @@ class SweepTracker:
         self._tracker = MlflowTracker(params.tracking.uri, params.tracking.experiment, root)
         flat = params_file.flatten(params.model_dump(mode="json"))
         self.parent = self._tracker.start_parent("sweep", flat, {"reason": reason})
-        card = read_json(prepared_folder(root) / CARD)
+        card = DataCard.read(prepared_folder(root))
         self._tracker.log_dataset(self.parent, card, data_md5(root, params.data.path))
 
     def log(self, name: str, result: Mapping[str, Any], *, repeated: bool) -> None:

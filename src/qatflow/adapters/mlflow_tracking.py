@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from qatflow.adapters.mlflow_open import OpenRuns
 from qatflow.adapters.mlflow_store import artifact_location, plain_errors, prepare_store
+from qatflow.data.card import DataCard
 from qatflow.errors import TrackingError, hidden
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
@@ -104,7 +105,7 @@ class MlflowTracker:
             else:
                 self.client.log_artifact(run_id, str(path), folder or None)
 
-    def log_dataset(self, run_id: str, card: Mapping[str, Any], dvc_md5: str | None) -> None:
+    def log_dataset(self, run_id: str, card: DataCard, dvc_md5: str | None) -> None:
         """Record which data the run used.
 
         Args:
@@ -114,13 +115,12 @@ class MlflowTracker:
         """
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        files = card["files"]
         dataset = Dataset(
-            name=card["source"],
-            digest=card["sha256"][:36],  # as long as MLflow's column
+            name=card.source,
+            digest=card.sha256[:36],  # as long as MLflow's column
             source_type="local",
-            source=json.dumps({"uri": files[0]["path"] if files else card["source"]}),
-            profile=json.dumps({"samples": card["samples"], "sha256": card["sha256"]}),
+            source=json.dumps({"uri": card.files[0].path if card.files else card.source}),
+            profile=json.dumps({"samples": card.samples, "sha256": card.sha256}),
         )
         tags = [InputTag("mlflow.data.context", "training")] + ([InputTag("dvc.md5", dvc_md5)] if dvc_md5 else [])
         with plain_errors(self.uri):

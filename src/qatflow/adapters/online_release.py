@@ -117,7 +117,7 @@ class ProjectRelease:
         lineage = Lineage(
             git_commit=git_commit(self.root),
             params_sha256=artifacts.digest(self.params.model_dump(mode="json")),
-            data_sha256=data.card["sha256"],
+            data_sha256=data.card.sha256,
             data_md5=None,
             stages=self.began,
         )

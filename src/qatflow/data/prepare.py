@@ -5,14 +5,13 @@ Memory holds a chunk, a shard and less than 100 bytes for each sample, however l
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from qatflow.artifacts import Array, write_json
+from qatflow.artifacts import Array
 from qatflow.data import SOURCES
 from qatflow.data.base import RawData, in_order
-from qatflow.data.card import CARD, describe_samples, describe_values, digest_shards
+from qatflow.data.card import DataCard, describe_samples, describe_values, digest_shards
 from qatflow.data.checks import check_splits
 from qatflow.data.duplicates import Duplicates, resolve_duplicates
 from qatflow.data.files import card_entries, check_unchanged, hash_files
@@ -32,7 +31,7 @@ def prepare_data(
     out: Path,
     progress: Progress = silent,
     columns: Sequence[str] = (),
-) -> dict[str, Any]:
+) -> DataCard:
     """Check, split and write a data set; equal files, parameters and seed give equal bytes.
 
     Args:
@@ -58,16 +57,18 @@ def prepare_data(
     train = write_splits(raw, index, splits, rng, out, progress)
     check_unchanged(raw, files)
     kind = choose_normalization(normalization, raw.full_scale, index.x_shape)
-    card = {
-        "source": data.source,
-        "task": data.task,
-        **describe_samples(raw, index, splits, duplicates),
-        "split": split_rule(index, data, seed),
-        **describe_values(train, kind, raw.full_scale),
-        **card_entries(files),
-        "sha256": digest_shards(out),
-    }
-    write_json(out / CARD, card)
+    card = DataCard.model_validate(
+        {
+            "source": data.source,
+            "task": data.task,
+            **describe_samples(raw, index, splits, duplicates),
+            "split": split_rule(index, data, seed),
+            **describe_values(train, kind, raw.full_scale),
+            **card_entries(files),
+            "sha256": digest_shards(out),
+        }
+    )
+    card.write(out)
     return card
 
 

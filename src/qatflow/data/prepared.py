@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from qatflow.artifacts import Array, read_json, verify
-from qatflow.data.card import CARD
+from qatflow.artifacts import Array, verify
+from qatflow.data.card import DataCard
 from qatflow.data.preprocessing import Preprocessing
 from qatflow.data.shards import ShardReader
 
@@ -108,7 +107,7 @@ class PreparedData:
         preprocessing: From raw samples to model inputs.
     """
 
-    card: dict[str, Any]
+    card: DataCard
     train: Split
     val: Split
     test: Split
@@ -121,7 +120,7 @@ class PreparedData:
     @property
     def feature_names(self) -> tuple[str, ...]:
         """Names of the columns, where samples are vectors and the data named them; else empty."""
-        names = tuple(self.card.get("feature_names", ()))
+        names = self.card.feature_names
         return names if (len(names),) == self.input_shape else ()
 
     def suits(self, outputs: int) -> bool:
@@ -136,22 +135,22 @@ def open_prepared(directory: Path) -> PreparedData:
         ArtifactError: If a file is missing or was altered.
     """
     verify(directory)
-    card = read_json(directory / CARD)
-    preprocessing = Preprocessing.from_dict(card["preprocessing"])
+    card = DataCard.read(directory)
+    preprocessing = card.preprocessing
     outputs = {
-        "classification": len(card["class_names"]),
-        "multi_label": len(card["class_names"]),
-        "regression": math.prod(card["y_shape"]),
-        "anomaly": math.prod(card["x_shape"]),
+        "classification": len(card.class_names),
+        "multi_label": len(card.class_names),
+        "regression": math.prod(card.y_shape),
+        "anomaly": math.prod(card.x_shape),
     }
     return PreparedData(
         card=card,
         train=Split(directory / "train", preprocessing),
         val=Split(directory / "val", preprocessing),
         test=Split(directory / "test", preprocessing),
-        task=card["task"],
-        class_names=tuple(card["class_names"]),
-        input_shape=tuple(card["x_shape"]),
-        num_outputs=outputs[card["task"]],
+        task=card.task,
+        class_names=card.class_names,
+        input_shape=card.x_shape,
+        num_outputs=outputs[card.task],
         preprocessing=preprocessing,
     )

@@ -1,6 +1,6 @@
 """How raw samples become the model's float32 input: one scale and offset, or one for each feature."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,15 +21,6 @@ class Preprocessing:
         """Return raw samples (n, *shape) of any real dtype as float32 model inputs of the same shape."""
         scale, offset = np.array(self.scale, np.float32), np.array(self.offset, np.float32)
         return np.asarray(x.astype(np.float32) * scale + offset)
-
-    def to_dict(self) -> dict[str, list[float]]:
-        """Return JSON-like values."""
-        return {"scale": list(self.scale), "offset": list(self.offset)}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Sequence[float]]) -> "Preprocessing":
-        """Read what `to_dict` returned."""
-        return cls(tuple(values["scale"]), tuple(values["offset"]))
 
 
 def choose_normalization(asked: str, full_scale: float | None, x_shape: Sequence[int]) -> str:

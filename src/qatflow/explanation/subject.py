@@ -63,7 +63,7 @@ def open_field(data: PreparedData, wanted: ExplainParams) -> Field:
     Raises:
         ParamsError: If the wanted fill does not suit the data.
     """
-    return field_of(data.input_shape, data.card.get("feature_names", ()), data.train, wanted)
+    return field_of(data.input_shape, data.card.feature_names, data.train, wanted)
 
 
 def field_of(shape: tuple[int, ...], features: Sequence[str], typical: Typical, wanted: ExplainParams) -> Field:

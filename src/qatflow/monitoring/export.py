@@ -70,7 +70,7 @@ def export_window(
         fsync_directory(folder)
     finally:
         temporary.unlink(missing_ok=True)
-    normalize = {"data.normalize": data.card["normalization"]}
+    normalize = {"data.normalize": data.card.normalization}
     return path, {"data.source": "arrays", "data.path": str(path), "data.max_samples": None, **normalize}
 
 
@@ -107,6 +107,6 @@ def _raw(split: Split) -> Array:
 def _joined(before: Array, after: Array, data: PreparedData) -> Array:
     """Return both; as uint8 where the data's full scale is that of bytes, so that it stays known."""
     both = np.concatenate([before, after])
-    if data.card["full_scale"] == 255.0 and both.ndim == 4 and both.size:
+    if data.card.full_scale == 255.0 and both.ndim == 4 and both.size:
         return np.asarray(np.clip(np.rint(both), 0, 255), np.uint8)
     return both

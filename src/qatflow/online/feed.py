@@ -64,7 +64,7 @@ def open_pool(source: str) -> Pool:
     if prepared.is_dir():
         data = open_prepared(prepared)
         x = data.train.raw(np.arange(data.train.count))
-        return Pool(x.astype(data.card["x_dtype"]), data.train.labels())
+        return Pool(x.astype(data.card.x_dtype), data.train.labels())
     if source.endswith(".npz"):
         return _pool_of(source, DataParams(source="arrays", path=source))
     raise DataError(f"'{source}' is no source of samples; expected digits, a folder with artifacts/prepare, or an .npz")

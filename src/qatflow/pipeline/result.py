@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from qatflow import artifacts, params_file
-from qatflow.data.card import CARD, card_notes
+from qatflow.data.card import DataCard, card_notes
 from qatflow.deploy.base import where
 from qatflow.errors import hidden
 from qatflow.evaluation.alarm import ALARM
@@ -48,7 +48,7 @@ def say_result(screen: Screen, root: Path) -> None:
 
 def _notes(root: Path, params: Params) -> Iterator[str]:
     """Yield what the user may not have meant."""
-    card = artifacts.read_json(root / "artifacts" / "prepare" / CARD)
+    card = DataCard.read(root / "artifacts" / "prepare")
     yield from card_notes(card, str(params.data.path))
     if params.release.name == ReleaseParams().name and params.data.source != DataParams().source:
         yield f"the model is called '{params.release.name}'; --set release.name=… gives it a name of your own"

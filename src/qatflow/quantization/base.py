@@ -53,7 +53,7 @@ class Work:
 
     def surveyed(self, model: keras.Model, bits: int = 8) -> Reach:
         """Return how far the grid of a float model's input is to reach; `bits` are those of the input."""
-        names = self.data.card.get("feature_names", ())
+        names = self.data.card.feature_names
         return survey(model, self.calibration(), self.data.task, bits, names)
 
 

@@ -127,7 +127,7 @@ def build_bundle(
         input=Tensor.of(runner.input),
         output=Tensor.of(runner.output),
         preprocessing=Preprocessing(scale=data.preprocessing.scale, offset=data.preprocessing.offset),
-        split=data.card.get("split"),
+        split=data.card.split,
         metric=metric,
         score=candidate.score,
         float_score=None if evaluation.float_model is None else evaluation.float_model.score,

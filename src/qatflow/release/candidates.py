@@ -52,7 +52,7 @@ class Inputs:
             [name, candidate.sha256, candidate.evaluation.to_dict(), candidate.timings.to_dict(), candidate.explanation]
             for name, candidate in sorted(self.candidates.items())
         ]
-        return artifacts.digest([self.data.card["sha256"], measured])
+        return artifacts.digest([self.data.card.sha256, measured])
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def read_inputs(root: Path, params: Params, data_md5: str | None) -> Inputs:
     candidates = _explained(home / EXPLAIN, candidates)
     candidates = {name: replace(one, is_foreign=params.is_foreign) for name, one in candidates.items()}
     params_sha256 = artifacts.digest(params.model_dump(mode="json"))
-    origin = _Origin(home, git_commit(root), uncommitted(root), params_sha256, data.card["sha256"], data_md5)
+    origin = _Origin(home, git_commit(root), uncommitted(root), params_sha256, data.card.sha256, data_md5)
     return Inputs(
         candidates=candidates,
         lineage={name: _lineage(origin, candidate) for name, candidate in candidates.items()},

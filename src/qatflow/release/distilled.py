@@ -137,7 +137,7 @@ def _lineage(teacher: Bundle, lesson: Lesson, own: OwnData, data: PreparedData) 
     return Lineage(
         git_commit=None,
         params_sha256=artifacts.digest(taught),
-        data_sha256=data.card["sha256"],
+        data_sha256=data.card.sha256,
         data_md5=None,
         stages={},
     )

@@ -125,7 +125,7 @@ def _lineage(candidate: Candidate, data: PreparedData, seed: int) -> Lineage:
     return Lineage(
         git_commit=None,
         params_sha256=artifacts.digest({"combine": candidate.ensemble["combine"], "seed": seed}),
-        data_sha256=data.card["sha256"],
+        data_sha256=data.card.sha256,
         data_md5=None,
         stages={},
         members=members,

@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from qatflow.data.card import SplitRule
 from qatflow.tflite.runtime import TensorSpec
 
 MAX_FILE_BYTES = 2**31
@@ -97,14 +98,6 @@ class Lineage(Section):
     @model_serializer(mode="wrap")
     def _without_none(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return _without_empty(write(self), "members", "uncommitted")
-
-
-class SplitRule(Section):
-    """What decided, besides its content, on which side a sample fell; see `data.splits.carve`."""
-
-    seed: int
-    val_fraction: Finite
-    test_fraction: Finite
 
 
 class BundleManifest(Section):

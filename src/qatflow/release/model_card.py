@@ -5,9 +5,7 @@ What no pipeline can know, such as the intended use, comes from the parameters `
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from qatflow.data.card import DataCard
 from qatflow.params.release import CardParams
 from qatflow.release import card_analyses
 from qatflow.release.base import Candidate
@@ -24,7 +22,7 @@ RECONSTRUCTION = "R² of the reconstruction (the data have no anomalies to tell 
 FEW_SAMPLES = 30
 
 
-def render(manifest: BundleManifest, candidate: Candidate, card: Mapping[str, Any], said: CardParams) -> str:
+def render(manifest: BundleManifest, candidate: Candidate, card: DataCard, said: CardParams) -> str:
     """Return the card as Markdown; equal arguments give equal bytes.
 
     Args:
@@ -114,26 +112,26 @@ def _metrics(manifest: BundleManifest, candidate: Candidate) -> list[str]:
     return lines + ([] if ece is None else [f"- expected calibration error: {ece:.4f}"])
 
 
-def _evaluation_data(manifest: BundleManifest, candidate: Candidate, card: Mapping[str, Any]) -> list[str]:
-    found = card["duplicates"]
+def _evaluation_data(manifest: BundleManifest, candidate: Candidate, card: DataCard) -> list[str]:
+    found = card.duplicates
     unseen, same = "never used in training", ", the same as in training"
     if candidate.is_foreign:
         unseen, same = "not used to quantize it; whether its float model was trained on them is not known here", ""
     return [
-        f"- test split of {code(card['source'])}: {manifest.samples} samples, {unseen}",
-        f"- samples found in more than one split: {found['across']}; dropped as duplicates: {found['dropped']}",
-        f"- preprocessing: {plain(card['normalization'])}{same}",
+        f"- test split of {code(card.source)}: {manifest.samples} samples, {unseen}",
+        f"- samples found in more than one split: {found.across}; dropped as duplicates: {found.dropped}",
+        f"- preprocessing: {plain(card.normalization)}{same}",
     ]
 
 
-def _training_data(candidate: Candidate, card: Mapping[str, Any]) -> list[str]:
-    samples, counts = card["samples"], card["class_counts"].get("train", {})
+def _training_data(candidate: Candidate, card: DataCard) -> list[str]:
+    samples, counts = card.samples, card.class_counts.get("train", {})
     foreign = "- the float model came from elsewhere, and what it was trained on is not known here; to quantize it:"
     use = "to calibrate and train" if candidate.is_foreign else "to train"
     lines = [
         *([foreign] if candidate.is_foreign else []),
-        f"- {code(card['source'])}: {samples['train']} samples {use}, {samples['val']} to validate",
-        f"- data SHA-256 {code(card['sha256'])}",
+        f"- {code(card.source)}: {samples['train']} samples {use}, {samples['val']} to validate",
+        f"- data SHA-256 {code(card.sha256)}",
     ]
     if counts:
         least, most = (choose(counts, key=lambda name: counts[name]) for choose in (min, max))
@@ -160,10 +158,10 @@ def _ethics(said: CardParams) -> list[str]:
     ]
 
 
-def _caveats(manifest: BundleManifest, candidate: Candidate, card: Mapping[str, Any], said: CardParams) -> list[str]:
+def _caveats(manifest: BundleManifest, candidate: Candidate, card: DataCard, said: CardParams) -> list[str]:
     classes = candidate.evaluation.metrics.per_class
     few = [plain(name) for name, found in classes.items() if found.support < FEW_SAMPLES]
-    conflicts = card["duplicates"]["conflicting_labels"]
+    conflicts = card.duplicates.conflicting_labels
     return [
         f"- {stated(said.caveats)}",
         "- other kernels may differ by one step of the output tensor; check with the golden samples on the device",

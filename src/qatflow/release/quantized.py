@@ -112,7 +112,7 @@ def _lineage(result: SearchResult) -> Lineage:
     return Lineage(
         git_commit=None,
         params_sha256=artifacts.digest(wanted),
-        data_sha256=result.data.card["sha256"],
+        data_sha256=result.data.card.sha256,
         data_md5=None,
         stages={},
     )

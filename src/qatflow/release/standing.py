@@ -110,7 +110,7 @@ def measure_champion(registry: Registry, number: int, inputs: Inputs, into: Path
     if not _is_comparable(bundle, inputs.data):
         return _champion(version, bundle, None)
     found = answers(inputs.data.task, *judge(bundle, inputs.data))
-    fair = bundle.manifest.split is not None or inputs.data.card.get("split") is None
+    fair = bundle.manifest.split is not None or inputs.data.card.split is None
     return replace(_champion(version, bundle, found.on(_unseen(bundle, inputs.data))), is_fair=fair)
 
 
@@ -120,7 +120,7 @@ def _unseen(bundle: Bundle, data: PreparedData) -> Array | None:
     A sample's content decides its side. Data that were split by the same rule need no look.
     """
     rule, order = bundle.manifest.split, _own_order(bundle, data)
-    if rule is None or (rule.model_dump() == data.card.get("split") and order is None):
+    if rule is None or (rule == data.card.split and order is None):
         return None
     columns = slice(None) if order is None else order
     chunks = (data.test.stored(rows)[..., columns] for rows in data.test.row_batches(BATCH_SIZE))

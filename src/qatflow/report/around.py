@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from qatflow import artifacts
+from qatflow.data.card import DataCard
 from qatflow.data.prepared import PreparedData
 from qatflow.errors import DataError
 from qatflow.release.bundle import Bundle
@@ -23,8 +24,7 @@ def data_of(bundle: Bundle, *near: Path) -> PreparedData | None:
         ArtifactError: If they were altered.
     """
     for prepared in _outputs("prepare", near):
-        card = artifacts.read_json(prepared / "data_card.json")
-        if card.get("sha256") == bundle.manifest.lineage.data_sha256:
+        if DataCard.read(prepared).sha256 == bundle.manifest.lineage.data_sha256:
             try:
                 return open_for(bundle.manifest, prepared, str(prepared))
             except DataError:

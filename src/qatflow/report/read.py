@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from qatflow import artifacts
+from qatflow.data.card import DataCard
 from qatflow.errors import ArtifactError
 from qatflow.evaluation.alarm import ALARM
 from qatflow.evaluation.result import Evaluation, ModelFigures, Timings
@@ -59,7 +60,7 @@ class Run:
     """
 
     home: Path
-    card: Record
+    card: DataCard
     history: History
     transfer: Record
     variants: tuple[Variant, ...]
@@ -84,7 +85,7 @@ class Run:
     @property
     def task(self) -> str:
         """`classification`, `regression` or `anomaly`."""
-        return str(self.card["task"])
+        return self.card.task
 
     def optional(self, folder: str) -> Path | None:
         """Return a folder under `artifacts/` that not every run has, verified; None where there is none.
@@ -121,7 +122,7 @@ def read_run(root: Path, variants: Sequence[str]) -> Run:
     _check_same_variants(receipt, [*variants, *combined])
     return Run(
         home=home,
-        card=artifacts.read_json(home / "prepare" / "data_card.json"),
+        card=DataCard.read(home / "prepare"),
         history=artifacts.read_json(home / "pretrain" / "history.json"),
         transfer={name: artifacts.read_json(home / "transfer" / f"{name}.json") for name in ("history", "transfer")},
         variants=tuple(_read_variant(home, name) for name in [*variants, *combined]),

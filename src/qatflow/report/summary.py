@@ -20,11 +20,11 @@ def summarize(run: Run) -> Record:
     return {
         "verdict": verdict(run).replace(wording.SPACE, " "),
         "task": run.task,
-        "classes": run.card["class_names"],
+        "classes": list(run.card.class_names),
         "float": float_summary(run),
         "champion": champion_summary(run),
         "variants": {variant.name: variant_summary(run, variant) for variant in run.variants},
-        "lineage": {"data_sha256": run.card["sha256"], "manifests": run.manifests, "bundle": run.lineage},
+        "lineage": {"data_sha256": run.card.sha256, "manifests": run.manifests, "bundle": run.lineage},
         **({"online": course_summary(run.course)} if run.course else {}),
     }
 

@@ -89,13 +89,13 @@ def _is_slower(_: Run, variant: Variant) -> Iterator[str]:
 
 
 def _is_ambiguous(run: Run, _: Variant) -> Iterator[str]:
-    count = run.card["duplicates"]["conflicting_labels"]
+    count = run.card.duplicates.conflicting_labels
     if count:
         yield f"The data hold {count:,} samples twice with different labels: somebody was wrong."
 
 
 def _is_unbalanced(run: Run, _: Variant) -> Iterator[str]:
-    counts: Mapping[str, int] = run.card["class_counts"].get("train", {})
+    counts: Mapping[str, int] = run.card.class_counts.get("train", {})
     most, least = (max(counts, key=lambda n: counts[n]), min(counts, key=lambda n: counts[n])) if counts else ("", "")
     if counts and counts[most] > IMBALANCE * max(counts[least], 1):
         yield f"Few {least}: {counts[least]:,} training samples, against {counts[most]:,} of {most}."

@@ -39,7 +39,7 @@ def without_labels(data: DataParams, folder: Path) -> DataParams:
 
 def as_anomaly(data: PreparedData, source: str) -> PreparedData:
     """Return data that were prepared by `without_labels` as data of an autoencoder: all samples normal."""
-    card = data.card | {"task": "anomaly", "source": source}
+    card = data.card.model_copy(update={"task": "anomaly", "source": source})
     return replace(data, task="anomaly", num_outputs=int(np.prod(data.input_shape)), card=card)
 
 

@@ -4,13 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from qatflow import artifacts
 from qatflow.adapters.mlflow_stages import RunTracker, figures, finished_stages
 from qatflow.params.quantize import QuantizeParams
 from qatflow.params.root import Params
 from qatflow.release.receipt import Receipt, Shipped
 from qatflow.release.select import Verdict
-from tests.unit.release.fabricate import candidate, changed
+from tests.unit.release.fabricate import candidate, changed, digits
 
 
 def test_numbers_of_two_levels_become_metrics() -> None:
@@ -43,8 +42,7 @@ def test_the_parent_run_carries_the_champions_figures_and_the_verdict(tmp_path: 
     changed(candidate(), float={"score": 0.98}).evaluation.write(home / "evaluate" / "ptq_w8a8")
     (home / "release").mkdir()
     (home / "prepare").mkdir()
-    card = {"task": "classification", "source": "digits", "sha256": "a" * 64, "files": [], "samples": {}}
-    artifacts.write_json(home / "prepare" / "data_card.json", card)
+    digits().card.write(home / "prepare")
     receipt.write(home / "release")
     run = RunTracker(tmp_path, Params(), "nightly")
     parent = run.parent()

@@ -98,14 +98,14 @@ def test_the_data_set_is_recorded_with_dvcs_digest_and_a_source_that_mlflow_can_
     from mlflow.data import get_source
 
     (recorded,) = tracker.client.get_run(run_id).inputs.dataset_inputs
-    assert (recorded.dataset.name, recorded.dataset.digest) == ("digits", card["sha256"][:36])
+    assert (recorded.dataset.name, recorded.dataset.digest) == ("digits", card.sha256[:36])
     assert {tag.key: tag.value for tag in recorded.tags}["dvc.md5"] == "0123abcd.dir"
-    assert get_source(recorded.dataset).uri == card["files"][0]["path"]
+    assert get_source(recorded.dataset).uri == card.files[0].path
 
 
 def test_a_data_set_that_dvc_does_not_track_has_no_such_tag(tracker: MlflowTracker):
     with tracker.child_run(None, "prepare", {}) as run_id:
-        tracker.log_dataset(run_id, digits().card | {"files": []}, None)
+        tracker.log_dataset(run_id, digits().card.model_copy(update={"files": ()}), None)
 
     (recorded,) = tracker.client.get_run(run_id).inputs.dataset_inputs
     assert [tag.key for tag in recorded.tags] == ["mlflow.data.context"]

@@ -1,6 +1,5 @@
 """The prepare stage from files to card and shards."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,8 +7,11 @@ import numpy as np
 import pytest
 
 from qatflow.artifacts import Array
+from qatflow.data.card import DataCard
+from qatflow.data.duplicates import Duplicates
 from qatflow.data.prepare import prepare_data
 from qatflow.data.prepared import PreparedData
+from qatflow.data.preprocessing import Preprocessing
 from qatflow.errors import DataError, ParamsError
 from qatflow.params.data import DataParams
 from qatflow.progress import silent
@@ -22,18 +24,18 @@ Labelled = tuple[Array, Array]
 def test_card_of_the_digits(prepare: Prepare) -> None:
     card = prepare().card
 
-    assert card["samples"] == {"train": 1186, "val": 251, "test": 360}
-    assert sum(card["class_counts"]["train"].values()) == 1186
-    assert (card["x_shape"], card["x_dtype"], card["y_shape"]) == ([8, 8, 1], "uint8", [])
-    assert (card["normalization"], card["preprocessing"]) == ("unit", {"scale": [0.0625], "offset": [0.0]})
-    assert (card["value_range"]["min"], card["value_range"]["max"], card["full_scale"]) == (0.0, 16.0, 16.0)
-    assert [file["path"] for file in card["files"]] == ["sklearn/datasets/data/digits.csv.gz"]
+    assert card.samples == {"train": 1186, "val": 251, "test": 360}
+    assert sum(card.class_counts["train"].values()) == 1186
+    assert (card.x_shape, card.x_dtype, card.y_shape) == ((8, 8, 1), "uint8", ())
+    assert (card.normalization, card.preprocessing) == ("unit", Preprocessing((0.0625,), (0.0,)))
+    assert (card.value_range.min, card.value_range.max, card.full_scale) == (0.0, 16.0, 16.0)
+    assert [file.path for file in card.files] == ["sklearn/datasets/data/digits.csv.gz"]
 
 
 def test_card_is_what_is_written(tmp_path: Path) -> None:
     card = prepare_data(DataParams(), "auto", 42, tmp_path)
 
-    assert json.loads((tmp_path / "data_card.json").read_text()) == card
+    assert DataCard.read(tmp_path) == card
 
 
 def test_equal_seed_equal_bytes_other_seed_other_splits(tmp_path: Path) -> None:
@@ -44,7 +46,7 @@ def test_equal_seed_equal_bytes_other_seed_other_splits(tmp_path: Path) -> None:
     assert first == second
     for path in sorted((tmp_path / "a").rglob("*.npy")):
         assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()
-    assert first["sha256"] != other["sha256"]
+    assert first.sha256 != other.sha256
 
 
 def test_path_stays_as_the_user_wrote_it(
@@ -53,7 +55,7 @@ def test_path_stays_as_the_user_wrote_it(
     save_npz(x=labelled[0], y=labelled[1])
     monkeypatch.chdir(tmp_path)
 
-    assert prepare(source="arrays", path="data.npz").card["files"][0]["path"] == "data.npz"
+    assert prepare(source="arrays", path="data.npz").card.files[0].path == "data.npz"
 
 
 def test_unknown_source_names_the_nearest(tmp_path: Path) -> None:
@@ -66,8 +68,8 @@ def test_duplicates_across_splits(save_npz: Save, labelled: Labelled, prepare: P
     path = save_npz(x_train=x, y_train=y, x_test=np.vstack([x[:6], x[50:] + 1]), y_test=np.r_[y[:6], y[50:]])
     card = prepare(source="arrays", path=path).card
 
-    assert card["duplicates"] == {"within": 0, "across": 6, "dropped": 6, "conflicting_labels": 0}
-    assert card["samples"]["train"] + card["samples"]["val"] == 54
+    assert card.duplicates == Duplicates(within=0, across=6, dropped=6, conflicting_labels=0)
+    assert card.samples["train"] + card.samples["val"] == 54
     with pytest.raises(DataError, match="6 different samples are in more than one split"):
         prepare(source="arrays", path=path, duplicates="refuse")
 
@@ -76,7 +78,7 @@ def test_mislabelled_samples_are_counted(save_npz: Save, labelled: Labelled, pre
     x, y = labelled
     path = save_npz(x=np.vstack([x, x[:4]]), y=np.r_[y, (y[:4] + 1) % 3])
 
-    assert prepare(source="arrays", path=path).card["duplicates"]["conflicting_labels"] == 4
+    assert prepare(source="arrays", path=path).card.duplicates.conflicting_labels == 4
 
 
 def test_constant_features_are_counted_and_harmless(save_npz: Save, labelled: Labelled, prepare: Prepare) -> None:
@@ -84,14 +86,14 @@ def test_constant_features_are_counted_and_harmless(save_npz: Save, labelled: La
     x[:, 2] = 5.0
     data = prepare(source="arrays", path=save_npz(x=x, y=y))
 
-    assert data.card["constant_features"] == 1
-    assert data.card["normalization"] == "standard"
+    assert data.card.constant_features == 1
+    assert data.card.normalization == "standard"
     assert (data.train.arrays()[0][:, 2] == 0).all()
 
 
 def test_imbalance_of_100_to_1_keeps_the_rare_class_everywhere(save_npz: Save, prepare: Prepare) -> None:
     x = np.random.default_rng(0).normal(size=(1010, 2))
-    counts = prepare(source="arrays", path=save_npz(x=x, y=np.repeat([0, 1], [1000, 10]))).card["class_counts"]
+    counts = prepare(source="arrays", path=save_npz(x=x, y=np.repeat([0, 1], [1000, 10]))).card.class_counts
 
     assert sum(counts[split]["1"] for split in ("train", "val", "test")) == 10
     assert min(counts[split]["1"] for split in ("train", "val", "test")) >= 1
@@ -100,8 +102,8 @@ def test_imbalance_of_100_to_1_keeps_the_rare_class_everywhere(save_npz: Save, p
 def test_max_samples_caps_each_split(prepare: Prepare) -> None:
     card = prepare(max_samples=50).card
 
-    assert card["samples"] == {"train": 50, "val": 50, "test": 50}
-    assert set(card["class_counts"]["train"].values()) == {5}
+    assert card.samples == {"train": 50, "val": 50, "test": 50}
+    assert set(card.class_counts["train"].values()) == {5}
 
 
 def test_anomaly_counts(save_npz: Save, labelled: Labelled, prepare: Prepare) -> None:
@@ -109,9 +111,9 @@ def test_anomaly_counts(save_npz: Save, labelled: Labelled, prepare: Prepare) ->
     y = np.repeat([0, 1], [50, 10])
     card = prepare(source="arrays", path=save_npz(x=x, y=y), task="anomaly").card
 
-    assert card["class_counts"]["test"]["anomaly"] == 10
-    assert card["class_counts"]["test"]["normal"] > 0
-    assert card["class_counts"]["train"]["anomaly"] == card["class_counts"]["val"]["anomaly"] == 0
+    assert card.class_counts["test"]["anomaly"] == 10
+    assert card.class_counts["test"]["normal"] > 0
+    assert card.class_counts["train"]["anomaly"] == card.class_counts["val"]["anomaly"] == 0
 
 
 @pytest.mark.parametrize(

@@ -42,8 +42,8 @@ def test_it_can_be_prepared_as_this_projects_data(recorded: Rows, tmp_path: Path
 
     assert path.name == f"window-{window_digest(recorded)[:16]}.npz"
     assert data.class_names == digits().class_names
-    assert data.card["normalization"] == "unit"
-    before, after = (sum(d.card["samples"].values()) for d in (digits(), data))
+    assert data.card.normalization == "unit"
+    before, after = (sum(d.card.samples.values()) for d in (digits(), data))
     assert before + 300 <= after <= before + 350
     assert data.train.raw(np.arange(data.train.count)).max() == pytest.approx(20, abs=0.1)
 
@@ -88,7 +88,7 @@ def test_inputs_of_another_shape_are_refused(recorded: Rows, tmp_path: Path):
 
 
 def test_records_of_a_table_join_their_columns_by_name_and_the_names_go_on(brightness, tmp_path: Path):
-    data = replace(brightness, card=brightness.card | {"feature_names": list(COLUMNS)})
+    data = replace(brightness, card=brightness.card.model_copy(update={"feature_names": tuple(COLUMNS)}))
     x = np.random.default_rng(0).uniform(size=(40, 64)).astype(np.float32)
     same, turned = rows(x, x.mean(axis=1)), rows(x[:, ::-1], x.mean(axis=1))
 

@@ -101,7 +101,7 @@ def test_the_flatbuffer_has_these_weights_and_computes_what_the_device_form_does
 def test_a_strategy_takes_it_from_the_parameters(strategy, wanted, sequence, samples):
     model = sequence((12,), layers.Dense(6, activation="relu", name="a"), layers.Dense(6, name="b"))
     work = Work(
-        SimpleNamespace(train=Given(samples((12,))), card={}, task="regression"),
+        SimpleNamespace(train=Given(samples((12,))), card=SimpleNamespace(feature_names=()), task="regression"),
         QuantizeParams(dense="per_channel"),
         seed=0,
     )

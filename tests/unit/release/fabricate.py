@@ -109,7 +109,7 @@ def lineage() -> Lineage:
     """Return where the fabricated models came from."""
     stages = {"prepare": artifacts.sha256_bytes(b"prepare")}
     return Lineage(
-        git_commit="9f1c2e7", params_sha256="a" * 64, data_sha256=digits().card["sha256"], data_md5=None, stages=stages
+        git_commit="9f1c2e7", params_sha256="a" * 64, data_sha256=digits().card.sha256, data_md5=None, stages=stages
     )
 
 
@@ -139,7 +139,7 @@ def regressor(folder: Path, data: PreparedData, columns: tuple[str, ...] = COLUM
     """Build a bundle of the golden regressor, whose inputs are named, in the new folder `folder / "bundle"`."""
     evaluation = {"score": 0.9, "samples": 10, "task": "regression"}
     made = changed(candidate(), model=flatbuffer("regressor"), **evaluation)
-    named = replace(data, card=data.card | {"feature_names": list(columns)})
+    named = replace(data, card=data.card.model_copy(update={"feature_names": tuple(columns)}))
     return build_bundle(folder / "bundle", made, named, lineage())
 
 

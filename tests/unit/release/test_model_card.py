@@ -75,7 +75,7 @@ def test_names_from_data_are_escaped():
     one, data = candidate(), digits()
     first = one.evaluation.metrics.per_class["0"].to_dict()
     hostile = changed(one, metrics={"per_class": {HOSTILE: first | {"recall": 0.5}, "b": first}, "ece": 0.1})
-    card = data.card | {"source": HOSTILE, "class_counts": {"train": {HOSTILE: 3, "b": 9}}}
+    card = data.card.model_copy(update={"source": HOSTILE, "class_counts": {"train": {HOSTILE: 3, "b": 9}}})
     text = render(_manifest(strategy=HOSTILE), hostile, card, CardParams())
 
     assert "<img" not in text.replace(code(HOSTILE), "")
@@ -90,7 +90,7 @@ def test_equal_inputs_give_equal_bytes(tmp_path: Path):
 
 def test_few_samples_and_faults_of_the_data_are_caveats():
     data, one = digits(), candidate()
-    card = data.card | {"duplicates": data.card["duplicates"] | {"conflicting_labels": 2}}
+    card = data.card.model_copy(update={"duplicates": replace(data.card.duplicates, conflicting_labels=2)})
     per_class = {"few": one.evaluation.metrics.per_class["0"].to_dict() | {"support": 4}}
     text = render(_manifest(), changed(one, metrics={"per_class": per_class}), card, CardParams())
 

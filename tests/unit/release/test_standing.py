@@ -127,9 +127,13 @@ def test_columns_in_another_order_are_put_back_into_its_own(brightness, tmp_path
         def stored(self, rows: np.ndarray):
             return brightness.test.stored(rows)[:, ::-1]
 
-    same = measure(registry, tmp_path / "a", replace(brightness, card=brightness.card | {"feature_names": COLUMNS}))
-    data = replace(brightness, test=Turned(), card=brightness.card | {"feature_names": list(turned)})
+    same = measure(
+        registry,
+        tmp_path / "a",
+        replace(brightness, card=brightness.card.model_copy(update={"feature_names": tuple(COLUMNS)})),
+    )
+    data = replace(brightness, test=Turned(), card=brightness.card.model_copy(update={"feature_names": tuple(turned)}))
     other = measure(registry, tmp_path / "b", data)
     assert (other.score, other.answers.rows) == (same.score, None)
-    data = replace(brightness, card=brightness.card | {"feature_names": ["other", *COLUMNS[1:]]})
+    data = replace(brightness, card=brightness.card.model_copy(update={"feature_names": ("other", *COLUMNS[1:])}))
     assert measure(registry, tmp_path / "c", data).score is None

@@ -3,6 +3,7 @@ import shutil
 import pytest
 
 from qatflow import artifacts
+from qatflow.data.card import DataCard
 from qatflow.errors import ArtifactError
 from qatflow.report.read import read_run
 
@@ -22,7 +23,7 @@ def test_a_run_holds_what_the_stages_wrote(run, default_run):
     home = default_run.root / "artifacts"
     assert [variant.name for variant in run.variants] == list(default_run.params.quantize.variants)
     assert [bool(variant.history) for variant in run.variants] == [False, True, True]
-    assert run.card == artifacts.read_json(home / "prepare" / "data_card.json")
+    assert run.card == DataCard.read(home / "prepare")
     assert run.float_model.size_bytes == 78_212
     assert run.lineage["git_commit"] == "9f1c2e7"
     assert run.manifests["release"] == artifacts.sha256_file(home / "release" / "manifest.json")

@@ -19,7 +19,7 @@ def changed(run):
     def change(evaluation=None, timings=None, card=None):
         variants = list(run.variants)
         variants[FOCUS] = remeasured(variants[FOCUS], evaluation or {}, timings or {})
-        return replace(run, variants=tuple(variants), card=run.card | (card or {}))
+        return replace(run, variants=tuple(variants), card=run.card.model_copy(update=card or {}))
 
     return change
 
@@ -67,8 +67,8 @@ def test_few_samples_rough_figures_and_poor_confidence_are_told(changed, run):
 
 def test_slowness_and_faults_of_the_data_are_told(changed, run):
     card = {
-        "duplicates": run.card["duplicates"] | {"conflicting_labels": 3},
-        "class_counts": run.card["class_counts"] | {"train": {"cat": 900, "dog": 12}},
+        "duplicates": replace(run.card.duplicates, conflicting_labels=3),
+        "class_counts": run.card.class_counts | {"train": {"cat": 900, "dog": 12}},
     }
     assert told(changed(timings={"latency_ratio": 1.5}, card=card)) == [
         "It is 1.5\u00d7 slower than float on the machine of this run; measure it on the device.",

@@ -113,7 +113,7 @@ def test_sigmoids_and_rows_of_zeros_and_ones_are_multi_label():
     taken = take_inputs(built((6,), layers.Dense(3, activation="sigmoid")), (X, y), Options())
 
     assert (taken.data.task, taken.data.class_names, taken.notes) == ("multi_label", ("0", "1", "2"), ())
-    assert sum(taken.data.card["class_counts"]["train"].values()) == taken.data.train.labels().sum()
+    assert sum(taken.data.card.class_counts["train"].values()) == taken.data.train.labels().sum()
 
 
 def test_sigmoids_of_one_class_each_become_a_softmax_that_picks_the_same():
@@ -159,7 +159,7 @@ def test_an_autoencoder_takes_tables_without_labels_and_folders(tmp_path):
 
     images = folder_of_images(tmp_path / "images")
     model = built((8, 8, 3), layers.Conv2D(3, 3, padding="same"))
-    assert take_inputs(model, images, Options()).data.card["source"] == "image_folder"
+    assert take_inputs(model, images, Options()).data.card.source == "image_folder"
 
 
 def folder_of_images(root):

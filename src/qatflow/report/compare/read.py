@@ -72,7 +72,7 @@ def side_of(bundle: Bundle, data: PreparedData | None, *, measured: bool = False
         float_score=None if measured else manifest.float_score,
         model=model,
         models={model.name: model},
-        data_sha256=data.card["sha256"] if measured and data is not None else manifest.lineage.data_sha256,
+        data_sha256=data.card.sha256 if measured and data is not None else manifest.lineage.data_sha256,
         params={},
         lineage=dict(flatten(lineage)),
     )
@@ -110,11 +110,11 @@ def _read_project(path: Path) -> Side:
         path=str(path),
         kind="run",
         task=run.task,
-        classes=tuple(run.card["class_names"]),
+        classes=run.card.class_names,
         float_score=run.float_model.score,
         model=models[summary.focus(run).name],
         models=models,
-        data_sha256=run.card["sha256"],
+        data_sha256=run.card.sha256,
         params=dict(flatten(params.model_dump(mode="json"))),
         lineage=dict(flatten(run.lineage)) | _of_artifacts(run.manifests),
     )

@@ -110,5 +110,5 @@ def _example(run: Run, record: Record, example: Record, shown: Mapping[str, str]
     if record["players"]["kind"] != "patches":
         return attribution.bars(case)
     x = example["input"]
-    picture = data_address(np.array(x)) if x and is_picture(tuple(run.card["x_shape"])) else ""
+    picture = data_address(np.array(x)) if x and is_picture(run.card.x_shape) else ""
     return attribution.heat(case, record["players"]["grid"], picture)

@@ -11,7 +11,7 @@ def lineage(run: Run) -> Record:
     """Return (what, digest) pairs of the run, the flattened lineage of the champion's bundle, and each recipe."""
     models = [("float", run.float_model.sha256), *((v.name, v.evaluation.sha256) for v in run.variants)]
     return {
-        "data": run.card["sha256"],
+        "data": run.card.sha256,
         "models": models,
         "stages": list(run.manifests.items()),
         "bundle": list(flatten(run.lineage)),

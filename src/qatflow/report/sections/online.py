@@ -36,7 +36,7 @@ def online(run: Run) -> Record | None:
         "figures": [figure for figure in (timeline(course), holdout(course)) if figure],
         "candidates": [_candidate(one, last) for one in reversed(course.candidates[-ROWS:])],
         "left_out": max(0, len(course.candidates) - ROWS),
-        "new_classes": [name for name in course.classes if name not in set(run.card["class_names"])],
+        "new_classes": [name for name in course.classes if name not in set(run.card.class_names)],
         "counts": _counts(course),
     }
 

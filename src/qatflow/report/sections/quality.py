@@ -1,9 +1,11 @@
 """What the models get right and wrong on the test split, how sure they are, and what quantization lost."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from qatflow.artifacts import Array
-from qatflow.data.prepared import Preprocessing, Split
+from qatflow.data.prepared import Split
 from qatflow.evaluation.calibration import reliability
 from qatflow.evaluation.result import Metrics
 from qatflow.report import summary, wording
@@ -35,9 +37,9 @@ def quality(run: Run) -> Record:
 
 def _errors(run: Run, models: Models) -> Record:
     """With too many classes for a picture, the most frequent confusions tell more."""
-    names, focus = run.card["class_names"], summary.focus(run)
+    names, focus = run.card.class_names, summary.focus(run)
     pair = [model for model in models if model[0] in {"float", focus.name}]
-    split = Split(run.home / "prepare" / "test", Preprocessing.from_dict(run.card["preprocessing"]))
+    split = Split(run.home / "prepare" / "test", run.card.preprocessing)
     outputs = np.load(focus.measured / "outputs.npy", allow_pickle=False)
     sure = reliability_diagram(focus.name, reliability(split.labels(), outputs))
     few = len(names) <= MOST_CLASSES
@@ -54,7 +56,7 @@ def _errors(run: Run, models: Models) -> Record:
 def _lost(run: Run, variant: Variant, split: Split, outputs: Array) -> Record:
     """Samples that are no pictures are listed by their position."""
     losses = find_lost(split, outputs, (run.home / "transfer" / "model.tflite").read_bytes())
-    names = run.card["class_names"]
+    names = run.card.class_names
     return {
         "name": variant.name,
         "count": len(losses.samples),
@@ -63,7 +65,7 @@ def _lost(run: Run, variant: Variant, split: Split, outputs: Array) -> Record:
     }
 
 
-def _sample(lost: Lost, names: list[str]) -> Record:
+def _sample(lost: Lost, names: Sequence[str]) -> Record:
     return {
         "position": lost.position,
         "truth": names[lost.truth],
@@ -72,7 +74,7 @@ def _sample(lost: Lost, names: list[str]) -> Record:
     }
 
 
-def _recall(pair: Models, names: list[str]) -> Figure:
+def _recall(pair: Models, names: Sequence[str]) -> Figure:
     """A class without a test sample has no recall."""
     (_, reference), (name, metrics) = pair
     tested = [label for label in names if reference.per_class[label].support]

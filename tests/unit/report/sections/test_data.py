@@ -1,3 +1,6 @@
+from dataclasses import replace
+
+from qatflow.data.card import DataFile
 from qatflow.report.sections.data import LISTED_FILES, data
 
 
@@ -26,8 +29,8 @@ def test_anomaly_is_balanced_by_kind(build_run, load):
 
 def test_only_the_first_files_are_listed(build_run, load):
     run = load(build_run())
-    run.card["files"] = [{"path": f"{i}.png", "sha256": "0" * 64, "size_bytes": 1000} for i in range(50)]
-    run.card["files_total"] = 70_000
-    part = data(run)
+    files = tuple(DataFile(path=f"{i}.png", sha256="0" * 64, size_bytes=1000) for i in range(50))
+    card = run.card.model_copy(update={"files": files, "files_total": 70_000})
+    part = data(replace(run, card=card))
     assert len(part["files"]) == LISTED_FILES
     assert part["files_total"] == 70_000
