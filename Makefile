@@ -12,10 +12,10 @@ demo: setup ## the whole loop in demo/: drift, retraining, canary, promotion; un
 	@$(BIN)/python -m examples.demo
 
 test: setup ## everything but the long ones
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "not long"
+	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not long"
 
 test-long: setup ## whole matrices of kills, random models, real cron: what is rare
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m long
+	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder -m long
 
 test-fast: setup ## no training beyond a few steps, no server; under a minute
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not flow and not fault and not long"

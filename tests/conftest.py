@@ -20,23 +20,39 @@ ALONE = {"test_strangers", "test_pages"}
 """Files whose cases share nothing."""
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let tests of a file share a process, and so its fixtures, with `--dist loadgroup`; the long ones begin first."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(key=_rank)
+    """Begin with the long ones."""
+    items.sort(key=lambda item: _rank(item.nodeid))
 
 
-def _group(item: pytest.Item) -> str:
-    folder, file = item.path.parent.name, item.path.stem
-    if folder == "flows":
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """With `--dist loadscope`, let tests share a process, and so its fixtures, as `_group` says.
+
+    The marks of `--dist loadgroup` would do, but pytest-xdist 3.8 does not see them with pytest 9.2.
+    """
+    if config.getvalue("dist") != "loadscope":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Shared(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _group(nodeid)
+
+    return Shared(config, log)
+
+
+def _group(nodeid: str) -> str:
+    """Return what tests have in common that share a process: a file, but for flows and where cases share nothing."""
+    path, _, rest = nodeid.partition("::")
+    file = Path(path).stem
+    if path.startswith("tests/flows/"):
         return FLOWS.get(file, "flows-a")
     if file == "test_strategies":  # a strategy is made once, for all that is asked of it
-        return f"strategy-{getattr(item, 'callspec', None) and item.callspec.params.get('name')}"  # type: ignore[attr-defined]
-    return item.nodeid if file in ALONE else f"{folder}/{file}"
+        return f"strategy {rest.partition('[')[2].partition('-')[0].rstrip(']')}"
+    return nodeid if file in ALONE else path
 
 
-def _rank(item: pytest.Item) -> int:
-    parts = item.path.relative_to(Path(__file__).parent).parts
-    return FIRST.index(parts[0]) if parts[0] in FIRST else len(FIRST)
+def _rank(nodeid: str) -> int:
+    folder = nodeid.split("/")[1] if nodeid.count("/") > 1 else ""
+    return FIRST.index(folder) if folder in FIRST else len(FIRST)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -33,21 +34,22 @@ def swept(clone: Callable[[], Project]) -> tuple[Project, int]:
     project = clone()
     project.set(TINY)
     process = project.start("qatflow", "sweep", "--reason", "one worker is killed")
-    victim = _worker_at_work(project.root, process.pid)
+    victim = _worker_at_work(project.root, process)
     os.kill(victim, signal.SIGKILL)
     assert process.wait(280) == 0, (project.root / "started.log").read_text()
     return project, victim
 
 
-def _worker_at_work(root: Path, flow: int) -> int:
+def _worker_at_work(root: Path, flow: subprocess.Popen[bytes]) -> int:
     """Wait until a trial is under way: its process is in the name of the folder that the float model will lie in."""
     folder = root / ".qatflow/sweep/float"
     deadline = time.monotonic() + 200
     while not (found := [path.name for path in folder.glob(".*.partial")] if folder.exists() else []):
+        assert flow.poll() is None, (root / "started.log").read_text()
         assert time.monotonic() < deadline, (root / "started.log").read_text()
         time.sleep(0.02)
     pid = int(found[0].split("-")[1])
-    assert flow in {parent.pid for parent in psutil.Process(pid).parents()}
+    assert flow.pid in {parent.pid for parent in psutil.Process(pid).parents()}
     return pid
 
 

@@ -81,13 +81,25 @@ def run(root: Path, screen: Screen, reason: str) -> None:
         )
 
 
+@dataclass(frozen=True)
+class _Here:
+    """Holds what stays in this process. A flow goes with its tasks to the workers, which need nothing of it."""
+
+    board: Board | None
+
+    def __reduce__(self) -> tuple[type[_Here], tuple[None]]:
+        return _Here, (None,)
+
+
 def _flow(board: Board) -> Any:
     """Return the flow that runs the trials on the flow's Dask cluster, those that are missing; gives what all gave."""
+    here = _Here(board)
     runner = cast("Any", task_runner(board.project.params.sweep))  # Prefect's types forbid its own runners' futures
 
     @flow(name="sweep", task_runner=runner)
     def sweep() -> list[Result]:
-        return play(board.source, DaskTrials(board.project), board.project, board.heard)
+        mine = cast("Board", here.board)
+        return play(mine.source, DaskTrials(mine.project), mine.project, mine.heard)
 
     return sweep
 
