@@ -12,6 +12,7 @@ FILES = {
     "evaluation.json": "evaluation/result.py",
     "timings.json": "evaluation/result.py",
     "data_card.json": "data/card.py",
+    "figures.json": "sweep/result.py",
 }
 
 
@@ -41,6 +42,18 @@ def read_by_key(tree: ast.Module) -> list[str]:
 
 def test_no_result_is_read_by_key():
     assert {name: read for name, tree in modules() if (read := read_by_key(tree))} == {}
+
+
+def test_no_trial_is_read_by_key():
+    """`result` is a name of many things elsewhere."""
+    keyed = [
+        (name, key)
+        for name, tree in modules()
+        if "sweep" in name or name == "pipeline/dask_trials.py"
+        for owner, key in map(key_of, ast.walk(tree))
+        if owner == "result" and isinstance(key, str)
+    ]
+    assert keyed == []
 
 
 def test_only_the_type_names_its_file():

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from qatflow import params_file
 from qatflow.adapters.dvc_lock import data_md5
@@ -16,6 +15,7 @@ from qatflow.adapters.mlflow_tracking import MlflowTracker, Status
 from qatflow.data.card import DataCard
 from qatflow.params.root import Params
 from qatflow.sweep.origin import prepared_folder
+from qatflow.sweep.result import TrialResult
 
 _FIGURES = ("val_score", "test_score", "size_bytes", "seconds")
 _STATUS: Mapping[str, Status] = {"done": "FINISHED", "failed": "FAILED", "lost": "FAILED", "pruned": "KILLED"}
@@ -35,7 +35,7 @@ class SweepTracker:
         card = DataCard.read(prepared_folder(root))
         self._tracker.log_dataset(self.parent, card, data_md5(root, params.data.path))
 
-    def log(self, name: str, result: Mapping[str, Any], *, repeated: bool) -> None:
+    def log(self, name: str, result: TrialResult, *, repeated: bool) -> None:
         """Log a trial that ended as a child run.
 
         Args:
@@ -43,12 +43,14 @@ class SweepTracker:
             result: What `sweep.measure.measure_trial` gave.
             repeated: It was finished in an earlier sweep.
         """
-        tags = {"status": result["status"], "reason": result["reason"], "repeated": str(repeated).lower()}
-        tags |= {"sha256": result.get("sha256", ""), "mlflow.parentRunId": self.parent}
-        run_id = self._tracker.start_parent(name, result["trial"], tags)
-        self._tracker.log_history(run_id, result["history"])
-        self._tracker.log_metrics(run_id, {key: result[key] for key in _FIGURES if key in result})
-        self._tracker.finish(run_id, _STATUS[result["status"]])
+        tags = {"status": result.status, "reason": result.reason, "repeated": str(repeated).lower()}
+        tags |= {"sha256": result.sha256 or "", "mlflow.parentRunId": self.parent}
+        run_id = self._tracker.start_parent(name, result.trial.record(), tags)
+        self._tracker.log_history(run_id, result.history)
+        self._tracker.log_metrics(
+            run_id, {name: float(value) for name, value in result.to_dict().items() if name in _FIGURES}
+        )
+        self._tracker.finish(run_id, _STATUS[result.status])
 
     def finish(self, report: Path | None) -> None:
         """End the sweep's run, with the report if there is one; without, it failed."""

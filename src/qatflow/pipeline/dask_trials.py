@@ -23,7 +23,8 @@ from qatflow.errors import QATFlowError, StageError
 from qatflow.params.root import Params
 from qatflow.params.sweep import SweepParams
 from qatflow.sweep.origin import check_origin
-from qatflow.sweep.play import Ended, Epoch, Project, Result, lost
+from qatflow.sweep.play import Ended, Epoch, Project, lost
+from qatflow.sweep.result import TrialResult
 from qatflow.sweep.trials import Trial
 
 LOST_WORKERS = 20
@@ -106,7 +107,7 @@ def measure(
     settings: Mapping[str, Any],
     origin: Mapping[str, str],
     searched: bool,
-) -> Result:
+) -> TrialResult:
     """Run one trial in the worker's folder; see `qatflow.sweep.measure.measure_trial`.
 
     Raises:
@@ -145,10 +146,10 @@ def _client(sweep: SweepParams) -> Any:
     return client
 
 
-def _result(trial: Trial, key: str, future: Any) -> Result:
+def _result(trial: Trial, key: str, future: Any) -> TrialResult:
     """Return what a trial gave; one whose every try crashed is lost."""
     try:
-        return cast("Result", future.result())
+        return cast("TrialResult", future.result())
     except QATFlowError:
         raise
     except (Exception, CancelledError) as error:  # noqa: BLE001 (whatever it was, the other trials go on)

@@ -25,8 +25,9 @@ from qatflow.report.sweep import write_report
 from qatflow.screen import Screen, StageLine
 from qatflow.sweep.keep import only_one
 from qatflow.sweep.origin import origin_of
-from qatflow.sweep.play import Project, Result, Source, play
-from qatflow.sweep.trials import Grid, Trial
+from qatflow.sweep.play import Project, Source, play
+from qatflow.sweep.result import TrialResult
+from qatflow.sweep.trials import Grid
 
 LOG = Path("logs") / "sweep.log"
 REPORT = Path("artifacts") / "sweep"
@@ -42,9 +43,9 @@ class Board:
     tracker: SweepTracker
     screen: SweepScreen
 
-    def heard(self, result: Result, repeated: bool) -> None:
+    def heard(self, result: TrialResult, repeated: bool) -> None:
         """Log and show a result."""
-        name = Trial(**result["trial"]).name
+        name = result.trial.name
         self.tracker.log(name, result, repeated=repeated)
         self.screen.show(name, result, repeated=repeated)
 
@@ -97,7 +98,7 @@ def _flow(board: Board) -> Any:
     runner = cast("Any", task_runner(board.project.params.sweep))  # Prefect's types forbid its own runners' futures
 
     @flow(name="sweep", task_runner=runner)
-    def sweep() -> list[Result]:
+    def sweep() -> list[TrialResult]:
         mine = cast("Board", here.board)
         return play(mine.source, DaskTrials(mine.project), mine.project, mine.heard)
 

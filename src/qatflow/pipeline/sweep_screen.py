@@ -8,7 +8,9 @@ from types import TracebackType
 from typing import Any
 
 from qatflow.errors import hidden
+from qatflow.results import known
 from qatflow.screen import Screen, StageLine
+from qatflow.sweep.result import TrialResult
 
 _MARKS = {"done": ("✓", ""), "pruned": ("✂", "dim"), "failed": ("✗", "yellow"), "lost": ("✗", "red")}
 
@@ -20,10 +22,10 @@ class SweepScreen:
         self._screen, self._total, self._ended = screen, total, 0
         self._line = StageLine(screen.console, "trials")
 
-    def show(self, name: str, result: Mapping[str, Any], *, repeated: bool) -> None:
+    def show(self, name: str, result: TrialResult, *, repeated: bool) -> None:
         """Print the line of a trial that ended, and move the bar."""
         self._ended += 1
-        mark, style = ("·", "dim") if repeated and result["status"] == "done" else _MARKS[result["status"]]
+        mark, style = ("·", "dim") if repeated and result.status == "done" else _MARKS[result.status]
         self._screen.say(f" {mark} {name:74}{_figures(result)}", style)
         self._line.progress(f"trials; last: {name}", self._ended, self._total)
 
@@ -56,7 +58,7 @@ def say_summary(screen: Screen, summary: Mapping[str, Any], report: Path, tracki
     screen.say(f" MLflow  {uri}   (mlflow ui --backend-store-uri {uri})")
 
 
-def _figures(result: Mapping[str, Any]) -> str:
-    if result["status"] != "done":
-        return f" {result['status']}: {result['reason']}"
-    return f"{result['val_score']:8.4f}{result['size_bytes']:>9} B{result['seconds']:8.1f} s"
+def _figures(result: TrialResult) -> str:
+    if result.status != "done":
+        return f" {result.status}: {result.reason}"
+    return f"{result.figures.val_score:8.4f}{result.figures.size_bytes:>9} B{known(result.seconds, 'time'):8.1f} s"

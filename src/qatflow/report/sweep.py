@@ -9,12 +9,13 @@ from qatflow.params.root import Params
 from qatflow.report import sweep_figures, wording
 from qatflow.report.figures.svg import Figure
 from qatflow.report.page import environment
+from qatflow.sweep.result import TrialResult
 from qatflow.sweep.summary import summarize
 
 Record = dict[str, Any]
 
 
-def write_report(results: Sequence[Record], params: Params, out: Path) -> Record:
+def write_report(results: Sequence[TrialResult], params: Params, out: Path) -> Record:
     """Write index.html and results.json as the sealed folder `out`, in the place of an earlier one.
 
     Args:
@@ -68,11 +69,11 @@ def _best(summary: Record) -> Record | None:
     return next((trial for trial in summary["trials"] if trial["key"] == summary["best"]), None)
 
 
-def _order(result: Record, params: Params) -> tuple[Any, ...]:
+def _order(result: TrialResult, params: Params) -> tuple[Any, ...]:
     """Order trials as params.yaml lists what they are made of, whenever they ended."""
-    trial, sweep = result["trial"], params.sweep
-    optimizer = sweep.optimizers.index(trial["optimizer"])
-    return optimizer, trial["strategy"], trial["model"], trial["seed"], trial["learning_rate"]
+    trial, sweep = result.trial, params.sweep
+    optimizer = sweep.optimizers.index(trial.optimizer)
+    return optimizer, trial.strategy, trial.model, trial.seed, trial.learning_rate
 
 
 def _figures(summary: Record, score: wording.Score) -> list[Figure]:

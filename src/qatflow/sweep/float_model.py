@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from qatflow import artifacts, backend
 from qatflow.backend import keras
@@ -12,6 +11,7 @@ from qatflow.models.store import load_model, save_model
 from qatflow.params.root import Params
 from qatflow.search.judge import Judge
 from qatflow.sweep.keep import home, is_kept, kept
+from qatflow.sweep.result import Figures
 from qatflow.sweep.trials import Trial, float_key
 from qatflow.tflite.convert import convert_float
 from qatflow.training.fit import fit
@@ -20,10 +20,8 @@ from qatflow.training.targets import initialize_units
 
 def float_model(
     trial: Trial, params: Params, data: PreparedData, *, root: Path, origin: Mapping[str, str]
-) -> tuple[keras.Model, dict[str, Any]]:
-    """Return the trained float model, loaded from disk, and its figures.
-
-    Figures: size_bytes and sha256 of the float flatbuffer; val_score and test_score, higher is better.
+) -> tuple[keras.Model, Figures]:
+    """Return the trained float model, loaded from disk, and the figures of its flatbuffer.
 
     Raises:
         ModelError: If the architecture does not suit the data, or the loss became NaN or infinite.
@@ -33,7 +31,7 @@ def float_model(
         with kept(folder, "float") as out:
             _train(trial, params, data, out)
     backend.start(trial.seed)
-    return load_model(folder), artifacts.read_json(folder / "figures.json")
+    return load_model(folder), Figures.read(folder)
 
 
 def _train(trial: Trial, params: Params, data: PreparedData, out: Path) -> None:
@@ -44,11 +42,12 @@ def _train(trial: Trial, params: Params, data: PreparedData, out: Path) -> None:
     history = fit(model, data, params.pretrain, trial.seed, "training the float model")
     save_model(model, out)
     artifacts.write_json(out / "history.json", history)
-    artifacts.write_json(out / "figures.json", figures_of(convert_float(model), data))
+    figures_of(convert_float(model), data).write(out)
 
 
-def figures_of(flatbuffer: bytes, data: PreparedData) -> dict[str, Any]:
-    """Return size_bytes, sha256, val_score and test_score of a flatbuffer, measured with LiteRT."""
-    judges = {"val_score": Judge(data, data.val), "test_score": Judge(data, data.test)}
-    scores = {name: judge.score(judge.values(flatbuffer)) for name, judge in judges.items()}
-    return {"size_bytes": len(flatbuffer), "sha256": artifacts.sha256_bytes(flatbuffer), **scores}
+def figures_of(flatbuffer: bytes, data: PreparedData) -> Figures:
+    """Return the figures of a flatbuffer, measured with LiteRT."""
+    judges = Judge(data, data.val), Judge(data, data.test)
+    val_score, test_score = (judge.score(judge.values(flatbuffer)) for judge in judges)
+    sha256 = artifacts.sha256_bytes(flatbuffer)
+    return Figures(size_bytes=len(flatbuffer), sha256=sha256, val_score=val_score, test_score=test_score)

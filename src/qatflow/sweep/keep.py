@@ -9,13 +9,12 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from qatflow import artifacts
 from qatflow.errors import ArtifactError
 from qatflow.holding import held
+from qatflow.sweep.result import TrialResult
 
-RESULT = "result.json"
 FLATBUFFER = "model.tflite"
 
 
@@ -69,19 +68,19 @@ def only_one(root: Path) -> Iterator[None]:
         yield
 
 
-def read_result(root: Path, key: str) -> dict[str, Any] | None:
+def read_result(root: Path, key: str) -> TrialResult | None:
     """Return the result of a finished trial, None if there is none."""
     folder = trial_folder(root, key)
-    return dict(artifacts.read_json(folder / RESULT)) if is_kept(folder) else None
+    return TrialResult.read(folder) if is_kept(folder) else None
 
 
-def keep_result(root: Path, key: str, result: dict[str, Any], flatbuffer: bytes | None = None) -> None:
+def keep_result(root: Path, key: str, result: TrialResult, flatbuffer: bytes | None = None) -> None:
     """Keep the result of a trial, and its flatbuffer if it is at hand; an entry that is there stays."""
     folder = trial_folder(root, key)
     if is_kept(folder):
         return
     with kept(folder, "trial") as out:
-        artifacts.write_json(out / RESULT, result)
+        result.write(out)
         if flatbuffer is not None:
             artifacts.write_bytes(out / FLATBUFFER, flatbuffer)
 

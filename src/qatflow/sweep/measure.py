@@ -15,6 +15,7 @@ from qatflow.quantization.run import Made, make
 from qatflow.sweep.float_model import figures_of, float_model
 from qatflow.sweep.keep import home, keep_result, read_result
 from qatflow.sweep.origin import prepared_folder
+from qatflow.sweep.result import TrialResult
 from qatflow.sweep.trials import Trial, quantize_params, trial_key
 from qatflow.sweep.watch import Pruned, Watcher
 from qatflow.training.recovery import recoverable
@@ -27,7 +28,7 @@ OWN_FAULTS = (ConversionError, DataError, ModelError, ParamsError)
 
 def measure_trial(
     trial: Trial, params: Params, root: Path, origin: Mapping[str, str], goes_on: Judgement | None = None
-) -> dict[str, Any]:
+) -> TrialResult:
     """Train, convert and measure, keep the result on disk, and return it.
 
     The flatbuffer is the same, bit for bit, whatever the process did before.
@@ -41,26 +42,22 @@ def measure_trial(
 
     Raises:
         ArtifactError: If the data or the float model on disk were altered.
-
-    Returns:
-        JSON-like: `trial`, `key`, `status` (done, pruned, failed), `reason` (of the latter two), `history`,
-        `epoch_seconds` (from the start of the training to each epoch's end). Of those done also size_bytes, sha256,
-        val_score, test_score, `seconds` (all but the float model), and `float`, the same figures of the float model.
     """
     key = trial_key(trial, params, origin)
     earlier = read_result(root, key)
     if earlier is not None:
         return earlier
-    result = {"trial": trial.record(), "key": key, "reason": "", "history": [], "epoch_seconds": []}
     flatbuffer = None
     try:
         flatbuffer, figures = _measure(trial, params, root, origin, goes_on)
+        result = TrialResult.model_validate({"trial": trial, "key": key, "status": "done", **figures})
     except Pruned as pruned:
-        return result | {"status": "pruned", "reason": str(pruned), "history": pruned.history}
+        history = tuple(pruned.history)
+        return TrialResult(trial=trial, key=key, status="pruned", reason=str(pruned), history=history)
     except OWN_FAULTS as error:
-        figures = {"status": "failed", "reason": str(error)}
-    keep_result(root, key, result | figures, flatbuffer)
-    return result | figures
+        result = TrialResult(trial=trial, key=key, status="failed", reason=str(error))
+    keep_result(root, key, result, flatbuffer)
+    return result
 
 
 def _measure(
@@ -80,8 +77,8 @@ def _measure(
             trial.strategy, model, data, quantize_params(trial, params), seed=trial.seed, progress=watcher
         )
     figures = figures_of(made.flatbuffer, data)
-    measured = {"status": "done", "seconds": time.monotonic() - started, "float": reference, "history": made.history}
-    return made.flatbuffer, {**figures, **measured, "epoch_seconds": watcher.epoch_seconds(len(made.history))}
+    measured = {"seconds": time.monotonic() - started, "float": reference, "history": made.history}
+    return made.flatbuffer, {**figures.to_dict(), **measured, "epoch_seconds": watcher.epoch_seconds(len(made.history))}
 
 
 @contextmanager

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from qatflow.params.root import Params
 from qatflow.sweep.keep import keep_result, read_result
+from qatflow.sweep.result import TrialResult
 from qatflow.sweep.trials import Trial, trial_key
-
-Result = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Ended:
     """A trial ended; its result is what `measure.measure_trial` gave, or what `lost` makes."""
 
     trial: Trial
-    result: Result
+    result: TrialResult
 
 
 class Source(Protocol):
@@ -36,10 +35,10 @@ class Source(Protocol):
 
     total: int
 
-    def earlier(self) -> list[Result]: ...  # noqa: D102
+    def earlier(self) -> list[TrialResult]: ...  # noqa: D102
     def ask(self) -> Trial | None: ...  # noqa: D102
     def goes_on(self, trial: Trial, epoch: int, figure: float) -> bool: ...  # noqa: D102
-    def tell(self, trial: Trial, result: Mapping[str, Any]) -> None: ...  # noqa: D102
+    def tell(self, trial: Trial, result: TrialResult) -> None: ...  # noqa: D102
 
 
 class Workers(Protocol):
@@ -62,7 +61,7 @@ class Workers(Protocol):
         """
 
 
-Heard = Callable[[Result, bool], None]
+Heard = Callable[[TrialResult, bool], None]
 """Told each result as it arrives, and whether an earlier sweep had finished it."""
 
 
@@ -79,7 +78,7 @@ class Project:
         return trial_key(trial, self.params, self.origin)
 
 
-def play(source: Source, workers: Workers, project: Project, heard: Heard) -> list[Result]:
+def play(source: Source, workers: Workers, project: Project, heard: Heard) -> list[TrialResult]:
     """Run all trials and return their results in the order in which they ended; those kept on disk are not run again.
 
     Raises:
@@ -98,10 +97,10 @@ def play(source: Source, workers: Workers, project: Project, heard: Heard) -> li
 class _Game:
     def __init__(self, source: Source, workers: Workers, project: Project, heard: Heard) -> None:
         self._source, self._workers, self._project, self._heard = source, workers, project, heard
-        self.results: list[Result] = []
+        self.results: list[TrialResult] = []
         self.under_way: set[Trial] = set()
 
-    def take(self, result: Result, *, repeated: bool) -> None:
+    def take(self, result: TrialResult, *, repeated: bool) -> None:
         self.results.append(result)
         self._heard(result, repeated)
 
@@ -128,13 +127,12 @@ class _Game:
             self._workers.stop(event.trial)
 
 
-def lost(trial: Trial, key: str, reason: str) -> Result:
+def lost(trial: Trial, key: str, reason: str) -> TrialResult:
     """Return the result of a trial that nobody brought to an end."""
-    empty: Result = {"history": [], "epoch_seconds": []}
-    return {"trial": trial.record(), "key": key, "status": "lost", "reason": reason, **empty}
+    return TrialResult(trial=trial, key=key, status="lost", reason=reason)
 
 
-def _keep(project: Project, result: Result) -> None:
+def _keep(project: Project, result: TrialResult) -> None:
     """A worker keeps what it finished on its own machine, which may be another one."""
-    if result["status"] in {"done", "failed"}:
-        keep_result(project.root, result["key"], result)
+    if result.status in {"done", "failed"}:
+        keep_result(project.root, result.key, result)

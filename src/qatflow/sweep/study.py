@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -12,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 from qatflow import artifacts
 from qatflow.params.root import Params
 from qatflow.sweep.keep import home
+from qatflow.sweep.result import TrialResult
 from qatflow.sweep.trials import Trial, rate_of, seeds, trial_key
 
 FACTORS = (0.1, 10.0)
@@ -42,9 +42,13 @@ class Search:
         self._study = _open(params, home(root), _name(params, origin))
         _ask_again(self._study)
 
-    def earlier(self) -> list[dict[str, Any]]:
+    def earlier(self) -> list[TrialResult]:
         """Return the results of trials that ended before this process began."""
-        return [dict(each.user_attrs[_RESULT]) for each in self._study.get_trials() if _RESULT in each.user_attrs]
+        return [
+            TrialResult.parse(each.user_attrs[_RESULT], "the study of an earlier sweep")
+            for each in self._study.get_trials()
+            if _RESULT in each.user_attrs
+        ]
 
     def ask(self) -> Trial | None:
         """Return the next trial, None if `sweep.trials` were chosen."""
@@ -61,18 +65,18 @@ class Search:
         asked.report(figure, epoch)
         return not asked.should_prune()
 
-    def tell(self, trial: Trial, result: Mapping[str, Any]) -> None:
+    def tell(self, trial: Trial, result: TrialResult) -> None:
         """Tell what a trial gave: the score on the validation split, or that it was pruned or failed.
 
         A trial that was lost stays under way, so that the next sweep asks for it again.
         """
         asked = self._under_way.pop(trial)
-        if result["status"] == "lost":
+        if result.status == "lost":
             return
-        asked.set_user_attr(_RESULT, dict(result))
+        asked.set_user_attr(_RESULT, result.to_dict())
         states = {"done": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
-        state = states.get(result["status"], TrialState.FAIL)
-        self._study.tell(asked, result["val_score"] if state == TrialState.COMPLETE else None, state=state)
+        state = states.get(result.status, TrialState.FAIL)
+        self._study.tell(asked, result.val_score if state == TrialState.COMPLETE else None, state=state)
 
 
 def _open(params: Params, folder: Path, name: str) -> optuna.Study:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qatflow import artifacts
 from qatflow.params.quantize import QuantizeParams
 from qatflow.params.root import Params
+
+if TYPE_CHECKING:
+    from qatflow.sweep.result import TrialResult
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Grid:
         self._left = grid(params)
         self.total = len(self._left)
 
-    def earlier(self) -> list[dict[str, Any]]:
+    def earlier(self) -> list[TrialResult]:
         """Return nothing: what was finished is found when it is asked for."""
         return []
 
@@ -65,7 +68,7 @@ class Grid:
         """Never end a trial."""
         return True
 
-    def tell(self, trial: Trial, result: Mapping[str, Any]) -> None:
+    def tell(self, trial: Trial, result: TrialResult) -> None:
         """Need not know."""
 
 

@@ -12,10 +12,12 @@ from qatflow.data.prepare import prepare_data
 from qatflow.params.data import DataParams
 from qatflow.params.root import Params
 from qatflow.sweep.origin import prepared_folder
+from qatflow.sweep.result import TrialResult
 
 pytestmark = pytest.mark.slow
 TRIAL = {"optimizer": "lion", "strategy": "qat_w4a8", "model": "mlp", "seed": 7, "learning_rate": 1e-4}
 DONE = {
+    "key": "k",
     "trial": TRIAL,
     "status": "done",
     "reason": "",
@@ -36,10 +38,10 @@ def runs(tmp_path: Path) -> tuple[MlflowClient, dict[str, Any]]:
     (tmp_path / "report").mkdir()
     (tmp_path / "report/index.html").write_text("<p>")
     tracker = SweepTracker(tmp_path, Params(), "why not")
-    tracker.log("good", DONE, repeated=True)
+    tracker.log("good", TrialResult.model_validate(DONE), repeated=True)
     for status in ("failed", "pruned", "lost"):
-        ended = {"trial": TRIAL, "status": status, "reason": f"it {status}", "history": []}
-        tracker.log(status, ended, repeated=False)
+        ended = {"trial": TRIAL, "key": "k", "status": status, "reason": f"it {status}"}
+        tracker.log(status, TrialResult.model_validate(ended), repeated=False)
     tracker.finish(tmp_path / "report")
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     found = client.search_runs([client.get_experiment_by_name("qatflow").experiment_id])

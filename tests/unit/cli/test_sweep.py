@@ -11,6 +11,8 @@ from rich.console import Console
 from qatflow.cli import main
 from qatflow.pipeline.sweep_screen import SweepScreen, say_summary
 from qatflow.screen import Screen
+from qatflow.sweep.result import TrialResult
+from qatflow.sweep.trials import Trial
 
 ROOT = Path(__file__).parents[3]
 
@@ -52,11 +54,13 @@ def _console() -> tuple[Console, io.StringIO]:
 
 def test_each_trial_has_a_line_whatever_became_of_it() -> None:
     console, said = _console()
-    done = {"status": "done", "reason": "", "val_score": 0.9, "size_bytes": 1234, "seconds": 5.0}
+    trial = {"trial": Trial("adam", "qat_w4a8", "mlp", 1, 0.1), "key": "k"}
+    figures = {"val_score": 0.9, "test_score": 0.8, "size_bytes": 1234, "sha256": "a" * 64, "seconds": 5.0}
+    done = TrialResult(**trial, status="done", **figures)
     with SweepScreen(Screen(console), 3) as screen:
         screen.show("adam [1]", done, repeated=False)
         screen.show("lion", done, repeated=True)
-        screen.show("sgd", {"status": "failed", "reason": "loss became nan"}, repeated=False)
+        screen.show("sgd", TrialResult(**trial, status="failed", reason="loss became nan"), repeated=False)
     lines = said.getvalue().splitlines()
     assert [line.split()[0] for line in lines] == ["✓", "·", "✗"]
     assert "adam [1]" in lines[0]

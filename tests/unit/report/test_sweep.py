@@ -9,6 +9,7 @@ from qatflow.params.root import Params
 from qatflow.params.sweep import SweepParams
 from qatflow.report import sweep_figures
 from qatflow.report.sweep import write_report
+from qatflow.sweep.result import TrialResult
 
 HOSTILE = '<script>alert("x")</script>'
 
@@ -18,11 +19,11 @@ def result(optimizer, seed, score, size=30_000, status="done", curve=(0.5, 0.9),
     history = [{"epoch": float(i), "val_accuracy": value, "val_loss": 1.0} for i, value in enumerate(curve, 1)]
     common = {"trial": of, "key": f"{optimizer}{seed}{of['strategy']}", "status": status, "history": history}
     if status != "done":
-        return {**common, "reason": HOSTILE, "epoch_seconds": []}
+        return TrialResult.model_validate({**common, "reason": HOSTILE})
     figures = {"val_score": score, "test_score": score, "size_bytes": size, "sha256": "a" * 64, "seconds": 4.0}
-    reference = {"test_score": 0.95}
+    reference = {"val_score": 0.95, "test_score": 0.95, "size_bytes": 90_000, "sha256": "f" * 64}
     times = [float(i) for i in range(1, len(curve) + 1)]
-    return {**common, **figures, "float": reference, "reason": "", "epoch_seconds": times}
+    return TrialResult.model_validate({**common, **figures, "float": reference, "epoch_seconds": times})
 
 
 PARAMS = Params(sweep=SweepParams(optimizers=("adam", "lion"), target=0.8))

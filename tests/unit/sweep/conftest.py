@@ -11,6 +11,7 @@ from qatflow.params.root import Params
 from qatflow.params.sweep import SweepParams
 from qatflow.sweep.origin import origin_of, prepared_folder
 from qatflow.sweep.play import Project
+from qatflow.sweep.result import TrialResult
 from qatflow.sweep.trials import Trial
 
 TINY = Params(
@@ -41,12 +42,12 @@ def result(trial):
         history = [{"epoch": float(i), "val_accuracy": value, "val_loss": 1.0} for i, value in enumerate(curve, 1)]
         common = {"trial": of.record(), "key": of.name, "status": status, "history": history}
         if status != "done":
-            return {**common, "reason": "why", "epoch_seconds": []}
+            return TrialResult.model_validate({**common, "reason": "why"})
         figures = {"val_score": score, "test_score": score if test is None else test, "size_bytes": size}
         reference = {"val_score": 0.95, "test_score": 0.95, "size_bytes": 4000, "sha256": "f" * 64}
         times = [float(i) for i in range(1, len(curve) + 1)]
         measured = {"seconds": 3.0, "sha256": "a" * 64, "float": reference, "epoch_seconds": times}
-        return {**common, **figures, **measured, "reason": ""}
+        return TrialResult.model_validate({**common, **figures, **measured})
 
     return make
 

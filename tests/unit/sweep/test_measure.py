@@ -15,9 +15,9 @@ def measure(project):
 
 def test_a_trial_repeats_itself_bit_for_bit_whatever_ran_before(project, measure, trial):
     first = measure(trial("lion"))
-    folder = trial_folder(project.root, first["key"])
-    assert sha256_file(folder / "model.tflite") == first["sha256"]
-    assert read_result(project.root, first["key"]) == first
+    folder = trial_folder(project.root, first.key)
+    assert sha256_file(folder / "model.tflite") == first.sha256
+    assert read_result(project.root, first.key) == first
     measure(trial("adam"))
     for path in folder.iterdir():
         path.unlink()
@@ -25,15 +25,15 @@ def test_a_trial_repeats_itself_bit_for_bit_whatever_ran_before(project, measure
 
     again = measure(trial("lion"))
 
-    assert again["sha256"] == first["sha256"]
-    assert again["history"] == first["history"]
-    assert again["val_score"] == first["val_score"]
-    assert len(again["epoch_seconds"]) == 1
-    assert 0 < again["epoch_seconds"][0] <= again["seconds"]
+    assert again.sha256 == first.sha256
+    assert again.history == first.history
+    assert again.val_score == first.val_score
+    assert len(again.epoch_seconds) == 1
+    assert 0 < again.epoch_seconds[0] <= again.seconds
 
 
 def test_trials_of_one_architecture_and_seed_share_the_float_model(project, measure, trial):
-    assert measure(trial("lion"))["float"] == measure(trial("adam"))["float"]
+    assert measure(trial("lion")).float_model == measure(trial("adam")).float_model
     assert len(list((home(project.root) / "float").iterdir())) == 1
 
 
@@ -44,9 +44,9 @@ def test_a_kept_trial_is_not_trained_again(measure, trial):
 
 def test_a_trial_that_cannot_work_is_failed_and_says_why(project, measure, trial):
     found = measure(trial(model="autoencoder"))
-    assert found["status"] == "failed"
-    assert "autoencoder" in found["reason"]
-    assert read_result(project.root, found["key"]) == found
+    assert found.status == "failed"
+    assert "autoencoder" in found.reason
+    assert read_result(project.root, found.key) == found
 
 
 def test_a_trial_is_asked_after_each_epoch_but_the_last_and_may_be_ended(project, trial):
@@ -60,7 +60,7 @@ def test_a_trial_is_asked_after_each_epoch_but_the_last_and_may_be_ended(project
 
     found = measure_trial(trial("lion"), params, project.root, project.origin, goes_on)
 
-    assert (found["status"], len(found["history"])) == ("pruned", 2)
-    assert asked == [(i, entry["val_accuracy"]) for i, entry in enumerate(found["history"], 1)]
-    assert read_result(project.root, found["key"]) is None
+    assert (found.status, len(found.history)) == ("pruned", 2)
+    assert asked == [(i, entry["val_accuracy"]) for i, entry in enumerate(found.history, 1)]
+    assert read_result(project.root, found.key) is None
     assert list(home(project.root).glob("checkpoints-*")) == []

@@ -9,7 +9,7 @@ from qatflow.params.root import Params
 from qatflow.params.sweep import SweepParams
 from qatflow.sweep.keep import keep_result, read_result
 from qatflow.sweep.play import Ended, Epoch, Project, lost, play
-from qatflow.sweep.trials import Grid, Trial, grid
+from qatflow.sweep.trials import Grid, grid
 
 PARAMS = Params(sweep=SweepParams(optimizers=("adam", "sgd"), strategies=("qat_w4a8",), models=("mlp",), seeds=2))
 
@@ -45,7 +45,7 @@ def project(tmp_path):
 @pytest.fixture
 def done(result):
     """Give a function that returns the result of a trial that went well."""
-    return lambda trial, key: {**result(), "trial": trial.record(), "key": key}
+    return lambda trial, key: result().model_copy(update={"trial": trial, "key": key})
 
 
 def test_every_trial_runs_once_and_no_more_at_a_time_than_there_are_slots(project, done):
@@ -53,7 +53,7 @@ def test_every_trial_runs_once_and_no_more_at_a_time_than_there_are_slots(projec
     results = play(Grid(PARAMS), workers, project, lambda result, repeated: heard.append((result, repeated)))
     assert workers.submitted == grid(PARAMS)
     assert workers.most == 2
-    assert [Trial(**result["trial"]) for result in results] == grid(PARAMS)
+    assert [result.trial for result in results] == grid(PARAMS)
     assert heard == [(result, False) for result in results]
 
 
@@ -79,7 +79,7 @@ def test_lost_trials_are_told_but_not_kept_so_that_they_run_again(project, done)
         return lost(trial, key, "KilledWorker") if trial == unlucky else done(trial, key)
 
     results = play(Grid(PARAMS), Here(project, give), project, lambda *_: None)
-    assert [result["status"] for result in results] == ["done", "lost", "done", "done"]
+    assert [result.status for result in results] == ["done", "lost", "done", "done"]
     assert read_result(project.root, project.key(unlucky)) is None
     workers = Here(project, done)
     assert len(play(Grid(PARAMS), workers, project, lambda *_: None)) == 4
@@ -88,7 +88,7 @@ def test_lost_trials_are_told_but_not_kept_so_that_they_run_again(project, done)
 
 def test_trials_that_failed_for_reasons_of_their_own_do_not_run_again(project, done):
     def give(trial, key):
-        return {**done(trial, key), "status": "failed"}
+        return done(trial, key).model_copy(update={"status": "failed"})
 
     play(Grid(PARAMS), Here(project, give), project, lambda *_: None)
     workers = Here(project, give)

@@ -22,7 +22,7 @@ def params(trials=8, **sweep):
 
 
 def give(result, trial, score=0.5, status="done"):
-    return {**result(score=score, status=status), "trial": trial.record()}
+    return result(score=score, status=status).model_copy(update={"trial": trial})
 
 
 def play_all(search, result, score):
@@ -64,7 +64,7 @@ def test_a_killed_sweep_asks_again_for_what_was_under_way_and_forgets_nothing(tm
 
     search = Search(params(), tmp_path, ORIGIN)
 
-    assert [entry["trial"] for entry in search.earlier()] == [finished.record()]
+    assert [entry.trial for entry in search.earlier()] == [finished]
     again = search.ask()
     assert again == under_way
     search.tell(again, give(result, again, 0.5))
@@ -99,7 +99,7 @@ def test_a_trial_below_the_median_is_ended_after_the_warm_up(tmp_path, result):
     assert search.goes_on(trial, 1, 0.1)
     assert not search.goes_on(trial, 2, 0.1)
     search.tell(trial, give(result, trial, status="pruned"))
-    assert [entry["status"] for entry in Search(params(20), tmp_path, ORIGIN).earlier()] == ["done"] * 4 + ["pruned"]
+    assert [entry.status for entry in Search(params(20), tmp_path, ORIGIN).earlier()] == ["done"] * 4 + ["pruned"]
 
 
 @pytest.mark.parametrize("changed", [{"optimizers": ("adam",)}, {"seeds": 3}, {"learning_rates": {"sgd": 0.2}}])

@@ -57,8 +57,8 @@ def test_front_and_best(result):
         result("lion", status="pruned", seed=5),
     ]
     summary = summarize(trials, OPTIMIZERS, 0.9)
-    assert summary["pareto"] == [trials[0]["key"], trials[1]["key"]]
-    assert summary["best"] == trials[3]["key"]  # chosen on the validation split, whatever the test split says
+    assert summary["pareto"] == [trials[0].key, trials[1].key]
+    assert summary["best"] == trials[3].key  # chosen on the validation split, whatever the test split says
     assert summary["counts"] == {"done": 4, "pruned": 1, "failed": 0, "lost": 0}
     json.dumps(summary, allow_nan=False)
 
