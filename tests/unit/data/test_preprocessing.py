@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from qatflow.data.moments import moments_of
-from qatflow.data.preprocessing import Preprocessing, choose_normalization, make_preprocessing
+from qatflow.data.preprocessing import choose_normalization, make_preprocessing
 
 TRAIN = np.array([[0.0, 5.0, 10.0], [4.0, 5.0, 30.0]])
 
@@ -44,10 +44,3 @@ def test_full_scale_maps_to_exactly_1() -> None:
     preprocessing = make_preprocessing("unit", 255.0, moments_of(TRAIN))
 
     assert preprocessing.apply(np.array([[0, 255]], np.uint8)).tolist() == [[0.0, 1.0]]
-
-
-def test_survives_json() -> None:
-    preprocessing = Preprocessing((0.1, 0.2), (1.0, -3.5))
-
-    assert preprocessing.to_dict() == {"scale": [0.1, 0.2], "offset": [1.0, -3.5]}
-    assert Preprocessing.from_dict(preprocessing.to_dict()) == preprocessing
