@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from qatflow import artifacts
 from qatflow.errors import ArtifactError, QATFlowError, StageError
+from qatflow.pipeline.dvc_yaml import PROGRAM
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -223,13 +224,13 @@ def _some(names: list[str]) -> str:
 
 @contextmanager
 def _executor(run: Execute) -> Iterator[None]:
-    """Let DVC start stages through `run` instead of a shell, for our own commands (`python3 -m tasks…`) only."""
+    """Let DVC start stages through `run` instead of a shell, for declared stages only."""
     from dvc.stage import run as dvc_run
 
     shell = dvc_run.cmd_run
 
     def start(stage: Any, dry: bool = False, run_env: Any = None) -> None:
-        if dry or not stage.cmd.startswith("python3 -m tasks."):
+        if dry or not stage.cmd.startswith(PROGRAM):
             shell(stage, dry=dry, run_env=run_env)
         else:
             run(stage.addressing)
