@@ -2,7 +2,10 @@
 
 import os
 import signal
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -11,6 +14,22 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
+
+
+@pytest.fixture(autouse=True)
+def own_project() -> Iterator[None]:
+    """Leave `flows` and `tasks` of this repository the ones that are imported, whatever projects a test opened."""
+    path, own = list(sys.path), _projects()
+    yield
+    sys.path[:] = path
+    for name in _projects().keys() - own.keys():
+        del sys.modules[name]
+    sys.modules.update(own)
+
+
+def _projects() -> dict[str, ModuleType]:
+    return {name: module for name, module in sys.modules.items() if name.partition(".")[0] in {"flows", "tasks"}}
+
 
 FIRST = ("flows", "faults", "contracts", "fuzz", "online", "serving", "browser", "tasks")
 """Folders of tests/ whose tests take long, in the order in which they begin: what begins last is to be short."""

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from qatflow.pipeline.dvc_yaml import bring_up_to_date
 from qatflow.pipeline.server import server
 from tests.flows.project import DATA, ROOT, SMALL, Project, free_port
 
@@ -57,8 +56,8 @@ def clone(
         project = Project(root, prefect_home, prefect_api)
         digits = load_digits(n_class=10)
         np.savez(root / DATA, x=digits.images[:450, ..., None].astype(np.float32), y=digits.target[:450])
-        bring_up_to_date(root)  # as `make setup` does
-        assert project.command("dvc", "add", DATA).returncode == 0
+        for words in (("qatflow", "graph"), ("dvc", "add", DATA)):  # the first is done by `make setup`
+            assert project.command(*words).returncode == 0
         project.set(SMALL)
         return project
 
