@@ -33,7 +33,7 @@ def _projects() -> dict[str, ModuleType]:
 
 FIRST = ("flows", "faults", "contracts", "fuzz", "online", "serving", "browser", "tasks")
 """Folders of tests/ whose tests take long, in the order in which they begin: what begins last is to be short."""
-FLOWS = {"test_sweep": "flows-b", "test_stopping": "flows-b", "test_retries": "flows-b", "test_wheel": "wheel"}
+FLOWS = {"test_sweep": "flows-b", "test_stopping": "flows-b", "test_wheel": "wheel"}
 """Tests of flows that need no trained project; all others share one, and a Prefect server."""
 ALONE = {"test_strangers", "test_pages"}
 """Files whose cases share nothing."""

@@ -78,6 +78,7 @@ def test_lineage_names_the_versioned_data(trained: Project) -> None:
     assert f"DVC md5 {md5}" in trained.command("qatflow", "lineage").stdout
 
 
+@pytest.mark.long
 def test_repro_in_another_clone_gives_the_same_bytes(trained: Project, clone: Callable[[], Project]) -> None:
     other = clone()
 

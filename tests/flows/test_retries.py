@@ -9,10 +9,10 @@ from tests.flows.project import Project
 
 pytestmark = [pytest.mark.slow, pytest.mark.flow]
 DIES_ONCE = """
-def run(stage: Stage) -> None:
+def prepare(run: StageRun) -> None:
     import os
-    if not (stage.root / "died").exists():
-        (stage.root / "died").touch()
+    if not (run.root / "died").exists():
+        (run.root / "died").touch()
         os.kill(os.getpid(), 9)
 """
 
@@ -22,7 +22,7 @@ def test_stage_that_was_killed_is_tried_again(trained: Project, tmp_path_factory
     shutil.copytree(trained.root, root, symlinks=True)
     project = replace(trained, root=root)
     task = root / "tasks/prepare.py"
-    task.write_text(task.read_text().replace("\ndef run(stage: Stage) -> None:", DIES_ONCE, 1))
+    task.write_text(task.read_text().replace("\ndef prepare(run: StageRun) -> None:", DIES_ONCE, 1))
 
     done = project.flow()
 
