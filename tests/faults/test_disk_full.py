@@ -25,7 +25,7 @@ def _can_mount() -> bool:
 @pytest.mark.skipif(not _can_mount(), reason="needs user namespaces to mount a small disk")
 def test_full_disk_is_named_and_leaves_no_half_output(tmp_path: Path) -> None:
     (tmp_path / "tasks").mkdir()
-    for name in ("__init__", "common", "prepare", "unchanged"):
+    for name in ("__init__", "prepare"):
         shutil.copy(ROOT / "tasks" / f"{name}.py", tmp_path / "tasks")
     shutil.copy(ROOT / "params.yaml", tmp_path)
     (tmp_path / "artifacts").mkdir()

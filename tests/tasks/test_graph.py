@@ -48,7 +48,7 @@ def test_a_new_parameter_of_what_runs_later_is_no_code_of_any_stage(code, sectio
     [
         ("qatflow.quantization.grid", {"quantize", "convert"}),
         ("qatflow.training.fit", {"pretrain", "transfer"}),
-        ("qatflow.release.gates.beats_champion", {"release"}),
+        ("qatflow.release.promote", {"release"}),
         ("qatflow.serving.app", set()),
     ],
 )

@@ -25,7 +25,7 @@ SHORT = {"epochs": 2, "batch_size": 16, "learning_rate": 0.01}
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("project")
     for stage in (prepare, pretrain):
-        stage.run(_stage(root, TransferParams()))
+        stage(_stage(root, TransferParams()))
     return root
 
 
