@@ -11,13 +11,13 @@ run: setup ## set up, run the main job on the embedded digits, say where the res
 demo: setup ## the whole loop in demo/: drift, retraining, canary, promotion; under 5 minutes
 	@$(BIN)/python -m examples.demo
 
-test: setup ## everything but the long ones
+test: setup ## everything but the long ones; about half an hour on 2 cores
 	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not long"
 
 test-long: setup ## whole matrices of kills, random models, real cron: what is rare
 	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder -m long
 
-test-fast: setup ## no training beyond a few steps, no server; under a minute
+test-fast: setup ## no training beyond a few steps, no server; about four minutes on 2 cores
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not flow and not fault and not long"
 
 fuzz: setup ## models that nobody wrote, and histories of a registry; hours; MODELS=100 for less
