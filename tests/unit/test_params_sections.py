@@ -69,3 +69,12 @@ def test_every_class_is_part_of_the_parameters(name: str) -> None:
 
     assert classes
     assert classes <= _reachable(Params)
+
+
+def test_a_program_written_for_the_one_module_finds_its_names_in_the_package() -> None:
+    assert params.Params is Params
+    assert {getattr(params, kind.__name__) for name in SECTIONS for kind in _classes(name)} > {Params().data.__class__}
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = params.Nothing
+    with pytest.raises(AttributeError, match="no attribute 'parts'"):
+        _ = params.parts
