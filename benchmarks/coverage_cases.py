@@ -132,17 +132,20 @@ BEHIND_CONV: dict[str, Callable[[], Any]] = {
     "Conv2D in groups": partial(layers.Conv2D, 8, 3, groups=4, name="layer"),
     "DepthwiseConv2D dilated": partial(layers.DepthwiseConv2D, 3, dilation_rate=2, name="layer"),
 }
+
+
+def _without_weights(rank: int) -> dict[str, Callable[[], Any]]:
+    """Return the layers that only move values about, for samples of so many dimensions besides channels."""
+    pooling = ("MaxPooling", "AveragePooling", "GlobalAveragePooling", "GlobalMaxPooling")
+    kinds = [f"{kind}{rank}D" for kind in (*pooling, "ZeroPadding", "Cropping", "UpSampling")]
+    return {kind: partial(getattr(layers, kind), name="layer") for kind in kinds}
+
+
 ON_SEQUENCES: dict[str, Callable[[], Any]] = {
     "Conv1D causal, dilated": partial(layers.Conv1D, 8, 3, padding="causal", dilation_rate=2, name="layer"),
     "Conv1DTranspose": partial(layers.Conv1DTranspose, 8, 3, strides=2, name="layer"),
     "DepthwiseConv1D": partial(layers.DepthwiseConv1D, 3, depth_multiplier=2, name="layer"),
-    "MaxPooling1D": partial(layers.MaxPooling1D, name="layer"),
-    "AveragePooling1D": partial(layers.AveragePooling1D, name="layer"),
-    "GlobalAveragePooling1D": partial(layers.GlobalAveragePooling1D, name="layer"),
-    "GlobalMaxPooling1D": partial(layers.GlobalMaxPooling1D, name="layer"),
-    "ZeroPadding1D": partial(layers.ZeroPadding1D, name="layer"),
-    "Cropping1D": partial(layers.Cropping1D, name="layer"),
-    "UpSampling1D": partial(layers.UpSampling1D, name="layer"),
+    **_without_weights(1),
     "SpatialDropout1D": partial(layers.SpatialDropout1D, 0.2, name="layer"),
     "EinsumDense": partial(layers.EinsumDense, "abc,cd->abd", (None, 8), bias_axes="d", name="layer"),
     "RepeatVector": lambda: keras.Sequential([layers.Flatten(), layers.Dense(8), layers.RepeatVector(3)], "layer"),
@@ -153,13 +156,7 @@ ON_SEQUENCES: dict[str, Callable[[], Any]] = {
 ON_VOLUMES: dict[str, Callable[[], Any]] = {
     "Conv3D": partial(layers.Conv3D, 4, 3, activation="relu", name="layer"),
     "Conv3DTranspose": partial(layers.Conv3DTranspose, 4, 2, name="layer"),
-    "MaxPooling3D": partial(layers.MaxPooling3D, name="layer"),
-    "AveragePooling3D": partial(layers.AveragePooling3D, name="layer"),
-    "GlobalAveragePooling3D": partial(layers.GlobalAveragePooling3D, name="layer"),
-    "GlobalMaxPooling3D": partial(layers.GlobalMaxPooling3D, name="layer"),
-    "ZeroPadding3D": partial(layers.ZeroPadding3D, name="layer"),
-    "Cropping3D": partial(layers.Cropping3D, name="layer"),
-    "UpSampling3D": partial(layers.UpSampling3D, name="layer"),
+    **_without_weights(3),
 }
 """Layer type -> what makes the layer, when the model is built."""
 

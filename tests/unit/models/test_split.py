@@ -3,18 +3,9 @@ import pytest
 
 from qatflow.backend import keras
 from qatflow.models.split import split
+from tests.unit.models.stacks import of
 
 layers = keras.layers
-
-
-def of(shape, *stack):
-    x = inputs = layers.Input(shape, name="input")
-    for layer in stack:
-        x = layer(x)
-    model = keras.Model(inputs, x, name="mine")
-    rng = np.random.default_rng(0)
-    model.set_weights([rng.uniform(-1, 1, weight.shape) for weight in model.get_weights()])
-    return model
 
 
 def apart(model, atol=1e-6):
