@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
-from qatflow import artifacts
+from qatflow import artifacts, params_file
 from qatflow.errors import ParamsError
 from qatflow.pipeline.inputs import CODE, GRAPH, code_of, recorded_code
 from qatflow.pipeline.project import declared_stages
@@ -37,7 +37,8 @@ def bring_up_to_date(root: Path) -> list[str]:
 
 
 def _write_code(root: Path, stages: Mapping[str, Stage]) -> list[str]:
-    before, now = recorded_code(root), {name: code_of(root, name) for name in stages}
+    params = params_file.load(root / "params.yaml")
+    before, now = recorded_code(root), {name: code_of(root, name, params) for name in stages}
     if before != now:
         artifacts.write_json(root / CODE, now)
     return [f"code of {name} changed" for name in now if name in before and before[name] != now[name]]

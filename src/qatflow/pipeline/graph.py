@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from qatflow import artifacts
 from qatflow.errors import ArtifactError, QATFlowError, StageError
 from qatflow.pipeline.dvc_yaml import PROGRAM
+from qatflow.pipeline.inputs import CODE, GRAPH
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -169,7 +170,7 @@ def shadow(root: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="qatflow-plan-") as folder:
         copy = Path(folder)
         for entry in root.iterdir():
-            if entry.name in {"params.yaml", "dvc.yaml", "code.json", "dvc.lock", ".dvcignore"}:
+            if entry.name in {"params.yaml", GRAPH, CODE, "dvc.lock", ".dvcignore"}:
                 (copy / entry.name).write_bytes(entry.read_bytes())
             elif entry.name not in {".dvc", ".git"}:
                 (copy / entry.name).symlink_to(entry)

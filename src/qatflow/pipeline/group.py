@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 Run = Callable[[StageRun], None]
 CHECKPOINTS = Path(".qatflow") / "checkpoints"
 INPUTS = ("prepare", "pretrain", "transfer")
-TF_CONFIG = "TF_CONFIG"
-"""Environment variable that tells a worker who the others are; as TensorFlow calls it."""
 NO_LIMIT_S = 1e6
 """Seconds; whoever started the stage sets its limit."""
 
@@ -42,6 +40,7 @@ def trains(function: Run) -> Run:
 
     @wraps(function)
     def run_grouped(run: StageRun) -> None:
+        from qatflow.training.distributed.cluster import TF_CONFIG
         from qatflow.training.distributed.group import joined
         from qatflow.training.recovery import recoverable
 
@@ -100,6 +99,8 @@ def _launch(run: StageRun, name: str) -> None:
 
 def _run_together(run: StageRun, name: str, clusters: list[Cluster]) -> None:
     """Run the stage in a process for each worker; the first that fails ends all."""
+    from qatflow.training.distributed.cluster import TF_CONFIG
+
     stage = f"{name}@{run.variant}" if run.variant else name
     workers = [StageWorker(run.root, run.root / "logs" / f"worker{c.index}.log") for c in clusters]
     with ExitStack() as stack:  # left from the last line up: all are ended, waited for, and only then cleared away

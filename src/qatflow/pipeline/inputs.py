@@ -46,7 +46,7 @@ class Inputs:
         """
         if not any(isinstance(entry, dict) and CODE in entry for entry in declared.get("params", [])):
             return None
-        code, known = code_of(self._root, self._stage), recorded_code(self._root).get(self._stage)
+        code, known = code_of(self._root, self._stage, self._params), recorded_code(self._root).get(self._stage)
         if code != known:
             raise StageError(
                 f"The code of stage {self._stage} is not what {CODE} says: qatflow, a package, or tasks/ changed. "
@@ -79,7 +79,7 @@ class Inputs:
         """
         check_same(self._params, params_file.load(self._root / FILE), self._keys)
         changed = [path for path in self._paths if fingerprint(self._root / path) != self._seen[path]]
-        if self._code is not None and code_of(self._root, self._stage) != self._code:
+        if self._code is not None and code_of(self._root, self._stage, self._params) != self._code:
             changed.append("its code")
         if changed:
             raise ChangedError(f"{', '.join(changed)} changed while this stage ran, so what it made is not recorded.")
@@ -90,13 +90,13 @@ def keys_of(root: Path, stage: str) -> list[str]:
     return _keys(_declared(root, stage.partition("@")[0]))
 
 
-def code_of(root: Path, stage: str) -> str:
+def code_of(root: Path, stage: str, params: Params) -> str:
     """Return the digest of the code that a stage runs now, that of its plugins among it.
 
     Raises:
         CodeError: If its module is missing, or no Python.
     """
-    plugins = files_of(stage, params_file.load(root / FILE).plugins, root)
+    plugins = files_of(stage, params.plugins, root)
     return code_digest(root / "tasks" / f"{stage}.py", *plugins, project=root).digest
 
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from qatflow import artifacts
+from qatflow.identity import PACKAGE
 
-PACKED = Path(artifacts.__file__).parent / "template"
+PACKED = PACKAGE / "template"
 CHECKOUT = PACKED.parents[2]
 SHARED = ("flows", "tasks", "params.yaml", "dvc.yaml", "data/README.md", "models/README.md", ".dvcignore")
 """Files and folders of the repository that are a project's too."""

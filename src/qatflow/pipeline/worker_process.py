@@ -16,9 +16,8 @@ from types import TracebackType
 from typing import IO, Any, cast
 
 from qatflow import artifacts, errors
+from qatflow.identity import PACKAGE
 from qatflow.progress import Progress, silent
-
-PACKAGE = Path(artifacts.__file__).parent
 
 
 class StageWorker:
